@@ -1,0 +1,168 @@
+"""Files that are there after a crash, and reads that trust nothing.
+
+Writing: the bytes are under their final name and on the disk, or the old ones still are. Reading:
+regular files only, never through a symlink, never more bytes than the caller allows. Everything
+in `evote` that must survive a power failure goes through the functions of the first half.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from evote.errors import DecodingError, ParameterError
+
+__all__ = [
+    "append_file",
+    "create_file",
+    "cut_file",
+    "make_directory",
+    "open_file",
+    "read_file",
+    "remove",
+    "replace_file",
+    "shown_path",
+    "sync_directory",
+    "write_file",
+]
+
+TEMPORARY = ".new-"  # prefix of a file that is not yet what its name will say
+
+# Never block on a FIFO, never follow a link, never keep the descriptor across exec.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_WRITE = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def write_file(
+    path: Path | str, data: bytes, *, mode: int = 0o644, overwrite: bool = False
+) -> None:
+    """Write a whole file atomically and durably.
+
+    Writing what is already there does nothing, so a step may be repeated.
+
+    Raises:
+        ParameterError: the file exists with other content, and `overwrite` is false.
+    """
+    path = Path(path)
+    if path.exists() or path.is_symlink():
+        same = not path.is_symlink() and path.is_file() and path.stat().st_size == len(data)
+        if same and path.read_bytes() == data:
+            return
+        if not overwrite:
+            raise ParameterError(f"{shown_path(path.name)} exists already with other content")
+    replace_file(path, data, mode=mode)
+
+
+def replace_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put a file in the place of another: at any moment the name leads to one or the other."""
+    temporary = path.parent / (TEMPORARY + path.name)
+    temporary.unlink(missing_ok=True)
+    try:
+        create_file(temporary, data, mode=mode)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def create_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a new file and sync its bytes; its name lasts once the directory is synced too."""
+    _write(path, data, _WRITE | os.O_CREAT | os.O_EXCL, mode)
+
+
+def append_file(path: Path, data: bytes) -> None:
+    """Add bytes to the end of a file, made when missing, and sync them."""
+    _write(path, data, _WRITE | os.O_CREAT | os.O_APPEND, 0o644)
+
+
+def _write(path: Path, data: bytes, flags: int, mode: int) -> None:
+    descriptor = os.open(path, flags, mode)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cut_file(path: Path, size: int) -> None:
+    """Keep the first `size` bytes of a file."""
+    descriptor = os.open(path, _WRITE)
+    try:
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a symlink or an empty directory."""
+    if path.is_dir() and not path.is_symlink():
+        os.rmdir(path)
+    else:
+        os.unlink(path)
+
+
+def make_directory(path: Path | str, *, mode: int = 0o755) -> None:
+    """Make a directory and its parents, durably; nothing happens when it is there."""
+    path = Path(path)
+    if path.is_dir():
+        return
+    make_directory(path.parent, mode=mode)
+    path.mkdir(mode=mode, exist_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory last."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_file(path: Path | str, max_bytes: int, *, where: str = "") -> tuple[int, int]:
+    """A descriptor to read a regular file of at most `max_bytes`, and its size.
+
+    Raises:
+        DecodingError: missing, not a regular file, a symlink, or too large.
+    """
+    where = where or shown_path(path)
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError:
+        raise DecodingError("file is missing", where=where) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise DecodingError(f"not a readable file: {reason}", where=where) from None
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_size <= max_bytes:
+        return descriptor, status.st_size
+    os.close(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise DecodingError("not a regular file", where=where)
+    raise DecodingError(f"{status.st_size} bytes, at most {max_bytes} expected", where=where)
+
+
+def read_file(path: Path | str, max_bytes: int, *, where: str = "") -> bytes:
+    """All bytes of a regular file of at most `max_bytes`.
+
+    Raises:
+        DecodingError: missing, not a regular file, a symlink, or too large.
+    """
+    descriptor, _ = open_file(path, max_bytes, where=where)
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:  # it grew since it was opened
+        raise DecodingError(f"more than {max_bytes} bytes", where=where or shown_path(path))
+    return data
+
+
+def shown_path(path: Path | str) -> str:
+    """A file name for a message: no control, bidirectional or invalid characters."""
+    text = str(path)
+    return text if text.isascii() and text.isprintable() else ascii(text)
