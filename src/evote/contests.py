@@ -1,0 +1,382 @@
+"""Contests, options and styles: what a voter may choose, and what a marked ballot means.
+
+A contest asks for an integer from 0 to `option_limit` for each option, and for a sum of them from
+`minimum` to `maximum`. The kinds are named corners of that space:
+
+    plurality    one mark at most:      option_limit 1, minimum 0 or 1, maximum 1
+    yes-no       plurality with exactly two options
+    approval     any number of marks:   option_limit 1, minimum 0, maximum = options
+    limited      at most k marks:       option_limit 1, maximum k <= options
+    cumulative   marks may be stacked:  1 <= option_limit <= maximum
+    score        a grade per option:    minimum 0, maximum = option_limit * options
+
+With `blank` "counted" a voter may also declare the contest blank: a bit of its own, and then every
+option is 0. With "none" an empty selection is just a sum of 0, where `minimum` allows it.
+
+Selections are integer arrays of shape (n, options), n voters by option; `blanks` is an array of n
+bits beside them. An overvote (a sum above `maximum`, or an option above its limit) cannot be
+encrypted at all: `check_selections` refuses it. Undervotes are the marks a voter had and did not
+use: `maximum` less the sum, and 0 for a blank.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evote.encoding import JSON, Fields, canonical_json, check_identifier
+from evote.errors import DecodingError, ParameterError, ShapeMismatch
+
+__all__ = [
+    "KINDS",
+    "MAX_CONTESTS",
+    "MAX_OPTIONS",
+    "Contest",
+    "Kind",
+    "Option",
+    "Style",
+    "check_selections",
+    "overvotes",
+    "pack_selections",
+    "read_contest",
+    "read_style",
+    "undervotes",
+    "unpack_selections",
+]
+
+Kind: TypeAlias = Literal["plurality", "yes-no", "approval", "limited", "cumulative", "score"]
+Blank: TypeAlias = Literal["none", "counted"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_BLANKS: tuple[Blank, ...] = get_args(Blank)
+
+MAX_OPTIONS = 1000
+MAX_CONTESTS = 256
+MAX_MARKS = 255  # bounds the branches of a proof, and with them the size of a ballot
+_MAX_TITLE = 1000  # characters
+
+_Selections: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One possible answer. The id is for machines, the title for people."""
+
+    id: str
+    title: str
+
+    def to_json(self) -> dict[str, JSON]:
+        """The object of a manifest."""
+        return {"id": self.id, "title": self.title}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """One question, and how it may be answered.
+
+    Raises:
+        ParameterError: the limits contradict each other or the kind, or ids or titles repeat.
+    """
+
+    id: str
+    title: str
+    kind: Kind
+    options: tuple[Option, ...]
+    option_limit: int
+    minimum: int
+    maximum: int
+    blank: Blank = "none"
+
+    def __post_init__(self) -> None:
+        if problem := _contradiction(self):
+            field, reason = problem
+            raise ParameterError(f"contest {self.id!r}: {field}: {reason}")
+
+    @property
+    def counts_blanks(self) -> bool:
+        """Whether a declared blank is encrypted and counted."""
+        return self.blank == "counted"
+
+    @property
+    def width(self) -> int:
+        """Ciphertexts per ballot: the options, and the blank bit after them where it is counted."""
+        return len(self.options) + self.counts_blanks
+
+    def to_json(self) -> dict[str, JSON]:
+        """The object of a manifest."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "kind": self.kind,
+            "options": [option.to_json() for option in self.options],
+            "option_limit": self.option_limit,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "blank": self.blank,
+        }
+
+    def encode(self) -> bytes:
+        """The contest as canonical JSON: what ballots are bound to."""
+        return canonical_json(self.to_json())
+
+    def option_values(self) -> NDArray[np.int64]:
+        """The values one option may have, as rows of width 1: 0 .. option_limit."""
+        return np.arange(self.option_limit + 1, dtype=np.int64).reshape(-1, 1)
+
+    def sum_values(self) -> NDArray[np.int64]:
+        """The values the sum may have, as rows; with counted blanks, rows of (blank, sum)."""
+        sums = np.arange(self.minimum, self.maximum + 1, dtype=np.int64).reshape(-1, 1)
+        if not self.counts_blanks:
+            return sums
+        return np.vstack([[[1, 0]], np.hstack([np.zeros_like(sums), sums])])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """The contests a group of voters gets, in the order of the ballot."""
+
+    id: str
+    contests: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        try:
+            for id in (self.id, *self.contests):
+                check_identifier(id)
+        except DecodingError as error:
+            raise ParameterError(f"style: {error.reason}") from None
+        if not self.contests:
+            raise ParameterError(f"style {self.id!r}: contests: at least one expected")
+        if (twice := _repeated(self.contests)) is not None:
+            raise ParameterError(f"style {self.id!r}: contests: {self.contests[twice]!r} repeats")
+
+    def to_json(self) -> dict[str, JSON]:
+        """The object of a manifest."""
+        return {"id": self.id, "contests": list(self.contests)}
+
+
+def read_contest(fields: Fields) -> Contest:
+    """Read the object of a manifest.
+
+    Raises:
+        DecodingError: naming the field that is missing, malformed or contradicts the others.
+    """
+    id, title = fields.identifier("id"), fields.text("title", max_length=_MAX_TITLE)
+    kind = fields.choice("kind", KINDS)
+    options = tuple(_read_option(option) for option in fields.objects("options", MAX_OPTIONS))
+    option_limit = fields.integer("option_limit", 1, MAX_MARKS)
+    minimum, maximum = (
+        fields.integer("minimum", 0, MAX_MARKS),
+        fields.integer("maximum", 1, MAX_MARKS),
+    )
+    blank = fields.choice("blank", _BLANKS)
+    fields.end()
+    problem = _problem(kind, options, option_limit, minimum, maximum)
+    if problem:
+        fields.fail(*problem)
+    return Contest(
+        id=id,
+        title=title,
+        kind=_KIND[kind],
+        options=options,
+        option_limit=option_limit,
+        minimum=minimum,
+        maximum=maximum,
+        blank=_BLANK[blank],
+    )
+
+
+def _read_option(fields: Fields) -> Option:
+    option = Option(id=fields.identifier("id"), title=fields.text("title", max_length=_MAX_TITLE))
+    fields.end()
+    return option
+
+
+def read_style(fields: Fields, contests: Sequence[str]) -> Style:
+    """Read the object of a manifest whose contests are `contests`.
+
+    Raises:
+        DecodingError: an unknown or repeated contest, none at all, or a malformed field.
+    """
+    id, chosen = fields.identifier("id"), fields.identifiers("contests", MAX_CONTESTS)
+    fields.end()
+    if not chosen:
+        fields.fail("contests", "at least one contest expected")
+    if (twice := _repeated(chosen)) is not None:
+        raise DecodingError(
+            f"{chosen[twice]!r} repeats", where=f"{fields.path('contests')}[{twice}]"
+        )
+    for i, contest in enumerate(chosen):
+        if contest not in contests:
+            where = f"{fields.path('contests')}[{i}]"
+            raise DecodingError(f"there is no contest {contest!r}", where=where)
+    return Style(id=id, contests=tuple(chosen))
+
+
+_KIND: Mapping[str, Kind] = {kind: kind for kind in KINDS}
+_BLANK: Mapping[str, Blank] = {blank: blank for blank in _BLANKS}
+
+
+def _contradiction(contest: Contest) -> tuple[str, str] | None:
+    """The first field of a contest built by hand that is wrong, and why."""
+    c = contest
+    try:
+        check_identifier(c.id)
+        for option in c.options:
+            check_identifier(option.id)
+    except DecodingError as error:
+        return "id", error.reason
+    for field, limit in (
+        ("option_limit", c.option_limit),
+        ("minimum", c.minimum),
+        ("maximum", c.maximum),
+    ):
+        if type(limit) is not int or not 0 <= limit <= MAX_MARKS:
+            return field, f"an integer from 0 to {MAX_MARKS} expected, got {limit!r}"
+    if c.kind not in KINDS:
+        return "kind", f"one of {', '.join(KINDS)} expected"
+    if c.blank not in _BLANKS:
+        return "blank", f"one of {', '.join(_BLANKS)} expected"
+    return _problem(c.kind, c.options, c.option_limit, c.minimum, c.maximum)
+
+
+def _problem(
+    kind: str, options: Sequence[Option], option_limit: int, minimum: int, maximum: int
+) -> tuple[str, str] | None:
+    """The first field that contradicts the kind or the other limits, and why."""
+    n = len(options)
+    if not 1 <= n <= MAX_OPTIONS:
+        return "options", f"1 to {MAX_OPTIONS} options expected, got {n}"
+    if (twice := _repeated([option.id for option in options])) is not None:
+        return f"options[{twice}].id", f"{options[twice].id!r} repeats"
+    titles = [unicodedata.normalize("NFC", option.title) for option in options]
+    if (twice := _repeated(titles)) is not None:
+        return f"options[{twice}].title", "the title repeats"
+    if option_limit < 1:
+        return "option_limit", "at least 1 expected"
+    if maximum < 1 or maximum > option_limit * n:
+        return "maximum", f"1 to {option_limit * n} expected, got {maximum}"
+    if minimum > maximum:
+        return "minimum", f"{minimum} is above the maximum {maximum}"
+    return _problem_of_kind(kind, n, option_limit, minimum, maximum)
+
+
+def _problem_of_kind(
+    kind: str, n: int, option_limit: int, minimum: int, maximum: int
+) -> tuple[str, str] | None:
+    if kind == "yes-no" and n != 2:
+        return "options", f"yes-no has exactly 2 options, got {n}"
+    if kind == "plurality" and n < 2:
+        return "options", f"plurality has at least 2 options, got {n}"
+    if kind not in ("cumulative", "score") and option_limit != 1:
+        return "option_limit", f"{kind} has option_limit 1, got {option_limit}"
+    if kind == "cumulative" and option_limit > maximum:
+        return "option_limit", f"{option_limit} is above the maximum {maximum}"
+    expected = {"plurality": 1, "yes-no": 1, "approval": n, "score": option_limit * n}
+    if maximum != expected.get(kind, maximum):
+        return "maximum", f"{kind} has maximum {expected[kind]} here, got {maximum}"
+    if kind in ("approval", "score") and minimum != 0:
+        return "minimum", f"{kind} has minimum 0, got {minimum}"
+    return None
+
+
+def _repeated(items: Sequence[str]) -> int | None:
+    """The position of the first item that occurred before."""
+    seen: set[str] = set()
+    for i, item in enumerate(items):
+        if item in seen:
+            return i
+        seen.add(item)
+    return None
+
+
+def check_selections(
+    contest: Contest, selections: ArrayLike, blanks: ArrayLike | None = None
+) -> tuple[_Selections, _Selections]:
+    """Check what n voters chose in a contest.
+
+    Args:
+        selections: integers of shape (n, options).
+        blanks: n bits, 1 for a declared blank; none declared when missing.
+
+    Returns:
+        The selections as int64 of shape (n, options) and the blanks as int64 of shape (n,).
+
+    Raises:
+        ShapeMismatch: another shape.
+        ParameterError: not integers, or a choice the contest does not allow; names contest, voter
+            and option, and never the choice itself.
+    """
+    marks = _integers(contest, selections, "selections")
+    if marks.ndim != 2 or marks.shape[1] != len(contest.options):
+        expected = f"(n, {len(contest.options)})"
+        raise ShapeMismatch(f"contest {contest.id!r}: selections {marks.shape}, not {expected}")
+    n = marks.shape[0]
+    declared = np.zeros(n, np.int64) if blanks is None else _integers(contest, blanks, "blanks")
+    if declared.shape != (n,):
+        raise ShapeMismatch(f"contest {contest.id!r}: blanks of shape {declared.shape}, not ({n},)")
+
+    def refuse(wrong: NDArray[np.bool_], reason: str) -> None:
+        if wrong.any():
+            where = [int(i) for i in np.argwhere(wrong)[0]]
+            option = f", option {contest.options[where[1]].id!r}" if len(where) == 2 else ""
+            raise ParameterError(f"contest {contest.id!r}: selection {where[0]}{option}: {reason}")
+
+    refuse((marks < 0) | (marks > contest.option_limit), f"not in 0..{contest.option_limit}")
+    refuse((declared < 0) | (declared > 1), "a blank is 0 or 1")
+    if not contest.counts_blanks:
+        refuse(declared != 0, "this contest counts no blanks")
+    refuse((declared == 1) & marks.any(axis=1), "blank, and yet options are marked")
+    totals = marks.sum(axis=1)
+    refuse(totals > contest.maximum, f"overvote: the sum is above {contest.maximum}")
+    low = (totals < contest.minimum) & (declared == 0)
+    refuse(low, f"the sum is below {contest.minimum}")
+    return marks, declared
+
+
+def _integers(contest: Contest, values: ArrayLike, what: str) -> _Selections:
+    try:
+        array = np.asarray(values)
+    except (ValueError, OverflowError):
+        raise ShapeMismatch(f"contest {contest.id!r}: {what} are not a regular array") from None
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.max() > MAX_MARKS):
+        raise ParameterError(f"contest {contest.id!r}: {what} are not small integers")
+    return array.astype(np.int64)
+
+
+def pack_selections(
+    contest: Contest, selections: ArrayLike, blanks: ArrayLike | None = None
+) -> _Selections:
+    """The plaintexts of n ballots, checked: shape (n, width), a counted blank bit last."""
+    marks, declared = check_selections(contest, selections, blanks)
+    return np.column_stack([marks, declared]) if contest.counts_blanks else marks
+
+
+def unpack_selections(contest: Contest, plaintexts: ArrayLike) -> tuple[_Selections, _Selections]:
+    """Selections and blanks from plaintexts of shape (n, width); checked like `check_selections`."""
+    packed = _integers(contest, plaintexts, "plaintexts")
+    if packed.ndim != 2 or packed.shape[1] != contest.width:
+        raise ShapeMismatch(f"contest {contest.id!r}: plaintexts of shape {packed.shape}")
+    n = len(contest.options)
+    return check_selections(contest, packed[:, :n], packed[:, n] if contest.counts_blanks else None)
+
+
+def overvotes(contest: Contest, selections: ArrayLike) -> NDArray[np.bool_]:
+    """Which of n selections hold more than the contest allows, in an option or in the sum."""
+    marks = _integers(contest, selections, "selections").reshape(-1, len(contest.options))
+    return np.asarray(
+        (marks > contest.option_limit).any(axis=1) | (marks.sum(axis=1) > contest.maximum)
+    )
+
+
+def undervotes(
+    contest: Contest, selections: ArrayLike, blanks: ArrayLike | None = None
+) -> _Selections:
+    """The marks that each of n valid selections left unused; 0 for a declared blank."""
+    marks, declared = check_selections(contest, selections, blanks)
+    return np.where(declared == 1, 0, contest.maximum - marks.sum(axis=1))
