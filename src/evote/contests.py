@@ -144,8 +144,8 @@ class Style:
 
     def __post_init__(self) -> None:
         try:
-            for id in (self.id, *self.contests):
-                check_identifier(id)
+            for name in (self.id, *self.contests):
+                check_identifier(name)
         except DecodingError as error:
             raise ParameterError(f"style: {error.reason}") from None
         if not self.contests:
@@ -164,7 +164,7 @@ def read_contest(fields: Fields) -> Contest:
     Raises:
         DecodingError: naming the field that is missing, malformed or contradicts the others.
     """
-    id, title = fields.identifier("id"), fields.text("title", max_length=_MAX_TITLE)
+    name, title = fields.identifier("id"), fields.text("title", max_length=_MAX_TITLE)
     kind = fields.choice("kind", KINDS)
     options = tuple(_read_option(option) for option in fields.objects("options", MAX_OPTIONS))
     option_limit = fields.integer("option_limit", 1, MAX_MARKS)
@@ -178,7 +178,7 @@ def read_contest(fields: Fields) -> Contest:
     if problem:
         fields.fail(*problem)
     return Contest(
-        id=id,
+        id=name,
         title=title,
         kind=_KIND[kind],
         options=options,
@@ -201,7 +201,7 @@ def read_style(fields: Fields, contests: Sequence[str]) -> Style:
     Raises:
         DecodingError: an unknown or repeated contest, none at all, or a malformed field.
     """
-    id, chosen = fields.identifier("id"), fields.identifiers("contests", MAX_CONTESTS)
+    name, chosen = fields.identifier("id"), fields.identifiers("contests", MAX_CONTESTS)
     fields.end()
     if not chosen:
         fields.fail("contests", "at least one contest expected")
@@ -213,7 +213,7 @@ def read_style(fields: Fields, contests: Sequence[str]) -> Style:
         if contest not in contests:
             where = f"{fields.path('contests')}[{i}]"
             raise DecodingError(f"there is no contest {contest!r}", where=where)
-    return Style(id=id, contests=tuple(chosen))
+    return Style(id=name, contests=tuple(chosen))
 
 
 _KIND: Mapping[str, Kind] = {kind: kind for kind in KINDS}
@@ -358,7 +358,7 @@ def pack_selections(
 
 
 def unpack_selections(contest: Contest, plaintexts: ArrayLike) -> tuple[_Selections, _Selections]:
-    """Selections and blanks from plaintexts of shape (n, width); checked like `check_selections`."""
+    """Selections and blanks from plaintexts of shape (n, width), checked as they were."""
     packed = _integers(contest, plaintexts, "plaintexts")
     if packed.ndim != 2 or packed.shape[1] != contest.width:
         raise ShapeMismatch(f"contest {contest.id!r}: plaintexts of shape {packed.shape}")
