@@ -1,0 +1,43 @@
+"""Crockford's base 32: what people read aloud, copy and type. Voters' codes and trackers use it.
+
+The alphabet has no I, L, O and U. A reader takes lower case, I and L as 1, O as 0, and ignores
+hyphens and spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["from_digits", "grouped", "read_digits", "to_digits"]
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_VALUES |= {character.lower(): value for character, value in _VALUES.items()}
+_VALUES |= {"I": 1, "i": 1, "L": 1, "l": 1, "O": 0, "o": 0}
+
+
+def to_digits(number: int, count: int) -> list[int]:
+    """The last `count` base-32 digits of a number, most significant first."""
+    return [number >> 5 * (count - 1 - i) & 31 for i in range(count)]
+
+
+def from_digits(digits: Sequence[int]) -> int:
+    """The number that digits write, most significant first."""
+    number = 0
+    for digit in digits:
+        number = number << 5 | digit
+    return number
+
+
+def grouped(digits: Sequence[int]) -> str:
+    """The digits as characters, a hyphen after every five."""
+    text = "".join([_ALPHABET[digit] for digit in digits])
+    return "-".join([text[i : i + 5] for i in range(0, len(text), 5)])
+
+
+def read_digits(text: str) -> list[int] | None:
+    """The digits of typed text; None where a character is none of the alphabet."""
+    typed = text.replace("-", "").replace(" ", "")
+    if not all(character in _VALUES for character in typed):
+        return None
+    return [_VALUES[character] for character in typed]
