@@ -1,0 +1,280 @@
+"""Who must have seen a log: witness policies, and the offline proof that an entry is in it.
+
+A policy names logs and witnesses by their keys, and the quorum of witnesses that makes a
+checkpoint good. A tlog-proof carries an entry's index, its inclusion proof and the checkpoint; the
+entry itself is never read from it, the holder has it.
+
+Reference: C2SP tlog-policy and tlog-proof (no version yet).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from evote._merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
+from evote._notes import (
+    COSIGNER_KEY,
+    LOG_KEY,
+    MAX_NOTE,
+    MAX_SIZE,
+    Checkpoint,
+    Cosignature,
+    VerifierKey,
+    check_head,
+    decode_base64,
+    decode_vkey,
+    encode_base64,
+    open_checkpoint,
+    open_note,
+)
+from evote.encoding import decode_decimal
+from evote.errors import DecodingError, ParameterError, VerificationError
+
+__all__ = [
+    "TlogProof",
+    "WitnessPolicy",
+    "decode_policy",
+    "decode_tlog_proof",
+    "verify_tlog_proof",
+]
+
+MAX_POLICY = 256 * 1024  # bytes
+MAX_NAMES = 1024  # witnesses and groups
+_FORBIDDEN = re.compile(rb"[^\t\n\x20-\x7e\x80-\xff]")
+_HEADER = "c2sp.org/tlog-proof@v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessPolicy:
+    """Which logs count, which witnesses, and how many of them.
+
+    `witnesses` and `groups` are keyed by their names in the policy, which may differ from key
+    names; a group is (how many, of which names). `quorum` names one of them, or is None.
+    """
+
+    logs: tuple[VerifierKey, ...]
+    witnesses: Mapping[str, VerifierKey]
+    groups: Mapping[str, tuple[int, tuple[str, ...]]]
+    quorum: str | None
+
+    def satisfied(self, cosigners: Collection[VerifierKey]) -> bool:
+        """Whether cosignatures of these keys make the quorum; each key counts once."""
+        if self.quorum is None:
+            return True
+        # Groups refer only to names above them, so one pass in order settles them all.
+        seen = {name: key in cosigners for name, key in self.witnesses.items()}
+        for name, (needed, members) in self.groups.items():
+            seen[name] = sum(seen[member] for member in members) >= needed
+        return seen[self.quorum]
+
+    def check(
+        self,
+        data: bytes,
+        *,
+        log_key: VerifierKey | None = None,
+        not_before: int | None = None,
+        not_after: int | None = None,
+        where: str = "",
+    ) -> tuple[Checkpoint, tuple[Cosignature, ...]]:
+        """Check that a signed checkpoint is of a known log and cosigned by the quorum.
+
+        Args:
+            log_key: the only log that will do; else those of the policy will.
+            not_before, not_after: POSIX seconds; cosignatures of other times do not count.
+
+        Returns:
+            The checkpoint, and the cosignatures that count.
+
+        Raises:
+            DecodingError: not a checkpoint.
+            VerificationError: another log, a false signature, or too few witnesses.
+        """
+        logs = self.logs
+        if log_key is not None:
+            if logs and log_key not in logs:
+                raise VerificationError(f"the policy knows no log {log_key.name} with this key")
+            logs = (log_key,)
+        note, verified = open_note(data, [*logs, *self.witnesses.values()], where=where)
+        signed_by = [item.key for item in verified if item.key in logs]
+        if not signed_by:
+            raise VerificationError("the checkpoint is not signed by a known log")
+        checkpoint = check_head(note, signed_by[0].name, where=where)
+        counted = tuple(
+            item
+            for item in verified
+            if item.timestamp is not None
+            and (not_before is None or item.timestamp >= not_before)
+            and (not_after is None or item.timestamp <= not_after)
+        )
+        if not self.satisfied({item.key for item in counted}):
+            names = ", ".join(item.key.name for item in counted) or "nobody"
+            raise VerificationError(f"cosigned by {names}: not the quorum {self.quorum}")
+        return checkpoint, counted
+
+
+def decode_policy(data: bytes, *, where: str = "witness policy") -> WitnessPolicy:
+    """Read a policy file.
+
+    Raises:
+        DecodingError: not a policy, naming the line.
+        UnsupportedError: it has ML-DSA-44 keys.
+    """
+    if len(data) > MAX_POLICY:
+        raise DecodingError(f"{len(data)} bytes, at most {MAX_POLICY} expected", where=where)
+    if _FORBIDDEN.search(data):
+        raise DecodingError("a control character in a policy", where=where)
+    if not data.endswith(b"\n"):
+        raise DecodingError("the last line has no end", where=where)
+    reader = _PolicyReader()
+    # Names are opaque bytes; Latin-1 gives each byte one character and cannot fail.
+    for number, line in enumerate(data.decode("latin-1").split("\n")[:-1], 1):
+        words = line.replace("\t", " ").split(" ")
+        words = [word for word in words if word]
+        if words and not words[0].startswith("#"):
+            reader.read(words, f"{where}: line {number}")
+    return reader.finish(where)
+
+
+class _PolicyReader:
+    def __init__(self) -> None:
+        self.logs: list[VerifierKey] = []
+        self.witnesses: dict[str, VerifierKey] = {}
+        self.groups: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self.members: set[str] = set()
+        self.quorum: list[str | None] = []
+
+    def read(self, words: Sequence[str], where: str) -> None:
+        match words:
+            case ["log", vkey] | ["log", vkey, _]:
+                self.logs.append(self.key(vkey, LOG_KEY, self.logs, where))
+            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+                self.define(name, where)
+                known = self.witnesses.values()
+                self.witnesses[name] = self.key(vkey, COSIGNER_KEY, known, where)
+            case ["group", name, threshold, *members] if members:
+                self.group(name, threshold, members, where)
+            case ["quorum", name]:
+                if name != "none" and name not in self.witnesses and name not in self.groups:
+                    raise DecodingError("the quorum is not defined above", where=where)
+                self.quorum.append(None if name == "none" else name)
+            case _:
+                raise DecodingError("a log, witness, group or quorum line expected", where=where)
+
+    def key(self, vkey: str, kind: int, known: Collection[VerifierKey], where: str) -> VerifierKey:
+        try:
+            text = vkey.encode("latin-1").decode("utf-8")
+        except UnicodeDecodeError:
+            raise DecodingError("a key name that is not UTF-8", where=where) from None
+        key = decode_vkey(text, kinds=(kind,), where=where)
+        if any(key.public == other.public for other in known):
+            raise DecodingError("the key occurs twice", where=where)
+        return key
+
+    def define(self, name: str, where: str) -> None:
+        if name == "none" or name in self.witnesses or name in self.groups:
+            raise DecodingError("the name is taken", where=where)
+        if len(self.witnesses) + len(self.groups) >= MAX_NAMES:
+            raise DecodingError(f"more than {MAX_NAMES} names", where=where)
+
+    def group(self, name: str, threshold: str, members: Sequence[str], where: str) -> None:
+        self.define(name, where)
+        words = {"all": len(members), "any": 1}
+        needed = words.get(threshold)
+        if needed is None:
+            needed = decode_decimal(threshold, where=where)
+        if not 1 <= needed <= len(members):
+            raise DecodingError(f"{needed} of {len(members)} members", where=where)
+        for member in members:
+            if member not in self.witnesses and member not in self.groups:
+                raise DecodingError("a member is not defined above", where=where)
+            if member in self.members:
+                raise DecodingError("a name is a member twice", where=where)
+            self.members.add(member)
+        self.groups[name] = (needed, tuple(members))
+
+    def finish(self, where: str) -> WitnessPolicy:
+        if len(self.quorum) != 1:
+            raise DecodingError("exactly one quorum line expected", where=where)
+        return WitnessPolicy(
+            logs=tuple(self.logs),
+            witnesses=self.witnesses,
+            groups=self.groups,
+            quorum=self.quorum[0],
+        )
+
+
+# -- offline proofs ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlogProof:
+    """What shows that an entry one holds is at `index` in the log of the checkpoint.
+
+    `checkpoint` is the whole signed note; `extra` is not authenticated by anything.
+    """
+
+    index: int
+    hashes: tuple[bytes, ...]
+    checkpoint: bytes
+    extra: bytes | None = None
+
+    def encode(self) -> bytes:
+        """The bytes of a `.tlog-proof` file."""
+        lines = [_HEADER]
+        if self.extra is not None:
+            lines.append(f"extra {encode_base64(self.extra)}")
+        lines.append(f"index {self.index}")
+        lines += [encode_base64(hash_) for hash_ in self.hashes]
+        return "".join(line + "\n" for line in lines).encode("ascii") + b"\n" + self.checkpoint
+
+
+def decode_tlog_proof(data: bytes, *, where: str = "") -> TlogProof:
+    """Read a tlog-proof without judging it; its checkpoint stays as bytes."""
+    if len(data) > 2 * MAX_NOTE:
+        raise DecodingError(f"{len(data)} bytes, at most {2 * MAX_NOTE} expected", where=where)
+    head, found, checkpoint = data.partition(b"\n\n")
+    if not found:
+        raise DecodingError("a tlog-proof without an empty line", where=where)
+    try:
+        lines = head.decode("ascii").split("\n")
+    except UnicodeDecodeError:
+        raise DecodingError("a tlog-proof that is not ASCII", where=where) from None
+    if lines.pop(0) != _HEADER:
+        raise DecodingError(f"{_HEADER} expected in the first line", where=where)
+    extra = None
+    if lines and lines[0].startswith("extra "):
+        extra = decode_base64(lines.pop(0).removeprefix("extra "), where=where)
+    if not lines or not lines[0].startswith("index "):
+        raise DecodingError("an index line expected", where=where)
+    index = decode_decimal(lines.pop(0).removeprefix("index "), where=where)
+    if index > MAX_SIZE or len(lines) > MAX_PROOF:
+        raise DecodingError("an index of 2^63 or more, or more than 63 hashes", where=where)
+    hashes = tuple(decode_base64(line, where=where) for line in lines)
+    if any(len(hash_) != HASH_SIZE for hash_ in hashes):
+        raise DecodingError(f"a hash that is not {HASH_SIZE} bytes", where=where)
+    return TlogProof(index=index, hashes=hashes, checkpoint=checkpoint, extra=extra)
+
+
+def verify_tlog_proof(
+    entry: bytes,
+    proof: TlogProof,
+    log_key: VerifierKey,
+    policy: WitnessPolicy | None = None,
+) -> Checkpoint:
+    """Check offline that `entry` is in the log of `log_key`, and that the policy is satisfied.
+
+    Raises:
+        DecodingError: the checkpoint is malformed.
+        VerificationError: the proof shows no such thing; BrokenLog where it is the inclusion.
+    """
+    if log_key.kind != LOG_KEY:
+        raise ParameterError("a cosigner's key is not the key of a log")
+    if policy is None:
+        checkpoint = open_checkpoint(proof.checkpoint, log_key, where="checkpoint")
+    else:
+        checkpoint, _ = policy.check(proof.checkpoint, log_key=log_key, where="checkpoint")
+    leaf = leaf_hash(entry)
+    verify_inclusion(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root)
+    return checkpoint
