@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("groups",),
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_one_of", "proofs"),
-    ("mixnet", "operators", "_ceremony_messages", "threshold"),
+    ("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "threshold"),
     ("contests", "credentials", "ballots", "_merkle", "_notes", "board"),
     ("policies", "election", "tally", "record", "ceremony", "verify", "testing"),
     ("workflow", "demo", "interop"),
