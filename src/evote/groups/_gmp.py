@@ -1,0 +1,206 @@
+"""The default backend of Z_p^*: gmpy2's integers, with tables and buckets.
+
+A modular product in Python costs little more than GMP's own work at 2048 bits and up, so what
+counts is the number of products; see `_plans`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate
+
+import gmpy2
+from gmpy2 import mpz
+
+from evote.groups._plans import Comb, CombCache, Costs, comb_digits, plan_multiexp
+
+__all__ = ["ModPKernel"]
+
+
+def _costs(bits: int) -> Costs:
+    return Costs(
+        square=1.0,
+        power=0.9,  # GMP stays in Montgomery form: a step costs less than a product and remainder
+        lookup=1.0,
+        entry=1.0,
+        term=1.05,
+        close=2.0,
+        signed=False,
+        max_entries=max(1024, 2**27 // bits),  # 16 MiB,
+        max_window=12,
+    )
+
+
+class ModPKernel:
+    """The subgroup of order q of the integers modulo p; items are 0 < x < p."""
+
+    def __init__(self, p: int, q: int, g: int) -> None:
+        self.p, self.q = mpz(p), mpz(q)
+        self.identity, self.generator = mpz(1), mpz(g)
+        self._width = (p.bit_length() + 7) // 8
+        self._uniform_size = self._width + 16
+        self._safe_prime = p == 2 * q + 1
+        # Exponents e + blind, 0 <= e < q, all fill the same number of machine words.
+        limbs = {-(-x.bit_length() // 64) for x in (q, 2 * q - 1)}
+        self._blind = self.q if len(limbs) == 1 else 2 * self.q
+        self._costs = _costs(p.bit_length())
+        self._combs = CombCache(self._costs)
+
+    def decode(self, data: bytes) -> list[mpz | None]:
+        p, width = self.p, self._width
+        starts = range(0, len(data), width)
+        values = [mpz.from_bytes(data[i : i + width], "big") for i in starts]
+        return [x if 0 < x < p and self._is_member(x) else None for x in values]
+
+    def _is_member(self, x: mpz) -> bool:
+        if self._safe_prime:  # the only subgroups are those of orders 1, 2, q and 2q
+            return bool(gmpy2.jacobi(x, self.p) == 1)
+        return bool(gmpy2.powmod(x, self.q, self.p) == 1)
+
+    def encode(self, items: Sequence[mpz]) -> bytes:
+        width = self._width
+        return b"".join([mpz(x).to_bytes(width, "big") for x in items])
+
+    def equal(self, a: Sequence[mpz], b: Sequence[mpz]) -> list[bool]:
+        return [x == y for x, y in zip(a, b)]
+
+    def multiply(self, a: Sequence[mpz], b: Sequence[mpz]) -> list[mpz]:
+        p = self.p
+        return [x * y % p for x, y in zip(a, b)]
+
+    def invert(self, items: Sequence[mpz]) -> list[mpz]:
+        """All for one inversion and three products each (Montgomery)."""
+        if not items:
+            return []
+        p = self.p
+        before = self.running_products(items)
+        inverse = gmpy2.invert(before[-1], p)
+        result = []
+        for x, product in zip(reversed(items), reversed([mpz(1), *before[:-1]])):
+            result.append(inverse * product % p)
+            inverse = inverse * x % p
+        result.reverse()
+        return result
+
+    def product(self, items: Sequence[mpz]) -> mpz:
+        p = self.p
+        return reduce(lambda x, y: x * y % p, items, self.identity)
+
+    def running_products(self, items: Sequence[mpz]) -> list[mpz]:
+        p = self.p
+        return list(accumulate(items, lambda x, y: x * y % p))
+
+    def powers(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
+        p, powmod = self.p, gmpy2.powmod
+        return [powmod(x, e, p) for x, e in zip(bases, exponents)]
+
+    def powers_constant_time(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
+        p, blind, powmod = self.p, self._blind, gmpy2.powmod_sec
+        return [powmod(x, e + blind, p) for x, e in zip(bases, exponents)]
+
+    def powers_of_one(self, base: mpz, exponents: Sequence[int], bits: int) -> list[mpz]:
+        base = mpz(base)
+        longest = self.q.bit_length()
+        if 8 * bits < longest:  # small public numbers: a comb would still do all its places
+            return self.powers([base] * len(exponents), exponents)
+
+        def build(teeth: int, rows: int, spacing: int) -> Comb:
+            return self._build_comb(base, teeth, rows, spacing)
+
+        comb = self._combs.find(base, len(exponents), longest, build)
+        if comb is None:
+            return self.powers([base] * len(exponents), exponents)
+        return [self._comb_power(comb, int(e)) for e in exponents]
+
+    def _build_comb(self, base: mpz, teeth: int, rows: int, spacing: int) -> Comb:
+        p = self.p
+        table: list[list[mpz]] = [[self.identity] for _ in range(rows)]
+        power = base
+        for _ in range(teeth):
+            for row in table:  # power = base^(2^(j places + k spacing))
+                row += [x * power % p for x in row]
+                for _ in range(spacing):
+                    power = power * power % p
+        # Fresh numbers take just the memory they need, side by side.
+        table = [[mpz(int(x)) for x in row] for row in table]
+        return Comb(teeth, rows, spacing, table)
+
+    def _comb_power(self, comb: Comb, exponent: int) -> mpz:
+        p, spacing = self.p, comb.spacing
+        digits = comb_digits(exponent, comb.teeth, comb.places)
+        result = self.identity
+        for place in range(spacing - 1, -1, -1):
+            if place != spacing - 1:
+                result = result * result % p
+            for row, digit in zip(comb.table, digits[place::spacing]):
+                result = result * row[digit] % p
+        return result
+
+    def multiexp(self, bases: Sequence[mpz], exponents: Sequence[int]) -> mpz:
+        pairs = sorted(((int(e), x) for x, e in zip(bases, exponents) if e), key=_by_length)
+        lengths = [-e.bit_length() for e, _ in pairs]
+        plan = plan_multiexp([-n for n in lengths], self._costs)
+        numbers, items = [e for e, _ in pairs], [x for _, x in pairs]
+        if plan.method == "powers":
+            return self.product(self.powers(items, numbers))
+        if plan.method == "straus":
+            return self._straus(items, numbers, lengths, plan.window)
+        return self._buckets(items, numbers, lengths, plan.window)
+
+    def _straus(
+        self, items: list[mpz], exponents: list[int], lengths: list[int], window: int
+    ) -> mpz:
+        """Squarings shared by all; longest exponents first, `lengths` negated to be ascending."""
+        p, mask, one = self.p, (1 << window) - 1, self.identity
+        tables = [
+            list(accumulate([x] * mask, lambda a, b: a * b % p, initial=one)) for x in items
+        ]
+        result = one
+        for start in reversed(range(0, -lengths[0], window)):
+            for _ in range(window):
+                result = result * result % p
+            active = bisect_left(lengths, -start)
+            for table, e in zip(tables[:active], exponents):
+                digit = e >> start & mask
+                if digit:
+                    result = result * table[digit] % p
+        return result
+
+    def _buckets(
+        self, items: list[mpz], exponents: list[int], lengths: list[int], window: int
+    ) -> mpz:
+        """Pippenger: one product per item and window, whatever its digit."""
+        p, mask, one = self.p, (1 << window) - 1, self.identity
+        result = one
+        for start in reversed(range(0, -lengths[0], window)):
+            if result != 1:
+                for _ in range(window):
+                    result = result * result % p
+            buckets = [one] * (mask + 1)
+            active = bisect_left(lengths, -start)
+            for x, e in zip(items[:active], exponents):
+                digit = e >> start & mask
+                buckets[digit] = buckets[digit] * x % p if digit else one
+            total = running = one
+            for bucket in buckets[:0:-1]:
+                running = running * bucket % p
+                total = total * running % p
+            result = result * total % p
+        return result
+
+    def from_uniform(self, data: bytes) -> list[mpz]:
+        size, p = self._uniform_size, self.p
+        cofactor = (p - 1) // self.q
+        starts = range(0, len(data), size)
+        numbers = [mpz.from_bytes(data[i : i + size], "big") % p for i in starts]
+        # 0 has no power in the group; as the identity it is thrown away by the caller.
+        return [gmpy2.powmod(x, cofactor, p) if x else self.identity for x in numbers]
+
+    def log_keys(self, items: Sequence[mpz]) -> list[int]:
+        return [int(x) & 0xFFFFFFFFFFFFFFFF for x in items]
+
+
+def _by_length(pair: tuple[int, mpz]) -> int:
+    return -pair[0].bit_length()

@@ -1,0 +1,185 @@
+"""The default backend of ristretto255: gmpy2's integers on edwards25519.
+
+An element is any of the four points that differ from each other by 4-torsion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate
+
+import gmpy2
+from gmpy2 import mpz
+
+from evote.groups import _edwards25519 as ed
+from evote.groups import _gmp_edwards as curve
+from evote.groups._gmp_edwards import Point
+from evote.groups._plans import Comb, CombCache
+
+__all__ = ["RistrettoKernel"]
+
+_P = mpz(ed.P)
+_D = mpz(ed.D)
+_ROOT_EXPONENT = (_P - 5) // 8
+_SQRT_M1 = mpz(ed.SQRT_M1)
+_INVSQRT_A_MINUS_D = mpz(ed.INVSQRT_A_MINUS_D)
+_SQRT_AD_MINUS_ONE = mpz(ed.SQRT_AD_MINUS_ONE)
+_ONE_MINUS_D_SQUARED = mpz(ed.ONE_MINUS_D_SQUARED)
+_D_MINUS_ONE_SQUARED = mpz(ed.D_MINUS_ONE_SQUARED)
+_ONE = mpz(1)
+_BITS = ed.L.bit_length()
+
+
+class RistrettoKernel:
+    """Bulk arithmetic of ristretto255."""
+
+    identity: Point = curve.NEUTRAL
+    generator: Point = curve.BASE
+
+    def __init__(self) -> None:
+        self._combs = CombCache(curve.COSTS)
+
+    def decode(self, data: bytes) -> list[Point | None]:
+        return [_decode(data[i : i + 32]) for i in range(0, len(data), 32)]
+
+    def encode(self, items: Sequence[Point]) -> bytes:
+        return b"".join([_encode(point) for point in items])
+
+    def equal(self, a: Sequence[Point], b: Sequence[Point]) -> list[bool]:
+        return [
+            not (x1 * y2 - y1 * x2) % _P or not (y1 * y2 - x1 * x2) % _P
+            for (x1, y1, _, _), (x2, y2, _, _) in zip(a, b)
+        ]
+
+    def multiply(self, a: Sequence[Point], b: Sequence[Point]) -> list[Point]:
+        return list(map(curve.add, a, b))
+
+    def invert(self, items: Sequence[Point]) -> list[Point]:
+        return [curve.negative(point) for point in items]
+
+    def product(self, items: Sequence[Point]) -> Point:
+        return reduce(curve.add, items, self.identity)
+
+    def running_products(self, items: Sequence[Point]) -> list[Point]:
+        return list(accumulate(items, curve.add))
+
+    def powers(self, bases: Sequence[Point], exponents: Sequence[int]) -> list[Point]:
+        return [curve.power(point, int(e)) for point, e in zip(bases, exponents)]
+
+    def powers_constant_time(
+        self, bases: Sequence[Point], exponents: Sequence[int]
+    ) -> list[Point]:
+        return [curve.power_constant_time(point, int(e)) for point, e in zip(bases, exponents)]
+
+    def powers_of_one(self, base: Point, exponents: Sequence[int], bits: int) -> list[Point]:
+        if 16 * bits < _BITS:  # small public numbers: a comb would still do all its places
+            return self.powers([base] * len(exponents), exponents)
+
+        def build(teeth: int, rows: int, spacing: int) -> Comb:
+            return curve.build_comb(base, teeth, rows, spacing)
+
+        comb = self._combs.find(base, len(exponents), _BITS, build)
+        if comb is None:
+            return self.powers([base] * len(exponents), exponents)
+        return [curve.comb_power(comb, int(e)) for e in exponents]
+
+    def multiexp(self, bases: Sequence[Point], exponents: Sequence[int]) -> Point:
+        return curve.multiexp(bases, exponents)
+
+    def from_uniform(self, data: bytes) -> list[Point]:
+        halves = [_map_to_point(data[i : i + 32]) for i in range(0, len(data), 32)]
+        return list(map(curve.add, halves[::2], halves[1::2]))
+
+    def log_keys(self, items: Sequence[Point]) -> list[int]:
+        # (x y)^2 stays the same when 4-torsion is added, and otherwise only under negation.
+        roots = curve.inverses([z for _, _, z, _ in items])
+        products = [t * inverse % _P for (_, _, _, t), inverse in zip(items, roots)]
+        return [int(xy * xy % _P) & 0xFFFFFFFFFFFFFFFF for xy in products]
+
+
+def _decode(data: bytes) -> Point | None:
+    """RFC 9496, section 4.3.1."""
+    s = mpz.from_bytes(data, "little")
+    if s >= _P or s.is_odd():
+        return None
+    square = s * s % _P
+    u1, u2 = 1 - square, 1 + square
+    u2_squared = u2 * u2 % _P
+    v = (-_D * (u1 * u1 % _P) - u2_squared) % _P
+    root = _inverse_root(v * u2_squared % _P)
+    if root is None:
+        return None
+    den_x = root * u2 % _P
+    x = 2 * s * den_x % _P
+    if x.is_odd():
+        x = _P - x
+    y = u1 * den_x % _P * root % _P * v % _P
+    t = x * y % _P
+    if t.is_odd() or not y:
+        return None
+    return x, y, _ONE, t
+
+
+def _encode(point: Point) -> bytes:
+    """RFC 9496, section 4.3.2."""
+    x, y, z, t = point
+    u1, u2 = (z + y) * (z - y) % _P, x * y % _P
+    root = _inverse_root(u1 * (u2 * u2 % _P) % _P)
+    if root is None:  # only where the product is 0
+        root = mpz(0)
+    den1, den2 = root * u1 % _P, root * u2 % _P
+    z_inverse = den1 * den2 % _P * t % _P
+    if (t * z_inverse % _P).is_odd():
+        x, y = y * _SQRT_M1 % _P, x * _SQRT_M1 % _P
+        den2 = den1 * _INVSQRT_A_MINUS_D % _P
+    if (x * z_inverse % _P).is_odd():
+        y = -y
+    s = den2 * (z - y) % _P
+    if s.is_odd():
+        s = _P - s
+    encoded: bytes = s.to_bytes(32, "little")
+    return encoded
+
+
+def _inverse_root(v: mpz) -> mpz | None:
+    """The even root of 1/v; None where v is not a square, or 0."""
+    cube = v * v % _P * v % _P
+    root = cube * gmpy2.powmod(cube * cube % _P * v % _P, _ROOT_EXPONENT, _P) % _P
+    check = v * root % _P * root % _P
+    if check != 1:
+        if check != _P - 1:
+            return None
+        root = root * _SQRT_M1 % _P
+    return _P - root if root.is_odd() else root
+
+
+def _map_to_point(data: bytes) -> Point:
+    """RFC 9496, section 4.3.4; bytes of any value, the top bit ignored."""
+    t = mpz.from_bytes(data, "little") % 2**255
+    r = _SQRT_M1 * t % _P * t % _P
+    u = (r + 1) * _ONE_MINUS_D_SQUARED % _P
+    v = (-1 - r * _D) * (r + _D) % _P
+    was_square, s = _root_of_ratio(u, v)
+    c = r
+    if was_square:
+        c = -_ONE
+    else:
+        s = s * t % _P
+        s = s if s.is_odd() or not s else _P - s  # minus the even one of s and -s
+    n = (c * (r - 1) % _P * _D_MINUS_ONE_SQUARED - v) % _P
+    w0, w1 = 2 * s * v % _P, n * _SQRT_AD_MINUS_ONE % _P
+    w2, w3 = (1 - s * s) % _P, (1 + s * s) % _P
+    return w0 * w3 % _P, w2 * w1 % _P, w1 * w3 % _P, w0 * w2 % _P
+
+
+def _root_of_ratio(u: mpz, v: mpz) -> tuple[bool, mpz]:
+    """RFC 9496, section 4.2: whether u/v is a square, and the even root of u/v or of i u/v."""
+    cube = v * v % _P * v % _P
+    power = gmpy2.powmod(cube * cube % _P * v % _P * u % _P, _ROOT_EXPONENT, _P)
+    root = u * cube % _P * power % _P
+    check = v * root % _P * root % _P
+    correct, flipped = check == u, check == -u % _P
+    if flipped or check == -u * _SQRT_M1 % _P:
+        root = root * _SQRT_M1 % _P
+    return correct or flipped, _P - root if root.is_odd() else root

@@ -1,0 +1,165 @@
+"""Which algorithm, how wide a window: decided by counting multiplications, for every group alike.
+
+Costs are in multiplications of the group. Two methods are shared:
+
+Comb (Lim and Lee, "More flexible exponentiation with precomputation", 1994), for many powers of one
+base. With `teeth` h and `rows` v an exponent of h a bits, a = v b, is read as h blocks of a bits;
+the digit at place i collects bit i of every block. Row k holds, for each digit, the product of
+base^(2^(j a + k b)) over the digit's bits j. Then b - 1 squarings and a products make a power.
+
+Buckets (Pippenger), for one product of many powers; few powers share their squarings (Straus).
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+__all__ = ["Comb", "CombCache", "Costs", "MultiexpPlan", "comb_digits", "plan_multiexp"]
+
+_SHAPES = [(h, v) for h in (4, 6, 8, 10) for v in (1, 2, 4, 8, 16, 32)]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Prices in multiplications.
+
+    Attributes:
+        square: one squaring.
+        power: one bit of a power without any table.
+        lookup: one product with an entry of a table.
+        entry: making one entry of a comb.
+        term: one item into a bucket.
+        close: emptying one bucket.
+        signed: whether inverses are free, so that buckets serve both signs.
+        max_entries: of one comb, for memory.
+        max_window: of buckets, so that they stay in the processor's cache.
+    """
+
+    square: float
+    power: float
+    lookup: float
+    entry: float
+    term: float
+    close: float
+    signed: bool
+    max_entries: int
+    max_window: int
+
+
+class Comb(NamedTuple):
+    """The shape of a table and, once built, its rows."""
+
+    teeth: int
+    rows: int
+    spacing: int  # b: places per row; a = rows * spacing
+    table: list[list[Any]]
+
+    @property
+    def places(self) -> int:
+        return self.rows * self.spacing
+
+
+def comb_digits(exponent: int, teeth: int, places: int) -> tuple[int, ...]:
+    """For each place i, the number whose bit j is bit i + j * places of the exponent."""
+    # Two bytes per bit, so that blocks overlay each other by one addition of large integers.
+    text = format(exponent, f"0{teeth * places}b").encode("utf-16-be")
+    ones = int.from_bytes(b"\0\1" * places, "big")
+    digits = 0
+    for block in range(teeth):  # from the highest
+        lane = text[2 * places * block : 2 * places * (block + 1)]
+        digits = digits << 1 | int.from_bytes(lane, "big") & ones
+    return struct.unpack(f"<{places}H", digits.to_bytes(2 * places, "little"))
+
+
+@dataclass
+class _Use:
+    count: int = 0
+    comb: Comb | None = None
+
+
+class CombCache:
+    """Tables of the bases in use: small at first, larger once a base has earned it.
+
+    After u powers of a base the table kept is the one that would have been cheapest for all u, so
+    the whole never costs much more than knowing u beforehand. The least recently used go first.
+    """
+
+    def __init__(self, costs: Costs, max_bases: int = 64) -> None:
+        self._costs = costs
+        self._uses: OrderedDict[Hashable, _Use] = OrderedDict()
+        self._max_bases = max_bases
+        self._max_entries = 4 * costs.max_entries
+        self._lock = threading.Lock()
+
+    def find(
+        self, base: Hashable, count: int, bits: int, build: Callable[[int, int, int], Comb]
+    ) -> Comb | None:
+        """The comb for `count` more powers of `bits` bits; None where none pays."""
+        with self._lock:
+            use = self._uses.setdefault(base, _Use())
+            self._uses.move_to_end(base)
+            use.count += count
+            current = use.comb
+            best = self._best(use, bits)
+            if best is not None and best is not current:
+                use.comb = build(best.teeth, best.rows, best.spacing)
+            self._evict(base)
+            return use.comb
+
+    def _best(self, use: _Use, bits: int) -> Comb | None:
+        costs, uses = self._costs, use.count
+        price, best = uses * costs.power * bits, None
+        candidates = [Comb(h, v, -(-bits // (h * v)), []) for h, v in _SHAPES]
+        if use.comb is not None:
+            candidates.append(use.comb)
+        for comb in candidates:
+            entries = comb.rows << comb.teeth
+            if entries > costs.max_entries or comb.places * comb.teeth < bits:
+                continue
+            each = comb.places * costs.lookup + (comb.spacing - 1) * costs.square
+            total = uses * each
+            if comb is not use.comb:
+                total += entries * costs.entry + bits * costs.square
+            if total < price:
+                price, best = total, comb
+        return best
+
+    def _evict(self, keep: Hashable) -> None:
+        def entries() -> int:
+            return sum(u.comb.rows << u.comb.teeth for u in self._uses.values() if u.comb)
+
+        while len(self._uses) > self._max_bases or entries() > self._max_entries:
+            oldest = next(iter(self._uses))
+            if oldest == keep:
+                break
+            del self._uses[oldest]
+
+
+class MultiexpPlan(NamedTuple):
+    """`method` is "powers", "straus" or "buckets"; `window` in bits."""
+
+    method: str
+    window: int
+
+
+def plan_multiexp(lengths: Sequence[int], costs: Costs) -> MultiexpPlan:
+    """The cheapest way to multiply powers whose exponents have these bit lengths."""
+    count, total, longest = len(lengths), sum(lengths), max(lengths, default=0)
+    price, best = total * costs.power, MultiexpPlan("powers", 0)
+    for window in range(2, 7):
+        entries = 1 << (window - 1 if costs.signed else window)
+        straus = longest * costs.square + total / window * costs.lookup + count * entries
+        if straus < price:
+            price, best = straus, MultiexpPlan("straus", window)
+    for window in range(2, costs.max_window + 1):
+        entries = 1 << (window - 1 if costs.signed else window)
+        closing = (longest / window + 1) * entries * costs.close
+        buckets = total / window * costs.term + closing + longest * costs.square
+        if buckets < price:
+            price, best = buckets, MultiexpPlan("buckets", window)
+    return best
