@@ -1,0 +1,245 @@
+"""Which ballots count: a pure function of the roll, the log and the manifest's policies.
+
+A submitted ballot is cast or spoiled. The last ballot that a voter casts counts and supersedes
+those cast before it; "last" is the position in the log, never a clock. Under the policy revote
+"forbidden" a second cast breaks the log, under spoil "forbidden" any spoiled ballot does. A ballot
+has one fate: a digest that occurs twice breaks the log, so that a spoiled ballot is never counted
+and a cast one never opened. Openings follow the spoiled ballot they open, once.
+
+    submitted = cast + spoiled,    cast = counted + superseded
+    counted-set digest = H("counted", for each counted ballot by ascending entry index:
+                           uint32(entry index) || digest of the ballot)
+
+Read in one pass, in 46 bytes a submitted ballot. What is not here: signatures, proofs, and
+whether a ballot has its voter's style, which the log does not say.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evote.board import BallotEntry, Entry, Opening, Seal, Stage, next_stage
+from evote.credentials import Roll
+from evote.encoding import digest
+from evote.errors import BrokenLog, ParameterError, VerificationError
+
+__all__ = [
+    "REVOTE",
+    "SPOIL",
+    "Counting",
+    "Fate",
+    "Fates",
+    "counted_digest",
+    "counted_set",
+    "verify_seal",
+]
+
+REVOTE = ("last", "forbidden")
+SPOIL = ("allowed", "forbidden")
+
+_FIND_AT_ONCE = 4096
+
+
+class Fate(IntEnum):
+    """What became of a submitted ballot."""
+
+    COUNTED = 0
+    SUPERSEDED = 1
+    SPOILED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fates:
+    """The submitted ballots in the order of the log, as arrays.
+
+    Attributes:
+        indices: entry index of each.
+        voters: its voter's row of the roll.
+        fates: its `Fate`.
+        digests: its digest, 32 bytes.
+        openings: entry index of the opening of each, -1 where there is none.
+    """
+
+    indices: NDArray[np.uint32]
+    voters: NDArray[np.uint32]
+    fates: NDArray[np.uint8]
+    digests: NDArray[np.bytes_]
+    openings: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def mask(self, fate: Fate) -> NDArray[np.bool_]:
+        """Where the ballots have this fate."""
+        return self.fates == fate
+
+    @property
+    def counted(self) -> int:
+        return int(np.count_nonzero(self.mask(Fate.COUNTED)))
+
+    @property
+    def superseded(self) -> int:
+        return int(np.count_nonzero(self.mask(Fate.SUPERSEDED)))
+
+    @property
+    def spoiled(self) -> int:
+        return int(np.count_nonzero(self.mask(Fate.SPOILED)))
+
+    @property
+    def cast(self) -> int:
+        return len(self) - self.spoiled
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of the counted set."""
+        counted = self.mask(Fate.COUNTED)
+        return counted_digest(self.indices[counted], self.digests[counted])
+
+
+def counted_digest(indices: NDArray[np.integer], digests: NDArray[np.bytes_]) -> bytes:
+    """The digest of ballots that count: entry indices, ascending, and 32-byte digests."""
+    rows = np.empty(len(indices), dtype=[("index", "<u4"), ("digest", "S32")])
+    rows["index"], rows["digest"] = indices, digests
+    return digest("counted", rows.tobytes())
+
+
+class Counting:
+    """One pass over a log; `finish` gives the fates of its ballots so far."""
+
+    __slots__ = ("_actions", "_digests", "_indices", "_openings", "_pending", "_roll")
+    __slots__ += ("_revote", "_spoil", "_stage", "_voters")
+
+    def __init__(self, roll: Roll, *, revote: str, spoil: str) -> None:
+        """Start before entry 0, under the policies of the manifest."""
+        if revote not in REVOTE or spoil not in SPOIL:
+            raise ParameterError(f"no policies: revote {revote!r}, spoil {spoil!r}")
+        self._roll, self._revote, self._spoil = roll, revote, spoil
+        self._stage = Stage.EMPTY
+        self._indices = array("L" if array("L").itemsize == 4 else "I")
+        self._actions = bytearray()
+        self._digests = bytearray()
+        self._voters: list[NDArray[np.uint32]] = []
+        self._pending: list[bytes] = []  # credentials of the latest ballots, not yet looked up
+        self._openings: list[tuple[int, bytes]] = []
+
+    def add(self, index: int, entry: Entry) -> None:
+        """The next entry of the log, at `index`.
+
+        Raises:
+            BrokenLog: the entry has no place here. What needs a look at the whole log (a ballot
+                submitted twice, a second cast, an opening of nothing) comes out in `finish`.
+        """
+        self._stage = next_stage(self._stage, entry, index)
+        if isinstance(entry, BallotEntry):
+            if entry.action == "spoil" and self._spoil == "forbidden":
+                raise BrokenLog("a spoiled ballot, which the manifest forbids", entry=index)
+            self._indices.append(index)
+            self._actions.append(entry.action == "spoil")
+            self._digests += entry.digest
+            self._pending.append(entry.credential)
+            if len(self._pending) == _FIND_AT_ONCE:
+                self._find()
+        elif isinstance(entry, Opening):
+            self._openings.append((index, entry.ballot))
+
+    def _find(self) -> None:
+        rows = self._roll.find(self._pending)
+        if (rows < 0).any():
+            first = len(self._indices) - len(self._pending) + int(np.argmax(rows < 0))
+            raise BrokenLog("the credential is not on the roll", entry=self._indices[first])
+        self._voters.append(rows.astype(np.uint32))
+        self._pending.clear()
+
+    def finish(self) -> Fates:
+        """The fates of the ballots added so far; more may be added after.
+
+        Raises:
+            BrokenLog: naming the first entry that breaks a rule.
+        """
+        self._find()
+        indices = np.array(self._indices, dtype=np.uint32)
+        digests = np.frombuffer(bytes(self._digests), dtype="S32")
+        voters = np.concatenate([np.empty(0, np.uint32), *self._voters])
+        spoiled = np.frombuffer(bytes(self._actions), dtype=np.bool_)
+        order = np.argsort(digests, kind="stable")
+        twice = digests[order[1:]] == digests[order[:-1]]
+        if twice.any():
+            second = int(indices[order[1:][twice]].min())
+            raise BrokenLog("this ballot was submitted before", entry=second)
+        fates = np.full(len(indices), Fate.SPOILED, dtype=np.uint8)
+        cast = np.flatnonzero(~spoiled)
+        last = np.full(len(self._roll), -1, dtype=np.int64)
+        np.maximum.at(last, voters[cast], cast)
+        superseded = last[voters[cast]] != cast
+        fates[cast] = np.where(superseded, Fate.SUPERSEDED, Fate.COUNTED)
+        if self._revote == "forbidden" and superseded.any():
+            again = _repeats(voters[cast])
+            message = "this voter has cast a ballot, and the manifest forbids another"
+            raise BrokenLog(message, entry=int(indices[cast[again]]))
+        openings = self._match_openings(indices, digests, order, spoiled)
+        return Fates(
+            indices=indices, voters=voters, fates=fates, digests=digests, openings=openings
+        )
+
+    def _match_openings(
+        self,
+        indices: NDArray[np.uint32],
+        digests: NDArray[np.bytes_],
+        order: NDArray[np.intp],
+        spoiled: NDArray[np.bool_],
+    ) -> NDArray[np.int64]:
+        """For each ballot the entry that opens it, -1 for none."""
+        openings = np.full(len(indices), -1, dtype=np.int64)
+        for index, ballot in self._openings:
+            place = int(np.searchsorted(digests, np.array(ballot, dtype="S32"), sorter=order))
+            found = int(order[place]) if place < len(order) else -1
+            if found < 0 or bytes(digests[found]).ljust(32, b"\0") != ballot:
+                raise BrokenLog("it opens a ballot that nobody submitted", entry=index)
+            if indices[found] > index:
+                raise BrokenLog("it opens a ballot that is submitted later", entry=index)
+            if not spoiled[found]:
+                raise BrokenLog("it opens a ballot that was cast", entry=index)
+            if openings[found] >= 0:
+                raise BrokenLog("it opens a ballot that is open", entry=index)
+            openings[found] = index
+        return openings
+
+
+def _repeats(items: NDArray[np.uint32]) -> int:
+    """The place of the first item that occurred before."""
+    order = np.argsort(items, kind="stable")
+    return int(order[1:][items[order[1:]] == items[order[:-1]]].min())
+
+
+def counted_set(
+    roll: Roll, entries: Iterable[tuple[int, Entry]], *, revote: str, spoil: str
+) -> Fates:
+    """The fates of all ballots of a log, whose entries come with their indices.
+
+    Raises:
+        BrokenLog: naming the entry that breaks a rule.
+    """
+    counting = Counting(roll, revote=revote, spoil=spoil)
+    for index, entry in entries:
+        counting.add(index, entry)
+    return counting.finish()
+
+
+def verify_seal(fates: Fates, seal: Seal) -> None:
+    """Check that a seal says of the ballots before it what follows from them.
+
+    Raises:
+        VerificationError: a count or the digest differs.
+    """
+    for name in ("cast", "spoiled", "counted", "superseded"):
+        announced, found = getattr(seal, name), getattr(fates, name)
+        if announced != found:
+            raise VerificationError(f"seal: {announced} ballots {name} announced, {found} found")
+    if seal.digest != fates.digest:
+        raise VerificationError("seal: the digest is not that of the counted set")
