@@ -77,7 +77,7 @@ class Fates:
 
     def mask(self, fate: Fate) -> NDArray[np.bool_]:
         """Where the ballots have this fate."""
-        return self.fates == fate
+        return np.equal(self.fates, fate)
 
     @property
     def counted(self) -> int:
@@ -112,8 +112,18 @@ def counted_digest(indices: NDArray[np.integer], digests: NDArray[np.bytes_]) ->
 class Counting:
     """One pass over a log; `finish` gives the fates of its ballots so far."""
 
-    __slots__ = ("_actions", "_digests", "_indices", "_openings", "_pending", "_roll")
-    __slots__ += ("_revote", "_spoil", "_stage", "_voters")
+    __slots__ = (
+        "_actions",
+        "_digests",
+        "_indices",
+        "_openings",
+        "_pending",
+        "_revote",
+        "_roll",
+        "_spoil",
+        "_stage",
+        "_voters",
+    )
 
     def __init__(self, roll: Roll, *, revote: str, spoil: str) -> None:
         """Start before entry 0, under the policies of the manifest."""
@@ -121,7 +131,7 @@ class Counting:
             raise ParameterError(f"no policies: revote {revote!r}, spoil {spoil!r}")
         self._roll, self._revote, self._spoil = roll, revote, spoil
         self._stage = Stage.EMPTY
-        self._indices = array("L" if array("L").itemsize == 4 else "I")
+        self._indices = array("I")
         self._actions = bytearray()
         self._digests = bytearray()
         self._voters: list[NDArray[np.uint32]] = []
