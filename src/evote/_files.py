@@ -29,9 +29,15 @@ __all__ = [
 
 TEMPORARY = ".new-"  # prefix of a file that is not yet what its name will say
 
-# Never block on a FIFO, never follow a link, never keep the descriptor across exec.
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_WRITE = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+def _flag(name: str) -> int:
+    return int(getattr(os, name, 0))  # not every system has every flag
+
+
+# Never follow a link, never keep the descriptor across exec, never wait for a FIFO's writer.
+_COMMON = _flag("O_CLOEXEC") | _flag("O_NOFOLLOW") | _flag("O_BINARY")
+_READ = os.O_RDONLY | _COMMON | _flag("O_NONBLOCK")
+_WRITE = os.O_WRONLY | _COMMON
 
 
 def write_file(
@@ -117,8 +123,10 @@ def make_directory(path: Path | str, *, mode: int = 0o755) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory last."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Make the names in a directory last; Windows has no such call, and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY | _flag("O_CLOEXEC"))
     try:
         os.fsync(descriptor)
     finally:

@@ -1,10 +1,10 @@
-"""Who must have seen a log: witness policies, and the offline proof that an entry is in it.
+"""Who must have seen a log: policies that name logs, witnesses, and the quorum of witnesses.
 
-A policy names logs and witnesses by their keys, and the quorum of witnesses that makes a
-checkpoint good. A tlog-proof carries an entry's index, its inclusion proof and the checkpoint; the
-entry itself is never read from it, the holder has it.
+A checkpoint is good under a policy when a log of the policy signed it and enough witnesses did.
+With a quorum of more than half of the witnesses, two good checkpoints that contradict each other
+share a witness that broke its word.
 
-Reference: C2SP tlog-policy and tlog-proof (no version yet).
+Reference: C2SP tlog-policy (no version yet).
 """
 
 from __future__ import annotations
@@ -13,37 +13,24 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from evote._merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
 from evote._notes import (
     COSIGNER_KEY,
     LOG_KEY,
-    MAX_NOTE,
-    MAX_SIZE,
     Checkpoint,
     Cosignature,
     VerifierKey,
     check_head,
-    decode_base64,
     decode_vkey,
-    encode_base64,
-    open_checkpoint,
     open_note,
 )
 from evote.encoding import decode_decimal
-from evote.errors import DecodingError, ParameterError, VerificationError
+from evote.errors import DecodingError, VerificationError
 
-__all__ = [
-    "TlogProof",
-    "WitnessPolicy",
-    "decode_policy",
-    "decode_tlog_proof",
-    "verify_tlog_proof",
-]
+__all__ = ["WitnessPolicy", "decode_policy"]
 
 MAX_POLICY = 256 * 1024  # bytes
 MAX_NAMES = 1024  # witnesses and groups
 _FORBIDDEN = re.compile(rb"[^\t\n\x20-\x7e\x80-\xff]")
-_HEADER = "c2sp.org/tlog-proof@v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,78 +190,3 @@ class _PolicyReader:
             groups=self.groups,
             quorum=self.quorum[0],
         )
-
-
-# -- offline proofs ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlogProof:
-    """What shows that an entry one holds is at `index` in the log of the checkpoint.
-
-    `checkpoint` is the whole signed note; `extra` is not authenticated by anything.
-    """
-
-    index: int
-    hashes: tuple[bytes, ...]
-    checkpoint: bytes
-    extra: bytes | None = None
-
-    def encode(self) -> bytes:
-        """The bytes of a `.tlog-proof` file."""
-        lines = [_HEADER]
-        if self.extra is not None:
-            lines.append(f"extra {encode_base64(self.extra)}")
-        lines.append(f"index {self.index}")
-        lines += [encode_base64(hash_) for hash_ in self.hashes]
-        return "".join(line + "\n" for line in lines).encode("ascii") + b"\n" + self.checkpoint
-
-
-def decode_tlog_proof(data: bytes, *, where: str = "") -> TlogProof:
-    """Read a tlog-proof without judging it; its checkpoint stays as bytes."""
-    if len(data) > 2 * MAX_NOTE:
-        raise DecodingError(f"{len(data)} bytes, at most {2 * MAX_NOTE} expected", where=where)
-    head, found, checkpoint = data.partition(b"\n\n")
-    if not found:
-        raise DecodingError("a tlog-proof without an empty line", where=where)
-    try:
-        lines = head.decode("ascii").split("\n")
-    except UnicodeDecodeError:
-        raise DecodingError("a tlog-proof that is not ASCII", where=where) from None
-    if lines.pop(0) != _HEADER:
-        raise DecodingError(f"{_HEADER} expected in the first line", where=where)
-    extra = None
-    if lines and lines[0].startswith("extra "):
-        extra = decode_base64(lines.pop(0).removeprefix("extra "), where=where)
-    if not lines or not lines[0].startswith("index "):
-        raise DecodingError("an index line expected", where=where)
-    index = decode_decimal(lines.pop(0).removeprefix("index "), where=where)
-    if index > MAX_SIZE or len(lines) > MAX_PROOF:
-        raise DecodingError("an index of 2^63 or more, or more than 63 hashes", where=where)
-    hashes = tuple(decode_base64(line, where=where) for line in lines)
-    if any(len(hash_) != HASH_SIZE for hash_ in hashes):
-        raise DecodingError(f"a hash that is not {HASH_SIZE} bytes", where=where)
-    return TlogProof(index=index, hashes=hashes, checkpoint=checkpoint, extra=extra)
-
-
-def verify_tlog_proof(
-    entry: bytes,
-    proof: TlogProof,
-    log_key: VerifierKey,
-    policy: WitnessPolicy | None = None,
-) -> Checkpoint:
-    """Check offline that `entry` is in the log of `log_key`, and that the policy is satisfied.
-
-    Raises:
-        DecodingError: the checkpoint is malformed.
-        VerificationError: the proof shows no such thing; BrokenLog where it is the inclusion.
-    """
-    if log_key.kind != LOG_KEY:
-        raise ParameterError("a cosigner's key is not the key of a log")
-    if policy is None:
-        checkpoint = open_checkpoint(proof.checkpoint, log_key, where="checkpoint")
-    else:
-        checkpoint, _ = policy.check(proof.checkpoint, log_key=log_key, where="checkpoint")
-    leaf = leaf_hash(entry)
-    verify_inclusion(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root)
-    return checkpoint
