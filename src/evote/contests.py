@@ -34,6 +34,7 @@ from evote.errors import DecodingError, ParameterError, ShapeMismatch
 
 __all__ = [
     "KINDS",
+    "MAX_BRANCHES",
     "MAX_CONTESTS",
     "MAX_OPTIONS",
     "Contest",
@@ -56,7 +57,8 @@ _BLANKS: tuple[Blank, ...] = get_args(Blank)
 
 MAX_OPTIONS = 1000
 MAX_CONTESTS = 256
-MAX_MARKS = 255  # bounds the branches of a proof, and with them the size of a ballot
+MAX_MARKS = 255
+MAX_BRANCHES = 8192  # of all proofs of a ballot: about 100 bytes each, 1,100 in the largest groups
 _MAX_TITLE = 1000  # characters
 
 _Selections: TypeAlias = NDArray[np.int64]
@@ -105,6 +107,12 @@ class Contest:
     def width(self) -> int:
         """Ciphertexts per ballot: the options, and the blank bit after them where it is counted."""
         return len(self.options) + self.counts_blanks
+
+    @property
+    def branches(self) -> int:
+        """Branches of this contest's proofs: what a ballot's size and cost are proportional to."""
+        sums = self.maximum - self.minimum + 1 + self.counts_blanks
+        return len(self.options) * (self.option_limit + 1) + sums
 
     def to_json(self) -> dict[str, JSON]:
         """The object of a manifest."""
@@ -257,6 +265,8 @@ def _problem(
         return f"options[{twice}].title", "the title repeats"
     if option_limit < 1:
         return "option_limit", "at least 1 expected"
+    if n * (option_limit + 1) + maximum + 2 > MAX_BRANCHES:
+        return "options", f"{n} options of {option_limit} marks make ballots too large"
     if maximum < 1 or maximum > option_limit * n:
         return "maximum", f"1 to {option_limit * n} expected, got {maximum}"
     if minimum > maximum:
