@@ -199,7 +199,8 @@ class ModPKernel:
         return [gmpy2.powmod(x, cofactor, p) if x else self.identity for x in numbers]
 
     def log_keys(self, items: Sequence[mpz]) -> list[int]:
-        return [int(x) & 0xFFFFFFFFFFFFFFFF for x in items]
+        # Not the low bits: small powers of a small generator share them.
+        return [hash(mpz(x).to_bytes(self._width, "big")) for x in items]
 
 
 def _by_length(pair: tuple[int, mpz]) -> int:

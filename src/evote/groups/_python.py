@@ -68,7 +68,7 @@ class ModPKernel:
         return [pow(x, cofactor, self.p) if x % self.p else 1 for x in numbers]
 
     def log_keys(self, items: Sequence[int]) -> list[int]:
-        return [int(x) % 2**64 for x in items]
+        return [hash(int(x).to_bytes(self.width, "big")) for x in items]
 
 
 class RistrettoKernel:
