@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, NoReturn
 
+from evote.election import Manifest
 from evote.encoding import JSON, canonical_json, encode_hex
 from evote.errors import EvoteError, ParameterError, VerificationError
-from evote.election import Manifest
 from evote.tally import Result
 
 __all__ = ["CHECKS", "PHASES", "Check", "Finding", "Ledger", "Outcome", "Report"]

@@ -1,0 +1,261 @@
+"""The part of an audit that costs: the ballots of one entry bundle, checked together.
+
+A bundle is up to 256 board entries, so a job is small, stands alone and runs in any process.
+Everything a job needs comes from the board; what it reads itself are the bodies, which count only
+if they have the digests on the board. Its outcome is data: counts, reasons, partial sums and
+fingerprints, so that a worker can neither lose nor invent a ballot unnoticed.
+
+A private sibling of `verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evote._fingerprints import fingerprint_rows
+from evote.ballots import (
+    BallotContext,
+    Ballots,
+    ballot_digest,
+    ballots_hold,
+    decode_ballots,
+    open_ballot,
+)
+from evote.board import BallotEntry, Opening, bodies_path
+from evote.credentials import verify_ballot_signatures
+from evote.election import Manifest
+from evote.errors import DecodingError, EvoteError
+from evote.groups import Elements
+from evote.record import Record
+from evote.tally import Summation
+
+__all__ = [
+    "BundleJob",
+    "BundleOutcome",
+    "check_bundle",
+    "commitment_keys",
+    "nonce_keys",
+    "read_bodies",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleJob:
+    """The ballot entries of one entry bundle, and what the rest of the record says of them.
+
+    `styles` are those of the roll, empty for a credential that is not on it. `weights` are those
+    of the roll where the ballot counts, and 0 where it does not. `openings` are (position in this
+    job, entry index of the opening, the opening).
+    """
+
+    number: int
+    indices: tuple[int, ...]
+    entries: tuple[BallotEntry, ...]
+    styles: tuple[str, ...]
+    weights: tuple[int, ...]
+    openings: tuple[tuple[int, int, Opening], ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class BundleOutcome:
+    """What came of a job. `unsummed` counts the counted ballots that could not be added."""
+
+    number: int
+    ballots: int
+    checked: dict[str, int] = field(default_factory=dict)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+    unsummed: int = 0
+    sums: list[tuple[str, int, int, bytes]] = field(default_factory=list)
+    ciphertexts: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = field(default_factory=list)
+    commitments: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = field(default_factory=list)
+
+    def did(self, check: str, count: int, of: int | None = None) -> None:
+        """`count` ballots were checked, of so many that should have been."""
+        self.checked[check] = self.checked.get(check, 0) + count
+        if of is not None and of > count:
+            self.skipped[check] = self.skipped.get(check, 0) + of - count
+
+    def fail(self, check: str, reason: str) -> None:
+        """One ballot fails a check."""
+        self.failures.append((check, reason))
+
+
+def read_bodies(path: Path, number: int, count: int) -> tuple[list[bytes], str]:
+    """The first `count` ballot bodies of a bundle, and why there are not exactly as many."""
+    bodies: list[bytes] = []
+    try:
+        lines = Record(path).ballot_bodies(number)
+        bodies.extend(islice(lines, count))
+        extra = sum(1 for _ in lines)
+    except DecodingError as error:
+        return bodies, str(error)
+    if len(bodies) < count or extra:
+        return bodies, f"{bodies_path(number)}: {count} ballots expected, got {len(bodies) + extra}"
+    return bodies, ""
+
+
+def check_bundle(
+    path: Path, manifest: Manifest, context: BallotContext, job: BundleJob
+) -> BundleOutcome:
+    """Check the ballots of one bundle: form, digests, credentials, signatures, proofs, openings."""
+    total = len(job.entries)
+    outcome = BundleOutcome(number=job.number, ballots=total)
+    name = bodies_path(job.number)
+    places = [f"{name}: line {i + 1} (entry {n})" for i, n in enumerate(job.indices)]
+    bodies, problem = read_bodies(path, job.number, total)
+    if problem:
+        outcome.fail("ballots.form", problem)
+    present = _check_digests(outcome, job, bodies, places)
+    batch = decode_ballots(context, [bodies[i] for i in present], [places[i] for i in present])
+    for position in sorted(batch.errors):
+        outcome.fail("ballots.form", str(batch.errors[position]))
+    outcome.did("ballots.form", total)
+    _check_signatures(outcome, context, job)
+    summation = Summation(manifest)
+    added = 0
+    for positions, ballots in batch.batches:
+        where = [present[int(p)] for p in positions]
+        _check_credentials(outcome, job, ballots, where, places)
+        _check_proofs(outcome, context, ballots, where, places)
+        owners = np.array([job.indices[i] for i in where], dtype=np.uint64)
+        outcome.ciphertexts.append(_owned(owners, nonce_keys(ballots)))
+        outcome.commitments.append(_owned(owners, commitment_keys(ballots)))
+        counted = [i for i, w in enumerate(where) if job.weights[w]]
+        summation.add(ballots.take(counted), [job.weights[where[i]] for i in counted])
+        added += len(counted)
+    decoded = sum(len(ballots) for _, ballots in batch.batches)
+    for check in ("ballots.credentials", "ballots.proofs", "ballots.unique", "ballots.nonces"):
+        outcome.did(check, decoded, total)
+    _check_openings(outcome, context, job, bodies, frozenset(present))
+    outcome.unsummed = sum(1 for weight in job.weights if weight) - added
+    outcome.sums = [(p.id, p.ballots, p.weight, p.sums.encode()) for p in summation.parts()]
+    return outcome
+
+
+def _check_digests(
+    outcome: BundleOutcome, job: BundleJob, bodies: Sequence[bytes], places: Sequence[str]
+) -> list[int]:
+    """The positions whose bodies are those of the board; nothing else of a body is looked at."""
+    present = []
+    for i, (body, entry) in enumerate(zip(bodies, job.entries, strict=False)):
+        if ballot_digest(body) == entry.digest:
+            present.append(i)
+        else:
+            outcome.fail("ballots.digests", f"{places[i]}: not the ballot on the board")
+    outcome.did("ballots.digests", len(bodies), len(job.entries))
+    return present
+
+
+def _check_signatures(outcome: BundleOutcome, context: BallotContext, job: BundleJob) -> None:
+    entries = job.entries
+    holds = verify_ballot_signatures(
+        context.election_id,
+        [entry.credential for entry in entries],
+        [entry.digest for entry in entries],
+        [entry.action for entry in entries],
+        [entry.signature for entry in entries],
+    )
+    for i in np.flatnonzero(~holds):
+        reason = f"entry {job.indices[i]}: the signature is not that of its credential"
+        outcome.fail("ballots.signatures", reason)
+    outcome.did("ballots.signatures", len(entries))
+
+
+def _check_credentials(
+    outcome: BundleOutcome,
+    job: BundleJob,
+    ballots: Ballots,
+    where: Sequence[int],
+    places: Sequence[str],
+) -> None:
+    for i, credential in zip(where, ballots.credentials, strict=True):
+        if credential != job.entries[i].credential:
+            reason = "the ballot is bound to another credential than its entry"
+        elif not job.styles[i]:
+            reason = "the credential is not on the roll"
+        elif job.styles[i] != ballots.style:
+            reason = f"a ballot of style {ballots.style!r}, on the roll it is {job.styles[i]!r}"
+        else:
+            continue
+        outcome.fail("ballots.credentials", f"{places[i]}: {reason}")
+
+
+def _check_proofs(
+    outcome: BundleOutcome,
+    context: BallotContext,
+    ballots: Ballots,
+    where: Sequence[int],
+    places: Sequence[str],
+) -> None:
+    for i in np.flatnonzero(~ballots_hold(context, ballots)):
+        outcome.fail("ballots.proofs", f"{places[where[i]]}: invalid ballot proof")
+
+
+def _check_openings(
+    outcome: BundleOutcome,
+    context: BallotContext,
+    job: BundleJob,
+    bodies: Sequence[bytes],
+    present: frozenset[int],
+) -> None:
+    done = 0
+    for position, index, opening in job.openings:
+        if position not in present:
+            continue
+        done += 1
+        try:
+            open_ballot(
+                context,
+                bodies[position],
+                opening.seed,
+                {contest.id: contest.selections for contest in opening.contests},
+                {c.id: c.blank for c in opening.contests if c.blank is not None},
+            )
+        except EvoteError as error:
+            outcome.fail("spoiled.openings", f"entry {index}: {error}")
+    if job.openings:
+        outcome.did("spoiled.openings", done, len(job.openings))
+
+
+def nonce_keys(ballots: Ballots) -> list[tuple[int, bytes]]:
+    """g^nonce of every ciphertext, as (bytes per ballot and encoding): equal ones share a nonce."""
+    return [_rows(contest.ciphertexts.alpha) for contest in ballots.contests]
+
+
+def commitment_keys(ballots: Ballots) -> list[tuple[int, bytes]]:
+    """g^nonce of every commitment of every proof, likewise."""
+    return [
+        _rows(proof.commitments.alpha)
+        for contest in ballots.contests
+        for proof in (contest.options, contest.sums)
+    ]
+
+
+def _rows(elements: Elements) -> tuple[int, bytes]:
+    return elements.group.element_size, elements.encode()
+
+
+def _owned(
+    owners: NDArray[np.uint64], keys: list[tuple[int, bytes]]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    values = [fingerprint_rows(data, size) for size, data in keys]
+    whose = [np.repeat(owners, len(part) // max(1, len(owners))) for part in values]
+    empty = np.empty(0, dtype=np.uint64)
+    return np.concatenate([empty, *values]), np.concatenate([empty, *whose])
+
+
+def repeated_in(keys: Iterator[tuple[int, list[tuple[int, bytes]]]]) -> dict[bytes, list[int]]:
+    """Among the keys of (entry index, keys) pairs: those that occur twice, and where."""
+    seen: dict[bytes, list[int]] = {}
+    for index, arrays in keys:
+        for size, data in arrays:
+            for start in range(0, len(data), size):
+                seen.setdefault(data[start : start + size], []).append(index)
+    return {key: places for key, places in seen.items() if len(places) > 1}

@@ -1,0 +1,191 @@
+"""One pass over the board: its entries, its root, the counted set, and what the pass must keep.
+
+A private sibling of `verify`. What is kept grows only with the fates of `policies`; entries
+themselves are read again when their ballots are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from evote._report import Ledger
+from evote.board import (
+    BallotEntry,
+    Checkpoint,
+    CompactRange,
+    Entry,
+    Open,
+    OperatorSignature,
+    ReceiptClaim,
+    ResultEntry,
+    Seal,
+    ShareEntry,
+    Stage,
+    TallyEntry,
+    decode_entry,
+    leaf_hash,
+    next_stage,
+)
+from evote.credentials import Roll
+from evote.election import Manifest
+from evote.errors import EvoteError, VerificationError
+from evote.operators import verify_signature
+from evote.policies import Counting, Fates
+from evote.record import Record
+
+__all__ = ["LogSummary", "PinnedReceipt", "check_authorities", "read_log"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedReceipt:
+    """A receipt from outside, verified by itself: what it says the log must hold."""
+
+    name: str
+    entry: bytes
+    claim: ReceiptClaim
+
+
+@dataclass(slots=True, kw_only=True)
+class LogSummary:
+    """What the rest of an audit needs of the log."""
+
+    stage: Stage = Stage.EMPTY
+    complete: bool = False  # every entry was read and had its place
+    ballots: int = 0
+    root: bytes = b""
+    opened: tuple[int, Open] | None = None
+    seal: tuple[int, bytes, Seal] | None = None  # index, root before it, the entry
+    tally: tuple[int, TallyEntry] | None = None
+    shares: list[tuple[int, ShareEntry]] = field(default_factory=list)
+    result: tuple[int, ResultEntry] | None = None
+    fates: Fates | None = None
+
+    def keep(self, index: int, entry: Entry, root_before: Callable[[], bytes]) -> None:
+        """Note an entry that has its place."""
+        match entry:
+            case BallotEntry():
+                self.ballots += 1
+            case Open():
+                self.opened = (index, entry)
+            case Seal():
+                self.seal = (index, root_before(), entry)
+            case TallyEntry():
+                self.tally = (index, entry)
+            case ShareEntry():
+                self.shares.append((index, entry))
+            case ResultEntry():
+                self.result = (index, entry)
+
+
+def read_log(
+    ledger: Ledger,
+    record: Record,
+    manifest: Manifest,
+    roll: Roll | None,
+    checkpoint: Checkpoint,
+    receipts: Sequence[PinnedReceipt],
+) -> LogSummary:
+    """Read all entries once, in order; report on board.*, policy.counted and the receipts."""
+    log = LogSummary()
+    tree = CompactRange()
+    counting = (
+        None if roll is None else Counting(roll, revote=manifest.revote, spoil=manifest.spoil)
+    )
+    witnessed = _Witnessed(receipts)
+    in_order = True
+    with ledger.guard("board.entries", "board.root"):
+        for first, bundle in record.entry_bundles():
+            for index, data in enumerate(bundle, first):
+                witnessed.see(index, data, tree)
+                try:
+                    entry = decode_entry(data, where=f"entry {index}")
+                    log.stage = next_stage(log.stage, entry, index)
+                except EvoteError as error:
+                    ledger.fail("board.entries", error)
+                    in_order = False
+                else:
+                    log.keep(index, entry, tree.root)
+                    if counting is not None and not ledger.failed("policy.counted"):
+                        _count(ledger, counting, index, entry)
+                tree.append(leaf_hash(data))
+        witnessed.see(tree.size, b"", tree)
+        ledger.did("board.entries", tree.size)
+        log.root = tree.root()
+        log.complete = in_order
+        ledger.did("board.root")
+        if (tree.size, log.root) != (checkpoint.size, checkpoint.root):
+            ledger.fail("board.root", "board/checkpoint: the entries do not lead to its root")
+    witnessed.report(ledger)
+    if counting is not None and log.complete and not ledger.failed("policy.counted"):
+        with ledger.guard("policy.counted"):
+            log.fates = counting.finish()
+            ledger.did("policy.counted", log.ballots)
+    return log
+
+
+def _count(ledger: Ledger, counting: Counting, index: int, entry: Entry) -> None:
+    try:
+        counting.add(index, entry)
+    except EvoteError as error:
+        ledger.fail("policy.counted", error)
+
+
+class _Witnessed:
+    """Compares receipts with the log as it goes by: entry, and root at the size they were given."""
+
+    def __init__(self, receipts: Sequence[PinnedReceipt]) -> None:
+        self._entries: dict[int, list[PinnedReceipt]] = {}
+        self._sizes: dict[int, list[PinnedReceipt]] = {}
+        self._open = {id(receipt): 2 for receipt in receipts}
+        self._receipts = receipts
+        self._wrong: dict[str, str] = {}
+        for receipt in receipts:
+            self._entries.setdefault(receipt.claim.index, []).append(receipt)
+            self._sizes.setdefault(receipt.claim.checkpoint.size, []).append(receipt)
+
+    def see(self, index: int, data: bytes, tree: CompactRange) -> None:
+        """The entry at `index`, when `tree` holds those before it."""
+        for receipt in self._sizes.pop(index, ()):
+            self._settle(receipt, tree.root() == receipt.claim.checkpoint.root, "another log")
+        if data:
+            for receipt in self._entries.pop(index, ()):
+                self._settle(receipt, data == receipt.entry, f"another entry at {index}")
+
+    def _settle(self, receipt: PinnedReceipt, right: bool, reason: str) -> None:
+        self._open[id(receipt)] -= 1
+        if not right:
+            self._wrong[receipt.name] = f"the record has {reason}"
+
+    def report(self, ledger: Ledger) -> None:
+        """Fail those that the log contradicts or does not reach."""
+        for receipt in self._receipts:
+            reason = self._wrong.get(receipt.name)
+            if reason is None and self._open[id(receipt)]:
+                reason = "the record ends before it"
+            if reason is not None:
+                ledger.fail("board.receipts", f"{receipt.name}: {reason}")
+
+
+def check_authorities(
+    manifest: Manifest, signatures: Iterable[OperatorSignature], purpose: str, *parts: bytes
+) -> int:
+    """Check the authorities' signatures on an entry; returns how many there are.
+
+    Raises:
+        VerificationError: one is false, unknown or doubled, or they are fewer than the quorum.
+    """
+    cards = {card.id: card for card in manifest.authorities}
+    seen: set[str] = set()
+    for item in signatures:
+        if item.operator not in cards:
+            raise VerificationError(f"{item.operator!r} is no authority of this election")
+        if item.operator in seen:
+            raise VerificationError(f"authority {item.operator} has signed twice")
+        seen.add(item.operator)
+        verify_signature(cards[item.operator], item.signature, purpose, *parts)
+    if len(seen) < manifest.authority_quorum:
+        raise VerificationError(
+            f"signed by {len(seen)} authorities, {manifest.authority_quorum} needed"
+        )
+    return len(seen)

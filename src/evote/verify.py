@@ -1,0 +1,764 @@
+"""Audit a whole record into a Report.
+
+`audit` recognises how far the election has come, runs every check that applies, and reports each
+under a stable id as passed, failed, not applicable or not checked. It never raises because of what
+a record holds: undecodable data are failures with a place. A check whose inputs failed is not
+checked, which is never success.
+
+The log is read twice: once for its order, its root and the counted set; then bundle by bundle with
+the ballots, in as many processes as asked for. Memory: 50 bytes a ballot, 50 a voter of the roll,
+a few bundles for each process, and fingerprints that spill to temporary files.
+
+A record alone shows that it is consistent, not that it is the record of the election: whoever
+wrote it may have written all of it. The pins tie it to what was published elsewhere: the manifest's
+digest, the witnesses' keys, voters' receipts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from evote._audit_ballots import (
+    BundleJob,
+    BundleOutcome,
+    check_bundle,
+    commitment_keys,
+    nonce_keys,
+    read_bodies,
+)
+from evote._audit_log import LogSummary, PinnedReceipt, check_authorities, read_log
+from evote._files import read_file
+from evote._fingerprints import Fingerprints
+from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
+from evote.ballots import BallotContext, Ballots, decode_ballots
+from evote.board import (
+    BUNDLE,
+    BallotEntry,
+    CompactRange,
+    Opening,
+    WitnessPolicy,
+    bundle_path,
+    decode_bundle,
+    decode_entry,
+    decode_policy,
+    decode_receipt,
+    leaf_hash,
+    verify_receipt,
+)
+from evote.ceremony import ceremony_parameters
+from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
+from evote.election import Manifest, decode_manifest, election_id
+from evote.elgamal import PublicKey, decode_ciphertexts
+from evote.encoding import decode_hex, uint32
+from evote.errors import (
+    BrokenLog,
+    DecodingError,
+    EvoteError,
+    ParameterError,
+    QuorumError,
+    VerificationError,
+)
+from evote.groups.eddsa import decode_verification_keys
+from evote.policies import Fate, verify_seal
+from evote.record import Phase, Record
+from evote.tally import (
+    ContestTally,
+    Result,
+    Summation,
+    Tally,
+    TallyShare,
+    check_totals,
+    decode_result,
+    decode_share,
+    decode_tally,
+    file_digest,
+    result_problems,
+    verify_share,
+)
+from evote.threshold import CeremonyResult, examine_ceremony
+
+__all__ = ["CHECKS", "PHASES", "Check", "Finding", "Outcome", "Progress", "Report", "audit"]
+
+Progress = Callable[[str, int, int], None]
+
+_BALLOT_CHECKS = (
+    "ballots.form",
+    "ballots.digests",
+    "ballots.credentials",
+    "ballots.signatures",
+    "ballots.proofs",
+    "ballots.unique",
+    "ballots.nonces",
+)
+_MAX_FILE = 2**20  # bytes, of a policy or a receipt
+_KEYS_AT_ONCE = 4096
+_REPEATS = 50  # repeated values told apart in full; a record with one is rejected anyway
+
+
+def audit(
+    path: Path | str,
+    *,
+    phase: str = "finished",
+    expect_manifest: bytes | str | None = None,
+    witness_policy: Path | str | None = None,
+    receipts: Path | str | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Report:
+    """Run every check on a record.
+
+    Args:
+        path: the directory.
+        phase: the phase the record must have reached; a shorter one leaves checks not checked.
+        expect_manifest: its digest as published elsewhere, 32 bytes or hex.
+        witness_policy: a file that says which witnesses must have cosigned the checkpoint.
+        receipts: a directory of voters' receipts, or one receipt.
+        jobs: processes for the ballots.
+        progress: called with what is being done, how much is done, and of how much.
+
+    Raises:
+        ParameterError, DecodingError: an argument is wrong. Never because of the record.
+    """
+    if type(jobs) is not int or jobs < 1:
+        raise ParameterError("jobs: at least 1 expected")
+    expected = decode_hex(expect_manifest, 32) if isinstance(expect_manifest, str) else None
+    if isinstance(expect_manifest, bytes):
+        expected = expect_manifest
+    policy = None
+    if witness_policy is not None:
+        policy = decode_policy(read_file(witness_policy, _MAX_FILE))
+    pins = {
+        "manifest.digest": expect_manifest is not None,
+        "board.witnesses": policy is not None,
+        "board.receipts": receipts is not None,
+    }
+    ledger = Ledger(phase, [pin for pin, wanted in pins.items() if wanted])
+    run = _Audit(Path(path), ledger, jobs, progress or (lambda what, done, total: None))
+    run.everything(expected, policy, Path(receipts) if receipts is not None else None)
+    return run.report()
+
+
+class _Audit:
+    """One audit: what it has learned so far, for the checks that build on it."""
+
+    def __init__(self, path: Path, ledger: Ledger, jobs: int, progress: Progress) -> None:
+        self.path = path
+        self.record = Record(path)
+        self.ledger = ledger
+        self.jobs = jobs
+        self.progress = progress
+        self.manifest: Manifest | None = None
+        self.manifest_digest: bytes | None = None
+        self.phase: Phase | None = None
+        self.ceremony: CeremonyResult | None = None
+        self.roll: Roll | None = None
+        self.election_id: bytes | None = None
+        self.size = 0
+        self.sums: Summation | None = None
+        self.result: Result | None = None
+
+    def report(self) -> Report:
+        return Report(
+            findings=self.ledger.findings(),
+            required=self.ledger.required,
+            readable=self.manifest is not None,
+            phase=self.phase.name.lower() if self.phase is not None else "unknown",
+            required_phase=self.ledger.required_phase,
+            manifest=self.manifest,
+            manifest_digest=self.manifest_digest,
+            election_id=self.election_id,
+            result=self.result,
+        )
+
+    def everything(
+        self, expected: bytes | None, policy: WitnessPolicy | None, receipts: Path | None
+    ) -> None:
+        """All checks, each stage on what the stages before it have established."""
+        ledger = self.ledger
+        manifest = self._manifest(expected)
+        self._files()
+        if manifest is None:
+            ledger.block("there is no manifest", *CHECKS)
+            return
+        self._ceremony()
+        self._roll(manifest)
+        if self.ceremony is not None and self.roll is not None:
+            self.election_id = election_id(
+                self._base_id(), self.ceremony.digest, self.ceremony.key, self.roll.root
+            )
+        if self.phase is None or self.phase >= Phase.VOTING:
+            self._board(manifest, policy, receipts)
+        elif policy is not None or receipts is not None:
+            ledger.block("there is no board yet", "board.witnesses", "board.receipts")
+
+    # -- manifest, files, ceremony, roll ---------------------------------------------------------
+
+    def _manifest(self, expected: bytes | None) -> Manifest | None:
+        ledger, record = self.ledger, self.record
+        with ledger.guard("manifest.form"):
+            self.manifest = decode_manifest(record.manifest_bytes)
+            self.manifest_digest = record.manifest_digest
+            ledger.did("manifest.form")
+        if self.manifest is None:
+            return None
+        ledger.did("group.parameters")
+        if self.manifest.group.is_weak:
+            name = self.manifest.group.name
+            ledger.fail("group.parameters", f"manifest.json: $.group: {name} is too weak")
+        if expected is not None:
+            ledger.did("manifest.digest")
+            if self.manifest_digest != expected:
+                ledger.fail("manifest.digest", "manifest.json: not the manifest that was expected")
+        return self.manifest
+
+    def _files(self) -> None:
+        """The listing, and how far the election has come."""
+        ledger = self.ledger
+        with ledger.guard("record.files"):
+            problems = self.record.problems()
+            ledger.did("record.files", len(self.record.files()))
+            for problem in problems:
+                ledger.fail("record.files", problem)
+        with ledger.guard("record.complete"):
+            if self.manifest is None:
+                return
+            self.phase = self.record.phase()
+            reached = PHASES[self.phase]
+            if self.phase >= PHASES.index(ledger.required_phase):
+                ledger.did("record.complete")
+            else:
+                reason = f"the record is {reached}, not yet {ledger.required_phase}"
+                ledger.block(reason, "record.complete")
+
+    def _base_id(self) -> bytes:
+        return ceremony_parameters(self.record).base_id
+
+    def _ceremony(self) -> None:
+        ledger = self.ledger
+        names = ("commitments", "proofs", "complaints", "confirmations")
+        checks = tuple(f"ceremony.{name}" for name in names)
+        kinds = dict(zip(("commit", "reveal", "complaint", "confirm"), checks, strict=True))
+        with ledger.guard("ceremony.commitments", *checks[1:]):
+            files = self.record.ceremony_files()
+            if not files and self.phase is Phase.SETUP:
+                return
+            status = examine_ceremony(ceremony_parameters(self.record), files)
+            for name, count in status.checked.items():
+                if name in names and (count or name != "complaints"):
+                    ledger.did(f"ceremony.{name}", count)
+            for problem in status.problems:
+                check = f"ceremony.{problem.check}"
+                if check not in checks:  # a file that cannot be read: the check of its kind
+                    check = kinds[problem.file.split("-")[0]]
+                ledger.fail(check, f"ceremony/{problem.file}: {problem.reason}")
+            ledger.absent("no trustee complained", "ceremony.complaints")
+            for kind, absent in status.missing.items():
+                if absent and kind in kinds and kind != "complaint":
+                    who = ", ".join(map(str, absent))
+                    ledger.block(f"no {kind} of trustee {who}", kinds[kind])
+            self.ceremony = status.result
+
+    def _roll(self, manifest: Manifest) -> None:
+        ledger, record = self.ledger, self.record
+        if self.phase is not None and self.phase < Phase.READY:
+            return
+        with ledger.guard("roll.form", "roll.signatures", "roll.keys"):
+            header = decode_roll(record.roll_header())
+            styles = [style.id for style in manifest.styles]
+            roll = read_roll(
+                record.roll_rows(),
+                styles,
+                maximum_weight=manifest.maximum_weight,
+                place=record.roll_row_place,
+                check_keys=False,
+            )
+            ledger.did("roll.form", len(roll))
+            if header.base != self._base_id():
+                ledger.fail("roll.form", "roll/roll.json: $.base: the roll of another election")
+            verify_roll(roll, header)
+            if len(roll) > manifest.maximum_voters or roll.total_weight > manifest.total_weight:
+                ledger.fail("roll.form", "roll/roll.json: more voters or weight than the manifest")
+            self.roll = roll
+            with ledger.guard("roll.signatures"):
+                ledger.did("roll.signatures", len(header.signatures))
+                verify_roll_signatures(header, manifest.registrars)
+            with ledger.guard("roll.keys"):
+                check_roll_keys(roll)
+                ledger.did("roll.keys", len(roll))
+
+    # -- the board -------------------------------------------------------------------------------
+
+    def _board(
+        self, manifest: Manifest, policy: WitnessPolicy | None, receipts: Path | None
+    ) -> None:
+        ledger, record = self.ledger, self.record
+        blocked = [name for name, check in CHECKS.items() if check.phase in PHASES[3:]]
+        with ledger.guard("board.checkpoint", *blocked):
+            checkpoint = record.checkpoint()
+            ledger.did("board.checkpoint")
+            self.size = checkpoint.size
+        if ledger.failed("board.checkpoint"):
+            ledger.block("board.checkpoint failed", "board.witnesses", "board.receipts")
+            return
+        if policy is not None:
+            with ledger.guard("board.witnesses"):
+                ledger.did("board.witnesses")
+                policy.check(record.checkpoint_bytes(), log_key=manifest.log_key)
+        pinned = self._receipts(manifest, receipts) if receipts is not None else []
+        self.progress("entries", 0, checkpoint.size)
+        log = read_log(ledger, record, manifest, self.roll, checkpoint, pinned)
+        self.progress("entries", checkpoint.size, checkpoint.size)
+        self._identifiers(manifest, log)
+        self._ballots(manifest, log)
+        self._seal(manifest, log)
+        if log.tally is not None:
+            self._tally(manifest, log)
+
+    def _receipts(self, manifest: Manifest, place: Path) -> list[PinnedReceipt]:
+        found = []
+        files = sorted(place.glob("*.json")) if place.is_dir() else [place]
+        self.ledger.did("board.receipts", len(files))
+        if not files:
+            self.ledger.block("there are no receipts", "board.receipts")
+        for file in files:
+            with self.ledger.guard("board.receipts"):
+                receipt = decode_receipt(read_file(file, _MAX_FILE), where=file.name)
+                claim = verify_receipt(receipt, manifest.log_key)
+                found.append(PinnedReceipt(name=file.name, entry=receipt.entry, claim=claim))
+        return found
+
+    def _identifiers(self, manifest: Manifest, log: LogSummary) -> None:
+        ledger = self.ledger
+        if log.opened is None:
+            ledger.block("the log does not open", "election.id", "open.signatures")
+            return
+        index, entry = log.opened
+        with ledger.guard("open.signatures"):
+            parts = (entry.election, entry.manifest)
+            count = check_authorities(manifest, entry.signatures, "open", *parts)
+            ledger.did("open.signatures", count)
+        if self.election_id is None:
+            ledger.block("ceremony or roll failed", "election.id")
+            return
+        ledger.did("election.id")
+        if entry.election != self.election_id or entry.manifest != self.manifest_digest:
+            ledger.fail("election.id", f"entry {index}: opens another election than this record's")
+
+    # -- ballots ---------------------------------------------------------------------------------
+
+    def _context(self, manifest: Manifest) -> BallotContext | None:
+        if self.ceremony is None or self.election_id is None:
+            return None
+        return BallotContext(
+            key=self.ceremony.key,
+            election_id=self.election_id,
+            contests=manifest.contests,
+            styles=manifest.styles,
+        )
+
+    def _ballots(self, manifest: Manifest, log: LogSummary) -> None:
+        ledger, context = self.ledger, self._context(manifest)
+        everything = (*_BALLOT_CHECKS, "spoiled.openings")
+        if context is None or self.roll is None or self.ceremony is None:
+            ledger.block("ceremony or roll failed", *everything, "policy.counted", "tally.sums")
+            return
+        if log.fates is None:
+            ledger.block("the counted set is unknown", "spoiled.openings", "tally.sums")
+        elif not log.fates.spoiled:
+            ledger.absent("no ballot was spoiled", "spoiled.openings")
+        elif not (log.fates.openings >= 0).any():
+            ledger.absent("no spoiled ballot was opened", "spoiled.openings")
+        for check in _BALLOT_CHECKS:
+            ledger.did(check, 0)
+        sums = Summation(manifest)
+        unsummed = 0
+        with Fingerprints() as ciphertexts, Fingerprints() as commitments:
+            done = 0
+            for outcome in self._outcomes(manifest, context, log):
+                if isinstance(outcome, EvoteError):
+                    for check in _BALLOT_CHECKS:
+                        ledger.fail(check, outcome)
+                    ledger.block("ballots failed", "tally.sums")
+                    continue
+                self._book(outcome)
+                sums.merge(_read_sums(manifest, outcome))
+                unsummed += outcome.unsummed
+                for values, owners in outcome.ciphertexts:
+                    ciphertexts.add(values, owners)
+                for values, owners in outcome.commitments:
+                    commitments.add(values, owners)
+                done += outcome.ballots
+                self.progress("ballots", done, log.ballots)
+            self._repeats(context, ciphertexts, "ballots.unique", nonce_keys)
+            self._repeats(context, commitments, "ballots.nonces", commitment_keys)
+        if unsummed:
+            ledger.block(f"{unsummed} counted ballots cannot be added", "tally.sums")
+        if log.fates is not None:
+            self.sums = sums
+
+    def _book(self, outcome: BundleOutcome) -> None:
+        for check, count in outcome.checked.items():
+            self.ledger.did(check, count)
+        for check, reason in outcome.failures:
+            self.ledger.fail(check, reason)
+        for check, count in outcome.skipped.items():
+            self.ledger.block(f"{count} ballots or more could not be read", check)
+
+    def _outcomes(
+        self, manifest: Manifest, context: BallotContext, log: LogSummary
+    ) -> Iterator[BundleOutcome | EvoteError]:
+        """The outcome of each bundle in order; a job that breaks down is an error in its place."""
+        if self.jobs == 1 or log.ballots <= BUNDLE:
+            for job in self._jobs(log):
+                yield _checked(self.path, manifest, context, job)
+            return
+        assert self.ceremony is not None and self.election_id is not None
+        start = (
+            self.path,
+            self.record.manifest_bytes,
+            self.ceremony.key.element.encode(),
+            self.election_id,
+        )
+        waiting: deque[Future[BundleOutcome | EvoteError]] = deque()
+        with ProcessPoolExecutor(
+            self.jobs, mp_context=get_context("spawn"), initializer=_start, initargs=start
+        ) as pool:
+            try:
+                for job in self._jobs(log):
+                    waiting.append(pool.submit(_work, job))
+                    if len(waiting) > 2 * self.jobs:
+                        yield _arrived(waiting.popleft())
+                while waiting:
+                    yield _arrived(waiting.popleft())
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _jobs(self, log: LogSummary) -> Iterator[BundleJob]:
+        """The ballots of each entry bundle with what board and roll say of them."""
+        assert self.roll is not None
+        tree = CompactRange()
+        ballots = 0
+        with self.ledger.guard("board.entries", *_BALLOT_CHECKS):
+            for first, bundle in self.record.entry_bundles():
+                indices, entries = [], []
+                for index, data in enumerate(bundle, first):
+                    tree.append(leaf_hash(data))
+                    entry = _entry_or_none(data, index)
+                    if isinstance(entry, BallotEntry):
+                        indices.append(index)
+                        entries.append(entry)
+                ballots += len(entries)
+                if entries:
+                    yield self._job(log, first // BUNDLE, indices, entries)
+            if tree.root() != log.root or ballots != log.ballots:
+                raise BrokenLog("the record changed while it was audited")
+
+    def _job(
+        self, log: LogSummary, number: int, indices: list[int], entries: list[BallotEntry]
+    ) -> BundleJob:
+        assert self.roll is not None
+        rows = self.roll.find([entry.credential for entry in entries])
+        styles = self.roll.styles
+        weights = [0] * len(entries)
+        openings = []
+        if log.fates is not None:
+            start = int(np.searchsorted(log.fates.indices, indices[0]))
+            here = slice(start, start + len(indices))
+            for i, fate in enumerate(log.fates.fates[here]):
+                if fate == Fate.COUNTED:
+                    weights[i] = int(self.roll.weights[rows[i]])
+            for i, opening in enumerate(log.fates.openings[here]):
+                if opening >= 0:
+                    openings.append((i, int(opening), self._opening(int(opening))))
+        return BundleJob(
+            number=number,
+            indices=tuple(indices),
+            entries=tuple(entries),
+            styles=tuple("" if r < 0 else styles[self.roll.style_numbers[r]] for r in rows),
+            weights=tuple(weights),
+            openings=tuple(openings),
+        )
+
+    def _bundle(self, number: int) -> list[bytes]:
+        """The entries of one bundle, read again."""
+        width = min(BUNDLE, self.size - number * BUNDLE)
+        name = bundle_path(number, width)
+        return decode_bundle(self.record.read(name), width, where=name)
+
+    def _opening(self, index: int) -> Opening:
+        entry = _entry_or_none(self._bundle(index // BUNDLE)[index % BUNDLE], index)
+        if not isinstance(entry, Opening):
+            raise BrokenLog("the record changed while it was audited", entry=index)
+        return entry
+
+    def _repeats(
+        self,
+        context: BallotContext,
+        found: Fingerprints,
+        check: str,
+        keys: Callable[[Ballots], list[tuple[int, bytes]]],
+    ) -> None:
+        """Compare in full what has the same fingerprint, and report what really repeats."""
+        told = 0
+        for _, owners in found.repeated():
+            seen: dict[bytes, int] = {}
+            for owner in sorted(set(owners)):
+                for key in self._keys_of(context, owner, keys):
+                    if key in seen and told < _REPEATS:
+                        told += 1
+                        what = "ciphertext" if check == "ballots.unique" else "proof"
+                        reason = f"entry {owner}: a {what} with the nonce of one in entry"
+                        self.ledger.fail(check, f"{reason} {seen[key]}")
+                    seen.setdefault(key, owner)
+            if told >= _REPEATS:
+                return
+
+    def _keys_of(
+        self,
+        context: BallotContext,
+        index: int,
+        keys: Callable[[Ballots], list[tuple[int, bytes]]],
+    ) -> Iterator[bytes]:
+        before = self._bundle(index // BUNDLE)[: index % BUNDLE]
+        place = sum(isinstance(_entry_or_none(data, 0), BallotEntry) for data in before)
+        bodies, _ = read_bodies(self.path, index // BUNDLE, place + 1)
+        for _, ballots in decode_ballots(context, bodies[place : place + 1]).batches:
+            for size, data in keys(ballots):
+                yield from (data[i : i + size] for i in range(0, len(data), size))
+
+    # -- seal, tally, shares, result -------------------------------------------------------------
+
+    def _seal(self, manifest: Manifest, log: LogSummary) -> None:
+        ledger = self.ledger
+        if log.seal is None:
+            return
+        index, root, seal = log.seal
+        if self.election_id is None:
+            ledger.block("ceremony or roll failed", "seal.signatures", "seal.counted")
+            return
+        with ledger.guard("seal.signatures"):
+            counts = (seal.cast, seal.spoiled, seal.counted, seal.superseded)
+            parts = (self.election_id, uint32(index), root, *map(uint32, counts), seal.digest)
+            count = check_authorities(manifest, seal.signatures, "seal", *parts)
+            ledger.did("seal.signatures", count)
+        if log.fates is None:
+            ledger.block("the counted set is unknown", "seal.counted")
+            return
+        with ledger.guard("seal.counted"):
+            ledger.did("seal.counted")
+            verify_seal(log.fates, seal)
+
+    def _tally(self, manifest: Manifest, log: LogSummary) -> None:
+        ledger, record = self.ledger, self.record
+        rest = [name for name in CHECKS if name.startswith(("shares.", "result."))]
+        tally: Tally | None = None
+        digest = b""
+        with ledger.guard("tally.form", "tally.sums", *rest):
+            ledger.did("tally.form")
+            data = record.tally_bytes()
+            digest = file_digest(data)
+            assert log.tally is not None
+            if digest != log.tally[1].digest:
+                raise BrokenLog("tally.json is not the file on the board", entry=log.tally[0])
+            tally = decode_tally(manifest, data)
+            if tally.election != self.election_id:
+                raise DecodingError("the tally of another election", where="tally.json: $.election")
+        if tally is None:
+            return
+        self._sums(manifest, log, tally)
+        if self.ceremony is None:
+            ledger.block("the ceremony failed", *rest)
+            return
+        shares = self._shares(manifest, log, self.ceremony, tally, digest)
+        if log.result is not None:
+            self._result(manifest, log, tally, digest, shares)
+
+    def _sums(self, manifest: Manifest, log: LogSummary, tally: Tally) -> None:
+        ledger = self.ledger
+        if self.sums is None or log.fates is None:
+            ledger.block("the counted set is unknown", "tally.sums")
+            return
+        ledger.did("tally.sums", len(manifest.contests))
+        if tally.counted != log.fates.digest:
+            ledger.fail("tally.sums", "tally.json: $.counted: not the counted set of this log")
+        for i, (claim, part) in enumerate(zip(tally.contests, self.sums.parts(), strict=True)):
+            where = f"tally.json: $.contests[{i}] ({claim.id})"
+            if (claim.ballots, claim.weight) != (part.ballots, part.weight):
+                expected = f"{part.ballots} ballots of weight {part.weight}"
+                ledger.fail(
+                    "tally.sums",
+                    f"{where}: {expected} are counted, not {claim.ballots} of {claim.weight}",
+                )
+            for option in np.flatnonzero(~claim.sums.equal_mask(part.sums)):
+                reason = f"ciphertext {option} is not the sum of the counted ballots"
+                ledger.fail("tally.sums", f"{where}: {reason}")
+
+    def _shares(
+        self,
+        manifest: Manifest,
+        log: LogSummary,
+        ceremony: CeremonyResult,
+        tally: Tally,
+        digest: bytes,
+    ) -> list[TallyShare]:
+        """The valid shares; what is wrong with the others, and whether a quorum is left."""
+        ledger = self.ledger
+        valid: dict[int, TallyShare] = {}
+        for index, entry in log.shares:
+            name = f"shares/{entry.trustee:03d}.json"
+            share: TallyShare | None = None
+            with ledger.guard("shares.form"):
+                ledger.did("shares.form")
+                data = self.record.share_bytes(entry.trustee)
+                if file_digest(data) != entry.digest:
+                    raise BrokenLog(f"{name} is not the file on the board", entry=index)
+                share = decode_share(manifest, tally, data, where=name)
+                if share.trustee != entry.trustee:
+                    raise DecodingError(f"{entry.trustee} expected", where=f"{name}: $.trustee")
+                if entry.trustee in valid:
+                    raise BrokenLog(f"trustee {entry.trustee} has shares already", entry=index)
+            if share is None:
+                ledger.block("shares.form failed", "shares.proofs")
+                continue
+            try:
+                ledger.did("shares.proofs")
+                key = ceremony.verification_keys[share.trustee - 1]
+                verify_share(tally, digest, share, key)
+                valid[share.trustee] = share
+            except EvoteError as error:
+                ledger.fail("shares.proofs", f"{name}: {error}")
+        self._quorum(manifest, log, tally, valid)
+        return [valid[trustee] for trustee in sorted(valid)]
+
+    def _quorum(
+        self, manifest: Manifest, log: LogSummary, tally: Tally, valid: dict[int, TallyShare]
+    ) -> None:
+        ledger = self.ledger
+        if not tally.sums.shape[0]:
+            reason = "nothing is to be decrypted"
+            ledger.absent(reason, "shares.form", "shares.proofs", "shares.quorum")
+            return
+        absent = [i + 1 for i in range(len(manifest.trustees)) if i + 1 not in valid]
+        words = f"no valid shares of trustee {', '.join(map(str, absent))}" if absent else ""
+        if len(valid) >= manifest.quorum:
+            ledger.did("shares.quorum", len(valid))
+            ledger.note("shares.quorum", words)
+        elif log.result is not None:
+            reason = f"shares: {len(valid)} of {manifest.quorum} needed; {words}"
+            ledger.fail("shares.quorum", reason)
+        elif "shares.quorum" in ledger.required:
+            ledger.block(words, "shares.quorum")
+
+    def _result(
+        self,
+        manifest: Manifest,
+        log: LogSummary,
+        tally: Tally,
+        digest: bytes,
+        shares: list[TallyShare],
+    ) -> None:
+        ledger = self.ledger
+        assert log.result is not None
+        index, entry = log.result
+        with ledger.guard("result.form", "result.votes", "result.totals"):
+            ledger.did("result.form")
+            data = self.record.result_bytes()
+            if file_digest(data) != entry.digest:
+                raise BrokenLog("result.json is not the file on the board", entry=index)
+            self.result = decode_result(manifest, data)
+        if self.result is None:
+            return
+        with ledger.guard("result.votes"):
+            ledger.did("result.votes", sum(len(row.votes) for row in self.result.contests))
+            try:
+                for problem in result_problems(manifest, tally, digest, shares, self.result):
+                    ledger.fail("result.votes", f"result.json: {problem}")
+            except QuorumError as error:
+                ledger.fail("shares.quorum", f"result.json: $.trustees: {error}")
+                ledger.block("shares.quorum failed", "result.votes")
+        with ledger.guard("result.totals"):
+            ledger.did("result.totals", len(self.result.contests))
+            check_totals(manifest, tally, self.result)
+
+
+def check_roll_keys(roll: Roll) -> None:
+    """Check that every credential is a canonical Ed25519 key of prime order.
+
+    Raises:
+        VerificationError: names the first row whose credential is not.
+    """
+    data = roll.credentials.tobytes()
+    for start in range(0, len(roll), _KEYS_AT_ONCE):
+        stop = min(start + _KEYS_AT_ONCE, len(roll))
+        keys = [data[32 * i : 32 * i + 32] for i in range(start, stop)]
+        usable = decode_verification_keys(keys)
+        if not usable.all():
+            row = start + int(np.argmin(usable))
+            raise VerificationError(f"roll row {row}: the credential is no key of prime order")
+
+
+def _entry_or_none(data: bytes, index: int) -> object:
+    try:
+        return decode_entry(data, where=f"entry {index}")
+    except EvoteError:
+        return None  # reported by the first pass
+
+
+def _read_sums(manifest: Manifest, outcome: BundleOutcome) -> list[ContestTally]:
+    return [
+        ContestTally(
+            id=name,
+            ballots=ballots,
+            weight=weight,
+            sums=decode_ciphertexts(
+                manifest.group, data, (manifest.contest(name).width,), allow_identity=True
+            ),
+        )
+        for name, ballots, weight, data in outcome.sums
+    ]
+
+
+# -- worker processes ------------------------------------------------------------------------------
+
+_worker: tuple[Path, Manifest, BallotContext] | None = None
+
+
+def _start(path: Path, manifest_bytes: bytes, key: bytes, identifier: bytes) -> None:
+    """Build what all jobs share, once a process, from bytes."""
+    global _worker
+    manifest = decode_manifest(manifest_bytes)
+    context = BallotContext(
+        key=PublicKey(element=manifest.group.decode_elements(key, ())),
+        election_id=identifier,
+        contests=manifest.contests,
+        styles=manifest.styles,
+    )
+    _worker = (path, manifest, context)
+
+
+def _work(job: BundleJob) -> BundleOutcome | EvoteError:
+    assert _worker is not None
+    return _checked(*_worker, job)
+
+
+def _checked(
+    path: Path, manifest: Manifest, context: BallotContext, job: BundleJob
+) -> BundleOutcome | EvoteError:
+    """The outcome of a job, or what broke it: an exception fails the checks it was doing."""
+    try:
+        return check_bundle(path, manifest, context, job)
+    except Exception as error:
+        return EvoteError(f"bundle {job.number}: internal error: {type(error).__name__}: {error}")
+
+
+def _arrived(future: Future[BundleOutcome | EvoteError]) -> BundleOutcome | EvoteError:
+    try:
+        return future.result()
+    except Exception as error:  # the process died, or its answer did not arrive
+        return EvoteError(f"a worker process broke down: {type(error).__name__}: {error}")
