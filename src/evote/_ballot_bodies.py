@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ from evote.encoding import (
 )
 from evote.errors import DecodingError, EvoteError, ParameterError, ShapeMismatch
 from evote.groups import Group, Scalars
-from evote.proofs import OneOfProof
+from evote.proofs import OneOfProof, decode_each_one_of
 
 __all__ = [
     "BallotContext",
@@ -92,17 +91,9 @@ class ContestBallots:
         return ContestBallots(
             contest=self.contest,
             ciphertexts=self.ciphertexts.take(indices),
-            options=_taken(self.options, indices),
-            sums=_taken(self.sums, indices),
+            options=self.options[indices],
+            sums=self.sums[indices],
         )
-
-
-def _taken(proof: OneOfProof, indices: NDArray[np.intp]) -> OneOfProof:
-    return OneOfProof(
-        commitments=proof.commitments.take(indices),
-        challenges=proof.challenges.take(indices),
-        responses=proof.responses.take(indices),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,64 +162,44 @@ def _encode_pairs(array: Ciphertexts) -> bytes:
 # Bodies: canonical JSON around packed arrays.
 
 
-class _Part(NamedTuple):
-    """One array in a ballot: where it lies in the JSON, its shape in one ballot, what it holds."""
-
-    contest: int
-    field: str
-    shape: tuple[int, ...]
-    scalars: bool
-
-    def size(self, group: Group) -> int:
-        item = group.scalar_size if self.scalars else 2 * group.element_size
-        return prod(self.shape) * item
+_FIELDS = ("ciphertexts", "options", "sum")
 
 
-def _layout(contests: Sequence[Contest]) -> list[_Part]:
-    """The arrays of a ballot in order: ciphertexts, option proofs, sum proof of each contest.
+def _sizes(group: Group, contest: Contest) -> dict[str, int]:
+    """The packed bytes of a contest: its ciphertexts, the option proofs, the sum proof.
 
-    A packed proof is its commitments, its challenges but the last, and its responses.
+    A packed proof is its commitments, its challenges but the last of each, and its responses.
     """
-    parts = []
-    for c, contest in enumerate(contests):
-        n, branches = len(contest.options), len(contest.option_values())
-        sums, width = contest.sum_values().shape
-        parts += [
-            _Part(c, "ciphertexts", (contest.width,), False),
-            _Part(c, "options", (n, branches, 1), False),
-            _Part(c, "options", (n, branches - 1), True),
-            _Part(c, "options", (n, branches, 1), True),
-            _Part(c, "sum", (sums, width), False),
-            _Part(c, "sum", (sums - 1,), True),
-            _Part(c, "sum", (sums, width), True),
-        ]
-    return parts
-
-
-def _arrays(ballots: Ballots) -> list[Ciphertexts | Scalars]:
-    """The arrays of `_layout`, over all ballots."""
-    arrays: list[Ciphertexts | Scalars] = []
-    for part in ballots.contests:
-        arrays.append(part.ciphertexts)
-        for proof in (part.options, part.sums):
-            arrays += [proof.commitments, proof.challenges, proof.responses]
-    return arrays
+    pair, scalar = 2 * group.element_size, group.scalar_size
+    count, branches = len(contest.options), len(contest.option_values())
+    rows, width = contest.sum_values().shape
+    return {
+        "ciphertexts": contest.width * pair,
+        "options": count * (branches * (pair + scalar) + (branches - 1) * scalar),
+        "sum": rows * width * (pair + scalar) + (rows - 1) * scalar,
+    }
 
 
 def encode_ballots(context: BallotContext, ballots: Ballots) -> list[bytes]:
     """The body of each ballot. Of one style, all have the same length."""
-    contests = context.style_contests(ballots.style)
-    layout = _layout(contests)
-    columns = [rows_of(array, len(ballots)) for array in _arrays(ballots)]
+    columns = [
+        (
+            rows_of(part.ciphertexts, len(ballots)),
+            part.options.encode_each(),
+            part.sums.encode_each(),
+        )
+        for part in ballots.contests
+    ]
     bodies = []
-    for credential, *pieces in zip(ballots.credentials, *columns, strict=True):
-        packed: list[dict[str, bytes]] = [{} for _ in contests]
-        for part, piece in zip(layout, pieces, strict=True):
-            fields = packed[part.contest]
-            fields[part.field] = fields.get(part.field, b"") + piece
-        entries: list[JSON] = [
-            {"id": contest.id, **{name: encode_base64url(data) for name, data in fields.items()}}
-            for contest, fields in zip(contests, packed, strict=True)
+    for i, credential in enumerate(ballots.credentials):
+        contests: list[JSON] = [
+            {
+                "id": part.contest.id,
+                "ciphertexts": encode_base64url(ciphertexts[i]),
+                "options": encode_base64url(options[i]),
+                "sum": encode_base64url(sums[i]),
+            }
+            for part, (ciphertexts, options, sums) in zip(ballots.contests, columns, strict=True)
         ]
         body: JSON = {
             "format": "evote/ballot",
@@ -236,7 +207,7 @@ def encode_ballots(context: BallotContext, ballots: Ballots) -> list[bytes]:
             "election": encode_hex(context.election_id),
             "style": ballots.style,
             "credential": encode_hex(credential),
-            "contests": entries,
+            "contests": contests,
         }
         bodies.append(canonical_json(body))
     return bodies
@@ -256,135 +227,107 @@ def decode_ballots(
     if len(places) != len(bodies):
         raise ParameterError(f"{len(places)} places for {len(bodies)} bodies")
     errors: dict[int, EvoteError] = {}
-    layouts = {style.id: _layout(context.style_contests(style.id)) for style in context.styles}
     rows: dict[str, list[_Row]] = {style.id: [] for style in context.styles}
+    contests = {style: context.style_contests(style) for style in rows}
+    sizes = {contest.id: _sizes(context.group, contest) for contest in context.contests}
     for i, (body, place) in enumerate(zip(bodies, places, strict=True)):
         try:
-            style, row = _read_body(context, layouts, i, body, place)
-            rows[style].append(row)
+            fields = _read_header(context, body, place)
+            style = fields.choice("style", list(rows))
+            rows[style].append(_read_rest(fields, contests[style], sizes, i))
         except EvoteError as error:
             errors[i] = error
     batches = []
     for style, found in rows.items():
-        good, columns = _decode_rows(context.group, layouts[style], found, places, errors)
+        good, parts = _decode_rows(context.group, contests[style], found, places, errors)
         if good:
             positions = np.array([row.position for row in good], dtype=np.intp)
-            contests = context.style_contests(style)
-            batches.append((positions, _assemble(contests, style, good, columns)))
+            credentials = tuple(row.credential for row in good)
+            ballots = Ballots(style=style, credentials=credentials, contests=tuple(parts))
+            batches.append((positions, ballots))
     return DecodedBatch(batches=tuple(batches), errors=dict(sorted(errors.items())))
 
 
 class _Row(NamedTuple):
+    """A body after its JSON has been read."""
+
     position: int
     credential: bytes
-    pieces: list[bytes]  # one for each part of the layout
+    packed: list[dict[str, bytes]]  # for each contest, what lies in each of its fields
 
 
-def _read_body(
-    context: BallotContext,
-    layouts: Mapping[str, list[_Part]],
-    position: int,
-    body: bytes,
-    place: str,
-) -> tuple[str, _Row]:
-    """The JSON of one body, with every length checked."""
+def _read_header(context: BallotContext, body: bytes, place: str) -> Fields:
     fields = Fields(parse_json(body, where=place), f"{place}: $")
     check_format(fields, "evote/ballot", 1)
     if fields.hex("election", 32) != context.election_id:
         fields.fail("election", "the ballot is of another election")
-    style = fields.choice("style", list(layouts))
+    return fields
+
+
+def _read_rest(
+    fields: Fields,
+    contests: Sequence[Contest],
+    sizes: Mapping[str, Mapping[str, int]],
+    position: int,
+) -> _Row:
     credential = fields.hex("credential", 32)
-    expected = context.style(style).contests
-    entries = list(fields.objects("contests", len(expected)))
-    if len(entries) != len(expected):
-        fields.fail("contests", f"{len(expected)} contests expected, got {len(entries)}")
+    entries = list(fields.objects("contests", len(contests)))
+    if len(entries) != len(contests):
+        fields.fail("contests", f"{len(contests)} contests expected, got {len(entries)}")
     fields.end()
-    layout, group = layouts[style], context.group
-    packed: dict[tuple[int, str], bytes] = {}
-    for c, (entry, name) in enumerate(zip(entries, expected, strict=True)):
-        if entry.identifier("id") != name:
-            entry.fail("id", f"contest {name} expected here")
-        for key in ("ciphertexts", "options", "sum"):
-            size = sum(p.size(group) for p in layout if (p.contest, p.field) == (c, key))
-            packed[c, key] = entry.packed(key, size)
+    packed = []
+    for entry, contest in zip(entries, contests, strict=True):
+        if entry.identifier("id") != contest.id:
+            entry.fail("id", f"contest {contest.id} expected here")
+        packed.append({name: entry.packed(name, sizes[contest.id][name]) for name in _FIELDS})
         entry.end()
-    pieces = []
-    for part in layout:
-        data, size = packed[part.contest, part.field], part.size(group)
-        pieces.append(data[:size])
-        packed[part.contest, part.field] = data[size:]
-    return style, _Row(position, credential, pieces)
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The arrays of all rows, by contest and field: pairs, and the challenges and responses."""
-
-    pairs: dict[tuple[int, str], Ciphertexts] = field(default_factory=dict)
-    scalars: dict[tuple[int, str], list[Scalars]] = field(default_factory=dict)
-
-    def decode(self, group: Group, part: _Part, data: bytes, n: int, where: str = "") -> None:
-        key, shape = (part.contest, part.field), (n, *part.shape)
-        if part.scalars:
-            scalars = group.decode_scalars(data, shape, where=where)
-            self.scalars.setdefault(key, []).append(scalars)
-        else:
-            self.pairs[key] = decode_ciphertexts(group, data, shape, where=where)
-
-    def proof(self, contest: int, name: str) -> OneOfProof:
-        challenges, responses = self.scalars[contest, name]
-        commitments = self.pairs[contest, name]
-        return OneOfProof(commitments=commitments, challenges=challenges, responses=responses)
+    return _Row(position, credential, packed)
 
 
 def _decode_rows(
     group: Group,
-    layout: Sequence[_Part],
+    contests: Sequence[Contest],
     rows: list[_Row],
     places: Sequence[str],
     errors: dict[int, EvoteError],
-) -> tuple[list[_Row], _Columns]:
+) -> tuple[list[_Row], list[ContestBallots]]:
     """The arrays of all rows at once; rows with a bad item go to `errors` instead."""
-    columns = _Columns()
-    bad: set[int] = set()
-    for p, part in enumerate(layout):
-        data = b"".join([row.pieces[p] for row in rows])
-        try:
-            columns.decode(group, part, data, len(rows))
-        except DecodingError as error:
-            bad.update(i // prod(part.shape) for i in error.indices)
-    if not bad:
-        return rows, columns
-    for i in bad:
-        errors[rows[i].position] = _first_error(group, layout, rows[i], places)
-    rest = [row for i, row in enumerate(rows) if i not in bad]
-    return _decode_rows(group, layout, rest, places, errors)
+    try:
+        return rows, _decode_contests(group, contests, rows)
+    except DecodingError:
+        good = []
+        for row in rows:  # not all are good: only now is it worth asking which
+            try:
+                _decode_contests(group, contests, [row], places[row.position])
+                good.append(row)
+            except DecodingError as error:
+                errors[row.position] = error
+        return good, _decode_contests(group, contests, good)
 
 
-def _first_error(
-    group: Group, layout: Sequence[_Part], row: _Row, places: Sequence[str]
-) -> DecodingError:
-    """What is wrong with a ballot, with the indices it has when decoded alone."""
-    for part, piece in zip(layout, row.pieces, strict=True):
-        where = f"{places[row.position]}: $.contests[{part.contest}].{part.field}"
-        try:
-            _Columns().decode(group, part, piece, 1, where)
-        except DecodingError as error:
-            return error
-    raise AssertionError("a ballot decodes alone, and not beside others")
-
-
-def _assemble(
-    contests: Sequence[Contest], style: str, rows: Sequence[_Row], columns: _Columns
-) -> Ballots:
-    parts = [
-        ContestBallots(
+def _decode_contests(
+    group: Group, contests: Sequence[Contest], rows: Sequence[_Row], place: str = "ballots"
+) -> list[ContestBallots]:
+    parts = []
+    for c, contest in enumerate(contests):
+        where = f"{place}: $.contests[{c}]"
+        ciphertexts, options, sums = ([row.packed[c][name] for row in rows] for name in _FIELDS)
+        branches = len(contest.option_values())
+        sum_branches, width = contest.sum_values().shape
+        part = ContestBallots(
             contest=contest,
-            ciphertexts=columns.pairs[c, "ciphertexts"],
-            options=columns.proof(c, "options"),
-            sums=columns.proof(c, "sum"),
+            ciphertexts=decode_ciphertexts(
+                group,
+                b"".join(ciphertexts),
+                (len(rows), contest.width),
+                where=f"{where}.ciphertexts",
+            ),
+            options=decode_each_one_of(
+                group, options, (len(contest.options),), branches, where=f"{where}.options"
+            ),
+            sums=decode_each_one_of(
+                group, sums, (), sum_branches, width=width, where=f"{where}.sum"
+            ),
         )
-        for c, contest in enumerate(contests)
-    ]
-    credentials = tuple(row.credential for row in rows)
-    return Ballots(style=style, credentials=credentials, contests=tuple(parts))
+        parts.append(part)
+    return parts

@@ -46,12 +46,12 @@ from evote.elgamal import (
     concatenate_ciphertexts,
     encrypt_exponential_with_nonces,
 )
-from evote.encoding import digest, uint32, xof
+from evote.encoding import digest, frame, uint32, xof
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
 from evote.groups import Rng, Scalars, Secrecy, concatenate
 from evote.proofs import (
     Equations,
-    OneOf,
+    OneOfStatement,
     OneOfWitness,
     commit_one_of,
     one_of_equations,
@@ -88,8 +88,8 @@ _TRACKER_BITS = 100
 class _Statements(NamedTuple):
     """What a ballot claims about a contest: every option in range, and the sum."""
 
-    options: OneOf  # ciphertexts (n, options, 1)
-    sums: OneOf  # ciphertexts (n, 1), or (n, 2) for (blank, sum)
+    options: OneOfStatement  # ciphertexts (n, options, 1)
+    sums: OneOfStatement  # ciphertexts (n, 1), or (n, 2) for (blank, sum)
 
 
 def _statements(key: PublicKey, contest: Contest, ciphertexts: Ciphertexts) -> _Statements:
@@ -99,8 +99,10 @@ def _statements(key: PublicKey, contest: Contest, ciphertexts: Ciphertexts) -> _
     if contest.counts_blanks:
         sums = concatenate_ciphertexts([ciphertexts[:, count:], sums], axis=1)
     return _Statements(
-        OneOf(key=key, ciphertexts=options.reshape((n, count, 1)), values=contest.option_values()),
-        OneOf(key=key, ciphertexts=sums, values=contest.sum_values()),
+        OneOfStatement(
+            key=key, ciphertexts=options.reshape((n, count, 1)), values=contest.option_values()
+        ),
+        OneOfStatement(key=key, ciphertexts=sums, values=contest.sum_values()),
     )
 
 
@@ -182,8 +184,12 @@ def encrypt_ballots(
         ciphertexts.append(encrypted)
         statements.append(_statements(key, contest, encrypted))
         witnesses.append(_witnesses(contest, values, nonces))
+    place = frame(context.election_id, style.encode("ascii"), *credentials)
     committed = [
-        (commit_one_of(s.options, w.options, rng=rng), commit_one_of(s.sums, w.sums, rng=rng))
+        (
+            commit_one_of(s.options, w.options, rng=rng, context=place),
+            commit_one_of(s.sums, w.sums, rng=rng, context=place),
+        )
         for s, w in zip(statements, witnesses, strict=True)
     ]
     commitments = [(options[0], sums[0]) for options, sums in committed]
