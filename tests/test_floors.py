@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "encoding", "_files"),
     ("groups",),
     ("transcript", "elgamal", "commitments"),
-    ("_batch", "_one_of", "proofs"),
+    ("_batch", "_linear", "_one_of", "proofs"),
     ("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "threshold"),
     ("contests", "credentials", "ballots", "_merkle", "_notes", "board"),
     ("policies", "election", "tally", "record", "ceremony", "verify", "testing"),

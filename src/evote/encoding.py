@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable
-from typing import NoReturn, TypeAlias, Union
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 
@@ -41,7 +41,7 @@ __all__ = [
     "xof",
 ]
 
-JSON: TypeAlias = Union[bool, int, str, list["JSON"], dict[str, "JSON"], None]
+JSON: TypeAlias = bool | int | str | list["JSON"] | dict[str, "JSON"] | None
 _JSONList: TypeAlias = list[JSON]
 _JSONPairs: TypeAlias = list[tuple[str, JSON]]
 
