@@ -29,8 +29,7 @@ class Array:
     """An immutable array with a group and a shape; see `Elements` and `Scalars`."""
 
     __slots__ = ("_group", "_items", "_shape")
-    __hash__: ClassVar[None]  # type: ignore[assignment]
-    __hash__ = None  # equality is by value and may be expensive; keep encodings in sets
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # keep encodings in sets
     __iter__: ClassVar[None] = None  # one item at a time is what arrays are there to avoid
     __array_ufunc__: ClassVar[None] = None  # NumPy leaves mixed operators to us
 

@@ -7,14 +7,14 @@ L, and the whole curve has 8 L points.
 __all__ = [
     "BASE_X",
     "BASE_Y",
-    "D",
     "D_MINUS_ONE_SQUARED",
     "INVSQRT_A_MINUS_D",
-    "L",
     "ONE_MINUS_D_SQUARED",
-    "P",
     "SQRT_AD_MINUS_ONE",
     "SQRT_M1",
+    "D",
+    "L",
+    "P",
 ]
 
 P = 2**255 - 19

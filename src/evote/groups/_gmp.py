@@ -64,11 +64,11 @@ class ModPKernel:
         return b"".join([mpz(x).to_bytes(width, "big") for x in items])
 
     def equal(self, a: Sequence[mpz], b: Sequence[mpz]) -> list[bool]:
-        return [x == y for x, y in zip(a, b)]
+        return [x == y for x, y in zip(a, b, strict=True)]
 
     def multiply(self, a: Sequence[mpz], b: Sequence[mpz]) -> list[mpz]:
         p = self.p
-        return [x * y % p for x, y in zip(a, b)]
+        return [x * y % p for x, y in zip(a, b, strict=True)]
 
     def invert(self, items: Sequence[mpz]) -> list[mpz]:
         """All for one inversion and three products each (Montgomery)."""
@@ -78,7 +78,7 @@ class ModPKernel:
         before = self.running_products(items)
         inverse = gmpy2.invert(before[-1], p)
         result = []
-        for x, product in zip(reversed(items), reversed([mpz(1), *before[:-1]])):
+        for x, product in zip(reversed(items), reversed([mpz(1), *before[:-1]]), strict=True):
             result.append(inverse * product % p)
             inverse = inverse * x % p
         result.reverse()
@@ -94,11 +94,11 @@ class ModPKernel:
 
     def powers(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
         p, powmod = self.p, gmpy2.powmod
-        return [powmod(x, e, p) for x, e in zip(bases, exponents)]
+        return [powmod(x, e, p) for x, e in zip(bases, exponents, strict=True)]
 
     def powers_constant_time(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
         p, blind, powmod = self.p, self._blind, gmpy2.powmod_sec
-        return [powmod(x, e + blind, p) for x, e in zip(bases, exponents)]
+        return [powmod(x, e + blind, p) for x, e in zip(bases, exponents, strict=True)]
 
     def powers_of_one(self, base: mpz, exponents: Sequence[int], bits: int) -> list[mpz]:
         base = mpz(base)
@@ -134,12 +134,14 @@ class ModPKernel:
         for place in range(spacing - 1, -1, -1):
             if place != spacing - 1:
                 result = result * result % p
-            for row, digit in zip(comb.table, digits[place::spacing]):
+            for row, digit in zip(comb.table, digits[place::spacing], strict=True):
                 result = result * row[digit] % p
         return result
 
     def multiexp(self, bases: Sequence[mpz], exponents: Sequence[int]) -> mpz:
-        pairs = sorted(((int(e), x) for x, e in zip(bases, exponents) if e), key=_by_length)
+        pairs = sorted(
+            ((int(e), x) for x, e in zip(bases, exponents, strict=True) if e), key=_by_length
+        )
         lengths = [-e.bit_length() for e, _ in pairs]
         plan = plan_multiexp([-n for n in lengths], self._costs)
         numbers, items = [e for e, _ in pairs], [x for _, x in pairs]
@@ -154,15 +156,13 @@ class ModPKernel:
     ) -> mpz:
         """Squarings shared by all; longest exponents first, `lengths` negated to be ascending."""
         p, mask, one = self.p, (1 << window) - 1, self.identity
-        tables = [
-            list(accumulate([x] * mask, lambda a, b: a * b % p, initial=one)) for x in items
-        ]
+        tables = [list(accumulate([x] * mask, lambda a, b: a * b % p, initial=one)) for x in items]
         result = one
         for start in reversed(range(0, -lengths[0], window)):
             for _ in range(window):
                 result = result * result % p
             active = bisect_left(lengths, -start)
-            for table, e in zip(tables[:active], exponents):
+            for table, e in zip(tables[:active], exponents, strict=False):
                 digit = e >> start & mask
                 if digit:
                     result = result * table[digit] % p
@@ -180,7 +180,7 @@ class ModPKernel:
                     result = result * result % p
             buckets = [one] * (mask + 1)
             active = bisect_left(lengths, -start)
-            for x, e in zip(items[:active], exponents):
+            for x, e in zip(items[:active], exponents, strict=False):
                 digit = e >> start & mask
                 buckets[digit] = buckets[digit] * x % p if digit else one
             total = running = one

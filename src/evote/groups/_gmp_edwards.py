@@ -95,7 +95,7 @@ def inverses(numbers: Sequence[mpz]) -> list[mpz]:
         product = product * x % _P
     inverse = gmpy2.invert(product, _P)
     result = []
-    for x, before in zip(reversed(numbers), reversed(running)):
+    for x, before in zip(reversed(numbers), reversed(running), strict=True):
         result.append(inverse * before % _P)
         inverse = inverse * x % _P
     result.reverse()
@@ -106,7 +106,7 @@ def to_triples(points: Sequence[Point]) -> list[Triple]:
     if all(z == 1 for _, _, z, _ in points):
         return [(y + x, y - x, t * _D2 % _P) for x, y, _, t in points]
     result = []
-    for (x, y, _, t), inverse in zip(points, inverses([z for _, _, z, _ in points])):
+    for (x, y, _, t), inverse in zip(points, inverses([z for _, _, z, _ in points]), strict=True):
         u, v = x * inverse % _P, y * inverse % _P
         result.append((v + u, v - u, t * inverse % _P * _D2 % _P))
     return result
@@ -160,7 +160,7 @@ def comb_power(comb: Comb, exponent: int) -> Point:
     for place in range(spacing - 1, -1, -1):
         if place != spacing - 1:
             x, y, z, t = double((x, y, z, t))
-        for row, digit in zip(comb.table, digits[place::spacing]):
+        for row, digit in zip(comb.table, digits[place::spacing], strict=True):
             plus, minus, t2 = row[digit]
             u, v, c, d = (y - x) * minus, (y + x) * plus, t * t2 % p, z + z
             e, f, g, h = v - u, d - c, d + c, v + u
@@ -170,7 +170,9 @@ def comb_power(comb: Comb, exponent: int) -> Point:
 
 def multiexp(points: Sequence[Point], exponents: Sequence[int]) -> Point:
     """The product (curves are written multiplicatively) of points to exponents >= 0."""
-    pairs = sorted(((int(e), a) for e, a in zip(exponents, points) if e), key=_by_length)
+    pairs = sorted(
+        ((int(e), a) for e, a in zip(exponents, points, strict=True) if e), key=_by_length
+    )
     numbers, items = [e for e, _ in pairs], [a for _, a in pairs]
     if not pairs:
         return NEUTRAL
@@ -193,7 +195,7 @@ def _recode(exponents: list[int], window: int) -> tuple[list[int], list[int]]:
     half = 1 << (window - 1)
     counts = [(e.bit_length() + 1) // window + 1 for e in exponents]
     offsets = {n: sum(half << (window * k) for k in range(n)) for n in set(counts)}
-    return [e + offsets[n] for e, n in zip(exponents, counts)], counts
+    return [e + offsets[n] for e, n in zip(exponents, counts, strict=True)], counts
 
 
 def _straus(points: list[Point], exponents: list[int], window: int) -> Point:
@@ -212,7 +214,7 @@ def _straus(points: list[Point], exponents: list[int], window: int) -> Point:
         for _ in range(window):
             result = double(result)
         active = bisect_left(lengths, -k)
-        for table, e in zip(tables[:active], shifted):
+        for table, e in zip(tables[:active], shifted, strict=False):
             digit = (e >> window * k & mask) - half
             if digit:
                 result = add(result, table[digit])
@@ -232,7 +234,7 @@ def _buckets(points: list[Point], exponents: list[int], window: int) -> Point:
         shift = window * k
         buckets: list[Point | None] = [None] * (half + 1)
         active = bisect_left(lengths, -k)
-        for (plus, minus, t2), scalar in zip(triples[:active], shifted):
+        for (plus, minus, t2), scalar in zip(triples[:active], shifted, strict=False):
             digit = (scalar >> shift & mask) - half
             if digit > 0:
                 bucket = buckets[digit]

@@ -49,7 +49,7 @@ class RistrettoKernel:
     def equal(self, a: Sequence[Point], b: Sequence[Point]) -> list[bool]:
         return [
             not (x1 * y2 - y1 * x2) % _P or not (y1 * y2 - x1 * x2) % _P
-            for (x1, y1, _, _), (x2, y2, _, _) in zip(a, b)
+            for (x1, y1, _, _), (x2, y2, _, _) in zip(a, b, strict=True)
         ]
 
     def multiply(self, a: Sequence[Point], b: Sequence[Point]) -> list[Point]:
@@ -65,12 +65,13 @@ class RistrettoKernel:
         return list(accumulate(items, curve.add))
 
     def powers(self, bases: Sequence[Point], exponents: Sequence[int]) -> list[Point]:
-        return [curve.power(point, int(e)) for point, e in zip(bases, exponents)]
+        return [curve.power(point, int(e)) for point, e in zip(bases, exponents, strict=True)]
 
-    def powers_constant_time(
-        self, bases: Sequence[Point], exponents: Sequence[int]
-    ) -> list[Point]:
-        return [curve.power_constant_time(point, int(e)) for point, e in zip(bases, exponents)]
+    def powers_constant_time(self, bases: Sequence[Point], exponents: Sequence[int]) -> list[Point]:
+        return [
+            curve.power_constant_time(point, int(e))
+            for point, e in zip(bases, exponents, strict=True)
+        ]
 
     def powers_of_one(self, base: Point, exponents: Sequence[int], bits: int) -> list[Point]:
         if 16 * bits < _BITS:  # small public numbers: a comb would still do all its places
@@ -94,7 +95,7 @@ class RistrettoKernel:
     def log_keys(self, items: Sequence[Point]) -> list[int]:
         # (x y)^2 stays the same when 4-torsion is added, and otherwise only under negation.
         roots = curve.inverses([z for _, _, z, _ in items])
-        products = [t * inverse % _P for (_, _, _, t), inverse in zip(items, roots)]
+        products = [t * inverse % _P for (_, _, _, t), inverse in zip(items, roots, strict=True)]
         return [int(xy * xy % _P) & 0xFFFFFFFFFFFFFFFF for xy in products]
 
 

@@ -42,9 +42,7 @@ class Kernel(Protocol):
     def powers_of_one(self, base: Item, exponents: Sequence[int], bits: int) -> list[Item]:
         """One base to many exponents below 2^bits, perhaps by a table kept for the next call."""
 
-    def powers_constant_time(
-        self, bases: Sequence[Item], exponents: Sequence[int]
-    ) -> list[Item]:
+    def powers_constant_time(self, bases: Sequence[Item], exponents: Sequence[int]) -> list[Item]:
         """Each base to its exponent by a sequence of operations that no exponent changes."""
 
     def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item:

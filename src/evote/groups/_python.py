@@ -36,10 +36,10 @@ class ModPKernel:
         return b"".join(int(x).to_bytes(self.width, "big") for x in items)
 
     def equal(self, a: Sequence[int], b: Sequence[int]) -> list[bool]:
-        return [bool(x == y) for x, y in zip(a, b)]
+        return [bool(x == y) for x, y in zip(a, b, strict=True)]
 
     def multiply(self, a: Sequence[int], b: Sequence[int]) -> list[int]:
-        return [x * y % self.p for x, y in zip(a, b)]
+        return [x * y % self.p for x, y in zip(a, b, strict=True)]
 
     def invert(self, items: Sequence[int]) -> list[int]:
         return [pow(int(x), -1, self.p) for x in items]
@@ -51,7 +51,7 @@ class ModPKernel:
         return list(accumulate(items, lambda x, y: x * y % self.p))
 
     def powers(self, bases: Sequence[int], exponents: Sequence[int]) -> list[int]:
-        return [pow(int(x), int(e), self.p) for x, e in zip(bases, exponents)]
+        return [pow(int(x), int(e), self.p) for x, e in zip(bases, exponents, strict=True)]
 
     def powers_of_one(self, base: int, exponents: Sequence[int], bits: int) -> list[int]:
         return self.powers([base] * len(exponents), exponents)
@@ -86,13 +86,11 @@ class RistrettoKernel:
     def equal(self, a: Sequence[EdwardsPoint], b: Sequence[EdwardsPoint]) -> list[bool]:
         return [
             (x1 * y2 - y1 * x2) % ed.P == 0 or (y1 * y2 - x1 * x2) % ed.P == 0
-            for (x1, y1, _, _), (x2, y2, _, _) in zip(a, b)
+            for (x1, y1, _, _), (x2, y2, _, _) in zip(a, b, strict=True)
         ]
 
-    def multiply(
-        self, a: Sequence[EdwardsPoint], b: Sequence[EdwardsPoint]
-    ) -> list[EdwardsPoint]:
-        return [add(p, q) for p, q in zip(a, b)]
+    def multiply(self, a: Sequence[EdwardsPoint], b: Sequence[EdwardsPoint]) -> list[EdwardsPoint]:
+        return [add(p, q) for p, q in zip(a, b, strict=True)]
 
     def invert(self, items: Sequence[EdwardsPoint]) -> list[EdwardsPoint]:
         return [(-x % ed.P, y, z, -t % ed.P) for x, y, z, t in items]
@@ -103,10 +101,8 @@ class RistrettoKernel:
     def running_products(self, items: Sequence[EdwardsPoint]) -> list[EdwardsPoint]:
         return list(accumulate(items, add))
 
-    def powers(
-        self, bases: Sequence[EdwardsPoint], exponents: Sequence[int]
-    ) -> list[EdwardsPoint]:
-        return [scale(_plain(point), int(e)) for point, e in zip(bases, exponents)]
+    def powers(self, bases: Sequence[EdwardsPoint], exponents: Sequence[int]) -> list[EdwardsPoint]:
+        return [scale(_plain(point), int(e)) for point, e in zip(bases, exponents, strict=True)]
 
     def powers_of_one(
         self, base: EdwardsPoint, exponents: Sequence[int], bits: int

@@ -108,5 +108,3 @@ def _search(flat: Elements, bound: int, table: _Table) -> list[int]:
         shown = ", ".join(map(str, waiting[:10])) + (", ..." if waiting.size > 10 else "")
         raise VerificationError(f"no logarithm from 0 to {bound} at index {shown}")
     return [int(t) for t in found]
-
-

@@ -37,7 +37,7 @@ _TWO = mpz(2)
 class _Claim(NamedTuple):
     """One signature to check: [8](s B - r - k a) = 0."""
 
-    index: int
+    place: int
     public: bytes
     a: Point
     r: Point
@@ -80,8 +80,8 @@ def verify_signatures(
         k = int.from_bytes(digest, "little") % ed.L
         claims.append(_Claim(i, public, a, r, s, k))
     verdict = np.zeros(len(publics), dtype=np.bool_)
-    verdict[[claim.index for claim in claims]] = True
-    verdict[[claim.index for claim in _false_claims(claims)]] = False
+    verdict[[claim.place for claim in claims]] = True
+    verdict[[claim.place for claim in _false_claims(claims)]] = False
     return verdict
 
 
@@ -182,7 +182,7 @@ def _is_torsion_free(point: Point) -> bool:
     Halves it in Montgomery's form (T. Pornin, "Point-halving and subgroup membership in twisted
     Edwards curves", ePrint 2022/1164). As A^2 - 4 is no square there is one point of order 2, and
     (u, v) is a double exactly if u is a square. The isogeny (u, v) -> v^2/u^2 = u + A + 1/u
-    makes half of doubling. With u = s^2, two numbers may be half of the way back to a half (u', v'):
+    makes half of doubling. With u = s^2, two numbers may be half of the way back to (u', v'):
 
         w^2 = A + 2 s^2 +- 2 v/s,
 

@@ -8,7 +8,7 @@ kept no trapdoor. A group found here is not checked again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cache, partial
 
 import gmpy2
 
@@ -95,9 +95,7 @@ _BELENIOS_P = (
     "e3fada9e010840d082d8c31911acdd4a0e7992d0f18cc759cb5de0acf66a3882555bc810941e021b6a4ccfa0"
     "4ee4008f878affa2375e2999b44f6cef17d707301e59e0e6351e051ed9cec4157646e64f"
 )
-_BELENIOS_Q = (
-    "adb6066a73522565f4daa0f2579db7f2f0fa90c2168bc709e20263387d55c491"
-)
+_BELENIOS_Q = "adb6066a73522565f4daa0f2579db7f2f0fa90c2168bc709e20263387d55c491"
 _BELENIOS_G = (
     "1307c1ab5f295885d7caa3a78a42415e31fd1c5807b61fb1e781878a52230a51988b98c259597f9c5a9dfd00"
     "1d26ba31d9d8976f01d95a1c8262ee68a0e92cea541e5219e0d0d094301b894236823fe1d4bc04e29f3748ae"
@@ -114,9 +112,7 @@ _HELIOS_P = (
     "ca11e8cffa279e899a46891137c28e85f5a2fc9c637af6d26f6b5deba3d60580df41c334ea123331f8b0adeb"
     "43ea64a037e0c5ac168c47ce421bc9718ba8357099a0221f778599acd917607f3e3024d7"
 )
-_HELIOS_Q = (
-    "87974deb793421ce3891540d906ac0806b85a2b95adc211a82ef8b659f8d9d25"
-)
+_HELIOS_Q = "87974deb793421ce3891540d906ac0806b85a2b95adc211a82ef8b659f8d9d25"
 _HELIOS_G = (
     "75ee80f0a161dd0c025ac818db8d52d193a46655fe0ebd3c289a949f42185f58f2f88f825dcdb3e3e98c0598"
     "af87599728f4f0719a8f68b133e82eb1bc4e3b6b8a377a5c6b812d656efcde578fdf515ac6ef628f1564ac90"
@@ -134,8 +130,16 @@ _SETS: dict[str, Callable[[], tuple[int, int, int]]] = {
     "ffdhe3072": partial(_rfc7919, 3072, 2625351),
     "ffdhe4096": partial(_rfc7919, 4096, 5736041),
     "electionguard-1.0-4096": _electionguard1,
-    "electionguard-2.0-4096": partial(_electionguard2, 4096, 287975203778583638958138611533602521491887169409704874643524560756486080635197037903),
-    "electionguard-2.0-3072": partial(_electionguard2, 3072, 298707407953437995876300625370749906325322663598036756391867662926569213935809577593),
+    "electionguard-2.0-4096": partial(
+        _electionguard2,
+        4096,
+        287975203778583638958138611533602521491887169409704874643524560756486080635197037903,
+    ),
+    "electionguard-2.0-3072": partial(
+        _electionguard2,
+        3072,
+        298707407953437995876300625370749906325322663598036756391867662926569213935809577593,
+    ),
     # The constants of the Belenios and Helios servers, as their elections publish them.
     "belenios-2048": partial(_copied, _BELENIOS_P, _BELENIOS_Q, _BELENIOS_G),
     "helios-2048": partial(_copied, _HELIOS_P, _HELIOS_Q, _HELIOS_G),
@@ -145,7 +149,7 @@ GROUP_NAMES: tuple[str, ...] = (ristretto255.name, *_SETS)
 """Every name that `named_group` knows."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def named_group(name: str) -> Group:
     """The group of that name.
 

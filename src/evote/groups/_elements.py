@@ -1,0 +1,148 @@
+"""Arrays of group elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evote.errors import ParameterError, ShapeMismatch
+from evote.groups._arrays import Array, Item, Shape, common_shape, spread
+from evote.groups._counting import counted
+from evote.groups._scalars import Scalars, Secrecy
+
+if TYPE_CHECKING:
+    from evote.groups.base import Group
+
+__all__ = ["Elements"]
+
+
+class Elements(Array):
+    """An immutable array of group elements.
+
+    `a * b`, `a / b` and `a ** scalars` broadcast. `==` compares whole arrays and gives one bool.
+    """
+
+    __slots__ = ("_encoded",)
+    _encoded: bytes | None  # kept where encoding is expensive
+
+    @classmethod
+    def _make(
+        cls, group: Group, items: Sequence[Item], shape: Shape, encoded: bytes | None = None
+    ) -> Elements:
+        made = cls.__new__(cls)
+        made._group, made._items, made._shape, made._encoded = group, items, shape, encoded
+        return made
+
+    def _like(self, items: Sequence[Item], shape: Shape) -> Elements:
+        kept = self._encoded if items is self._items else None
+        return Elements._make(self._group, items, shape, kept)
+
+    def _pick(self, positions: NDArray[np.intp]) -> Elements:
+        flat = positions.ravel().tolist()
+        encoded = self._encoded
+        if encoded is not None:
+            width = self._group.element_size
+            encoded = b"".join([encoded[i * width : (i + 1) * width] for i in flat])
+        items = list(map(self._items.__getitem__, flat))
+        return Elements._make(self._group, items, positions.shape, encoded)
+
+    def __mul__(self, other: Elements) -> Elements:
+        if not isinstance(other, Elements):
+            return NotImplemented
+        self._check_same_group(other)
+        shape = common_shape(self, other)
+        a, b = spread(self, shape), spread(other, shape)
+        counted(self._group, "multiplications", len(a))
+        return self._like(self._group._kernel.multiply(a, b), shape)
+
+    def __truediv__(self, other: Elements) -> Elements:
+        if not isinstance(other, Elements):
+            return NotImplemented
+        self._check_same_group(other)
+        return self * other.inverse()
+
+    def inverse(self) -> Elements:
+        return self._like(self._group._kernel.invert(self._items), self._shape)
+
+    def __pow__(self, exponents: Scalars | int) -> Elements:
+        """Each element to its exponent, broadcast.
+
+        Long-term secrets take the constant-time path; several powers of one base, and those of
+        the generator, come from a table that is kept; the rest are computed one by one.
+        """
+        group, kernel = self._group, self._group._kernel
+        if isinstance(exponents, int | np.integer) and exponents < 0:
+            return self.inverse() ** group.scalars(-int(exponents))
+        scalars = group._as_scalars(exponents)
+        if scalars is None:
+            return NotImplemented
+        self._check_same_group(scalars)
+        shape = common_shape(self, scalars)
+        powers = spread(scalars, shape)
+        count = len(powers)
+        if scalars._secrecy is Secrecy.LONG_TERM:
+            counted(group, "constant_time", count)
+            bases = spread(self, shape)
+            return self._like(kernel.powers_constant_time(bases, powers), shape)
+        if self.size == 1 and (count > 1 or self._items[0] is kernel.generator):
+            counted(group, "fixed", count)
+            return self._like(kernel.powers_of_one(self._items[0], powers, scalars._bits()), shape)
+        counted(group, "variable", count)
+        return self._like(kernel.powers(spread(self, shape), powers), shape)
+
+    def prod(self, axis: int | None = None) -> Elements:
+        """The product of all elements, shape (), or along one axis. Of none: the identity."""
+        kernel = self._group._kernel
+        counted(self._group, "multiplications", self.size)
+        if axis is None:
+            return self._like([kernel.product(self._items)], ())
+        shape, rows = self._rows(axis)
+        return self._like([kernel.product(row) for row in rows], shape)
+
+    def cumprod(self) -> Elements:
+        """Running products along axis 0."""
+        kernel = self._group._kernel
+        if self.ndim == 0:
+            raise ShapeMismatch("shape () has no axis 0")
+        counted(self._group, "multiplications", self.size)
+        if self.ndim == 1:
+            return self._like(kernel.running_products(self._items), self._shape)
+        shape, rows = self._rows(0)
+        columns = [item for row in rows for item in kernel.running_products(row)]
+        positions = np.arange(self.size, dtype=np.intp).reshape((*shape, self._shape[0]))
+        return self._like(columns, (*shape, self._shape[0]))._pick(np.moveaxis(positions, -1, 0))
+
+    def equal_mask(self, other: Elements) -> NDArray[np.bool_]:
+        """Where two arrays, broadcast to one shape, are equal."""
+        if not isinstance(other, Elements):
+            raise ParameterError(f"elements compare with elements, not {type(other).__name__}")
+        self._check_same_group(other)
+        shape = common_shape(self, other)
+        same = self._group._kernel.equal(spread(self, shape), spread(other, shape))
+        return np.array(same, dtype=np.bool_).reshape(shape)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Elements):
+            return NotImplemented
+        self._check_same_group(other)
+        return self._shape == other._shape and bool(self.equal_mask(other).all())
+
+    def is_identity(self) -> NDArray[np.bool_]:
+        """Where the elements are neutral."""
+        return self.equal_mask(self._group.identity())
+
+    def encode(self) -> bytes:
+        """All encodings, each `group.element_size` bytes, in C order."""
+        if self._encoded is not None:
+            return self._encoded
+        counted(self._group, "encodes", self.size)
+        encoded = self._group._kernel.encode(self._items)
+        if self._group._keeps_encodings:
+            self._encoded = encoded
+        return encoded
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Elements._make, (self._group, list(self._items), self._shape, self._encoded)
