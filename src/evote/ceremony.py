@@ -38,7 +38,14 @@ from evote.encoding import (
 )
 from evote.errors import ParameterError, VerificationError
 from evote.groups import Group, Rng, Scalars, stack
-from evote.operators import OperatorKey, Passphrase, SecretBytes, load_operator, save_operator
+from evote.operators import (
+    OperatorKey,
+    Passphrase,
+    SecretBytes,
+    conceal,
+    load_operator,
+    save_operator,
+)
 from evote.proofs import decode_shares
 from evote.record import Record
 from evote.tally import (
@@ -66,8 +73,8 @@ from evote.threshold import (
     make_confirm,
     make_reveal,
     receive_shares,
-    verify_reveal_fits,
     verify_decryption_shares,
+    verify_reveal_fits,
 )
 
 __all__ = [
@@ -196,6 +203,7 @@ def trustee_commit(directory: str | Path, record: str | Path, passphrase: Passph
         ParameterError: not a trustee of this election; or a commitment is posted whose polynomial
             this copy of the key does not know, as after restoring an old backup.
     """
+    passphrase = conceal(passphrase)
     session = _Session(directory, record, passphrase)
     if session.notes.polynomial is None:
         if posted := session.own("commit"):
@@ -214,6 +222,7 @@ def trustee_reveal(directory: str | Path, record: str | Path, passphrase: Passph
             commit files are not those for which this reveal was made.
         ParameterError: this trustee has not committed.
     """
+    passphrase = conceal(passphrase)
     session = _Session(directory, record, passphrase)
     if session.notes.polynomial is None and (posted := session.own("reveal")):
         return _done(session, posted)
@@ -284,6 +293,7 @@ def trustee_check(
     Raises:
         VerificationError: a file posted under this trustee's name is not its own.
     """
+    passphrase = conceal(passphrase)
     session = _Session(directory, record, passphrase)
     _check_own(session)
     status = examine_ceremony(session.parameters, session.files)
@@ -326,6 +336,7 @@ def trustee_complain(
         DecodingError, VerificationError: a reveal is missing or itself wrong, which everybody
             sees without a complaint.
     """
+    passphrase = conceal(passphrase)
     session = _Session(directory, record, passphrase)
     status = examine_ceremony(session.parameters, session.files)
     for problem in status.problems:
@@ -386,7 +397,8 @@ def trustee_rehearse(
             of right shares does not decrypt the test.
         DecodingError: a file in `scratch` is none of this rehearsal.
     """
-    session, scratch = _Session(directory, record, passphrase), Path(scratch)
+    passphrase, scratch = conceal(passphrase), Path(scratch)
+    session = _Session(directory, record, passphrase)
     group, base = session.parameters.group, session.parameters.base_id
     result = audit_ceremony(session.parameters, session.files)
     seed = _rehearsal_seed(scratch, base)
@@ -562,6 +574,7 @@ def trustee_decrypt(
         VerificationError: this trustee has decrypted another tally of the same election; or a
             wrong file stands where its shares belong.
     """
+    passphrase = conceal(passphrase)
     session = _Session(directory, tally.path, passphrase)
     if session.parameters.base_id != tally.base_id:
         raise VerificationError("the record changed after it was verified")

@@ -66,6 +66,7 @@ __all__ = [
     "Role",
     "SecretBytes",
     "backup_operator",
+    "conceal",
     "create_operator",
     "decode_card",
     "draw_operator",
@@ -122,8 +123,12 @@ class SecretBytes:
 Passphrase: TypeAlias = str | SecretBytes
 
 
-def _passphrase(passphrase: Passphrase, *, sealing: bool = False) -> SecretBytes:
-    """UTF-8 of the NFC form, so that two keyboards which spell an accent differently agree."""
+def conceal(passphrase: Passphrase, *, sealing: bool = False) -> SecretBytes:
+    """A passphrase that no traceback shows; functions that take one call this first.
+
+    UTF-8 of the NFC form, so that two keyboards which spell an accent differently agree. With
+    `sealing`, a text under `PASSPHRASE_MINIMUM` characters is refused.
+    """
     if isinstance(passphrase, SecretBytes):
         return passphrase
     if not isinstance(passphrase, str):
@@ -146,7 +151,7 @@ def seal_secret(
 
     Cost: one scrypt of 1024 * `cost` bytes. Reference: RFC 7914 (scrypt), RFC 8439 (the AEAD).
     """
-    passphrase = _passphrase(passphrase, sealing=True)
+    passphrase = conceal(passphrase, sealing=True)
     salt = os.urandom(_SALT_SIZE)
     key = _sealing_key(passphrase, salt, cost)
     sealed = ChaCha20Poly1305(key.reveal()).encrypt(_AEAD_NONCE, plain.reveal(), associated)
@@ -162,7 +167,7 @@ def open_secret(fields: Fields, associated: bytes, passphrase: Passphrase) -> Se
         DecodingError: wrong passphrase, altered data, another `associated`, or a scrypt cost
             outside the limits.
     """
-    passphrase = _passphrase(passphrase)
+    passphrase = conceal(passphrase)
     kdf = fields.object("kdf")
     kdf.choice("name", ("scrypt",))
     cost = kdf.integer("n", SCRYPT_COST_FLOOR, SCRYPT_COST_CEILING)
@@ -428,7 +433,7 @@ def create_operator(
         ParameterError: the directory holds an operator already, or is open to others.
     """
     directory = Path(directory)
-    passphrase = _passphrase(passphrase, sealing=True)
+    passphrase = conceal(passphrase, sealing=True)
     if (directory / "secret.json").exists():
         raise ParameterError(f"{directory} holds the key of an operator already")
     key = draw_operator(role, identifier, group=group, cost=cost, rng=rng)
@@ -441,7 +446,7 @@ def create_operator(
 
 def save_operator(directory: str | Path, key: OperatorKey, passphrase: Passphrase) -> None:
     """Seal the key and what it remembers into secret.json, atomically."""
-    data = _seal_key(key, _passphrase(passphrase, sealing=True))
+    data = _seal_key(key, conceal(passphrase, sealing=True))
     write_file(Path(directory) / "secret.json", data, mode=0o600, overwrite=True)
 
 
@@ -454,7 +459,7 @@ def load_operator(directory: str | Path, passphrase: Passphrase) -> OperatorKey:
         ParameterError: others can read the directory or the file.
         DecodingError: wrong passphrase, a damaged file, or a card of another key.
     """
-    directory, passphrase = Path(directory), _passphrase(passphrase)
+    directory, passphrase = Path(directory), conceal(passphrase)
     key = _open_key(_read_private(directory), "secret.json", passphrase)
     if not (directory / "card.json").exists():
         write_file(directory / "card.json", key.card.encode())
@@ -482,9 +487,9 @@ def backup_operator(
     any time is enough to decrypt later: shares travel under the ceremony key, and the record holds
     them. It does not remember what was done after it was made.
     """
-    passphrase = _passphrase(passphrase)
+    passphrase = conceal(passphrase)
     if backup_passphrase is not None:
-        backup_passphrase = _passphrase(backup_passphrase, sealing=True)
+        backup_passphrase = conceal(backup_passphrase, sealing=True)
     key = load_operator(directory, passphrase)
     if Path(file).exists():
         raise ParameterError(f"{file} exists; a backup goes into a new file")
@@ -499,9 +504,9 @@ def restore_operator(
     new_passphrase: Passphrase | None = None,
 ) -> Card:
     """Make an operator's directory from a backup; it must not hold a key already."""
-    file, directory, passphrase = Path(file), Path(directory), _passphrase(passphrase)
+    file, directory, passphrase = Path(file), Path(directory), conceal(passphrase)
     if new_passphrase is not None:
-        new_passphrase = _passphrase(new_passphrase, sealing=True)
+        new_passphrase = conceal(new_passphrase, sealing=True)
     key = _open_key(read_file(file, _MAX_SECRET, where=file.name), file.name, passphrase)
     if (directory / "secret.json").exists():
         raise ParameterError(f"{directory} holds the key of an operator already")
