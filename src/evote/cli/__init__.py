@@ -1,0 +1,116 @@
+"""The `evote` command: parse, call, print; and the exit codes of design.md, section 8.
+
+| exit | meaning |
+|---|---|
+| 0 | done; for `verify`: every required check passed |
+| 1 | a check failed, or a step was refused because something does not hold |
+| 2 | usage error; also a step that cannot be done now |
+| 3 | `verify`: nothing failed, but a required check could not be done |
+| 4 | unreadable (a wrong passphrase too), or not a known record |
+| 70 | internal error or a failing machine, never a verdict |
+| 130 | interrupted |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+import evote
+from evote.cli import audit, ballot, demo, election, operators, results, trustee
+from evote.cli._common import warn
+from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
+
+__all__ = ["command", "main"]
+
+FAILED, USAGE, UNREADABLE, INTERNAL, INTERRUPTED = 1, 2, 4, 70, 130
+
+
+@click.group(
+    name="evote",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Passphrases come from --passphrase-file, from EVOTE_PASSPHRASE, or from a prompt.",
+)
+@click.version_option(evote.__version__, prog_name="evote")
+def command() -> None:
+    """Run and audit elections that nobody has to trust."""
+
+
+for verb in (
+    demo.demo,
+    election.election,
+    operators.registrar,
+    operators.authority,
+    operators.board,
+    trustee.trustee,
+    ballot.ballot,
+    results.tally,
+    results.result,
+    audit.verify,
+    audit.doctor,
+):
+    command.add_command(verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code; nothing else ever leaves."""
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:  # the reader has gone, or the disk is full: what was printed is not complete
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or INTERNAL
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    colour = False if os.environ.get("NO_COLOR") else None
+    try:
+        code = command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="evote",
+            standalone_mode=False,
+            color=colour,
+        )
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            warn(error.ctx.get_usage())
+        warn(f"evote: {error.format_message()}")
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        warn("evote: interrupted")
+        return INTERRUPTED
+    except EvoteError as error:
+        _debug()
+        warn(f"evote: {error}")
+        return _code(error)
+    except BrokenPipeError:
+        return INTERNAL
+    except OSError as error:
+        _debug()
+        warn(f"evote: {error}")
+        return INTERNAL
+    except Exception as error:
+        _debug()
+        warn(
+            f"evote: internal error: {type(error).__name__}: {error}\n"
+            "This is a bug in evote and no verdict on anything. EVOTE_DEBUG=1 shows where."
+        )
+        return INTERNAL
+
+
+def _code(error: EvoteError) -> int:
+    if isinstance(error, DecodingError | UnsupportedError):
+        return UNREADABLE
+    return USAGE if isinstance(error, ParameterError) else FAILED
+
+
+def _debug() -> None:
+    if os.environ.get("EVOTE_DEBUG"):
+        traceback.print_exc()

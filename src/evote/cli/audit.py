@@ -1,0 +1,156 @@
+"""`evote verify` and `evote doctor`: what an auditor runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+import gmpy2
+
+import evote
+from evote._files import write_file
+from evote.cli._common import jobs_option, plain, progress, quiet_option, say, table
+from evote.verify import PHASES, audit
+
+__all__ = ["doctor", "verify"]
+
+
+@click.command()
+@click.argument("record", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report there instead of to stdout.",
+)
+@click.option(
+    "--expect-manifest",
+    metavar="DIGEST",
+    help="The manifest's digest as it was published elsewhere, 64 hex digits.",
+)
+@click.option(
+    "--witness-policy",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Whose cosignatures the log's head must bear.",
+)
+@click.option(
+    "--receipts",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Voters' receipts, every one of which must be in the log.",
+)
+@click.option(
+    "--phase",
+    type=click.Choice(PHASES),
+    default="finished",
+    show_default=True,
+    help="How far the election must have come.",
+)
+@jobs_option
+@quiet_option
+@click.pass_context
+def verify(
+    context: click.Context,
+    record: Path,
+    form: str,
+    output: Path | None,
+    expect_manifest: str | None,
+    witness_policy: Path | None,
+    receipts: Path | None,
+    phase: str,
+    jobs: int,
+    quiet: bool,
+) -> None:
+    """Audit RECORD: run every check on it and print the report.
+
+    Exit code 0 means that every required check passed, 1 that one failed, 3 that nothing failed
+    but a required check could not be done, 4 that this is not a readable record.
+    """
+    with progress(quiet=quiet) as show:
+        report = audit(
+            record,
+            phase=phase,
+            expect_manifest=expect_manifest,
+            witness_policy=witness_policy,
+            receipts=receipts,
+            jobs=jobs,
+            progress=show,
+        )
+    text = report.to_json().decode("ascii") if form == "json" else plain(report.to_text())
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_file(output, text.encode("utf-8"), overwrite=True)
+        if not quiet:
+            say(report.verdict)
+    context.exit(report.exit_code)
+
+
+@click.command()
+def doctor() -> None:
+    """Say what evote runs on: versions, backends, processor."""
+    rows: list[tuple[str, object]] = [
+        ("evote", evote.__version__),
+        ("python", f"{platform.python_implementation()} {platform.python_version()}"),
+        ("system", f"{platform.system()} {platform.release()} {platform.machine()}"),
+        ("cores", f"{_cores()} usable of {os.cpu_count()}"),
+        ("processor", _processor()),
+        ("features", _features()),
+        ("backends", ", ".join(_backends())),
+        ("default", f"{evote.ristretto255.backend} for {evote.ristretto255.name}"),
+        ("gmp", gmpy2.mp_version().removeprefix("GMP ")),
+    ]
+    packages = ("click", "cryptography", "gmpy2", "jinja2", "numpy", "pynacl")
+    rows += [(name, _version(name)) for name in packages]
+    rows += [("encoding", f"{sys.stdout.encoding} to the terminal")]
+    for line in table(rows):
+        say(line)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _backends() -> list[str]:
+    found = []
+    for name in ("python", "gmp", "native"):
+        try:
+            evote.ristretto255.with_backend(name)
+        except evote.EvoteError:
+            continue
+        found.append(name)
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor_line(key: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+
+
+def _processor() -> str:
+    return _processor_line("model name") or platform.processor() or platform.machine()
+
+
+def _features() -> str:
+    """Those a kernel of this project could use."""
+    wanted = ("adx", "bmi2", "avx2", "avx512f", "avx512ifma", "avx512_ifma", "sha_ni", "asimd")
+    flags = (_processor_line("flags") or _processor_line("Features")).split()
+    return ", ".join(name for name in wanted if name in flags) or "none known"

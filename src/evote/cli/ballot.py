@@ -1,0 +1,191 @@
+"""`evote ballot`: encrypt, then cast or spoil, then check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evote import workflow
+from evote._files import read_file, write_file
+from evote.board import decode_policy, decode_receipt, encode_receipt
+from evote.cli._common import (
+    CODE_VARIABLE,
+    directory_option,
+    passphrase,
+    passphrase_option,
+    plain,
+    record_argument,
+    say,
+    secret,
+)
+from evote.credentials import decode_code
+from evote.election import Manifest
+from evote.errors import DecodingError
+from evote.record import Record
+
+__all__ = ["ballot"]
+
+RECEIPT_LIMIT = 1 << 20  # bytes
+
+code_option = click.option(
+    "--code-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=f"First line is the voter's code. Else: {CODE_VARIABLE}, else a prompt.",
+)
+folder_argument = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+receipt_option = click.option(
+    "-o",
+    "--receipt",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the receipt goes.  [default: receipt.json in FOLDER]",
+)
+
+
+@click.group()
+def ballot() -> None:
+    """Encrypt a ballot; then cast it, or spoil it to see that it was made honestly."""
+
+
+@ballot.command()
+@record_argument
+@folder_argument
+@click.option(
+    "--choose",
+    "choices",
+    multiple=True,
+    metavar="CONTEST:OPTION[=N]",
+    help="A mark; N marks where the contest allows several on one option. Once for each.",
+)
+@click.option("--blank", "blanks", multiple=True, metavar="CONTEST", help="A blank vote.")
+@code_option
+def encrypt(
+    record: Path,
+    folder: Path,
+    choices: tuple[str, ...],
+    blanks: tuple[str, ...],
+    code_file: Path | None,
+) -> None:
+    """Encrypt a ballot into FOLDER and print its tracker. Nothing is signed or sent yet."""
+    choice = read_choice(Record(record).manifest, choices, blanks)
+    made = workflow.encrypt_ballot(record, voting_code(code_file), choice)
+    workflow.save_ballot(made, folder)
+    say(made.tracker)
+
+
+@ballot.command()
+@record_argument
+@folder_argument
+@directory_option("--board", "Directory of the board that receives the ballot.")
+@receipt_option
+@code_option
+@passphrase_option
+def cast(
+    record: Path,
+    folder: Path,
+    board: Path,
+    receipt: Path | None,
+    code_file: Path | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Sign the ballot in FOLDER and put it on the board; its secrets are erased."""
+    made = workflow.load_ballot(folder)
+    submission = workflow.sign_ballot(record, voting_code(code_file), made, "cast")
+    [given] = workflow.submit(record, board, [submission], passphrase(passphrase_file))
+    target = receipt or folder / "receipt.json"
+    write_file(target, encode_receipt(given))
+    workflow.erase_ballot(folder)
+    say(f"cast {made.tracker}")
+    say(f"receipt {target}")
+
+
+@ballot.command()
+@record_argument
+@folder_argument
+@directory_option("--board", "Directory of the board that receives the ballot.")
+@receipt_option
+@code_option
+@passphrase_option
+def spoil(
+    record: Path,
+    folder: Path,
+    board: Path,
+    receipt: Path | None,
+    code_file: Path | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Spoil the ballot in FOLDER: it will not count, and everyone sees what it held."""
+    made = workflow.load_ballot(folder)
+    submission = workflow.sign_ballot(record, voting_code(code_file), made, "spoil")
+    unsealed = passphrase(passphrase_file)
+    [given] = workflow.submit(record, board, [submission], unsealed)
+    target = receipt or folder / "receipt.json"
+    write_file(target, encode_receipt(given))
+    workflow.open_spoiled(record, board, made, unsealed)
+    workflow.erase_ballot(folder)
+    say(f"spoiled {made.tracker}")
+    for contest, marks in sorted(made.choice.contests.items()):
+        say(f"  {contest}: {' '.join(map(str, marks))}")
+    say(f"receipt {target}")
+
+
+@ballot.command()
+@record_argument
+@click.argument("receipt", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--witness-policy",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Whose cosignatures the receipt's checkpoint must bear.",
+)
+def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
+    """Check a receipt: the board's signature, and that the entry is still in RECORD's log."""
+    claim = workflow.check_receipt(
+        record,
+        decode_receipt(read_file(receipt, RECEIPT_LIMIT), where=receipt.name),
+        policy=None
+        if witness_policy is None
+        else decode_policy(read_file(witness_policy, RECEIPT_LIMIT), where=witness_policy.name),
+    )
+    say(f"entry {claim.index} of the log: {claim.action} {claim.tracker}")
+
+
+def voting_code(file: Path | None) -> str:
+    """The voter's code, checked for typing errors."""
+    code = secret("voting code", CODE_VARIABLE, file)
+    try:
+        decode_code(code)
+    except DecodingError as error:
+        raise click.UsageError(f"voting code: {error.reason}") from None
+    return code
+
+
+def read_choice(
+    manifest: Manifest, choices: tuple[str, ...], blanks: tuple[str, ...]
+) -> workflow.Choice:
+    """Marks written as contest:option=n, as values by option in the manifest's order."""
+    contests = {contest.id: contest for contest in manifest.contests}
+    marks: dict[str, list[int]] = {}
+    for text in choices:
+        where, _, number = text.partition("=")
+        name, _, option = where.partition(":")
+        if name not in contests:
+            raise click.UsageError(f"no contest {plain(name)!r}: {', '.join(contests)}")
+        options = [one.id for one in contests[name].options]
+        if option not in options:
+            raise click.UsageError(f"{name} has no option {plain(option)!r}: {', '.join(options)}")
+        if number and not (number.isascii() and number.isdigit() and len(number) <= 3):
+            raise click.UsageError(f"{plain(text)}: how many marks?")
+        values = marks.setdefault(name, [0] * len(options))
+        if values[options.index(option)]:
+            raise click.UsageError(f"{name}:{option} is chosen twice; write {name}:{option}=2")
+        values[options.index(option)] = int(number or 1)
+    for name in blanks:
+        if name not in contests:
+            raise click.UsageError(f"no contest {plain(name)!r}: {', '.join(contests)}")
+        marks.setdefault(name, [0] * len(contests[name].options))
+    return workflow.Choice(
+        contests={name: tuple(values) for name, values in marks.items()}, blank=frozenset(blanks)
+    )

@@ -1,0 +1,85 @@
+"""`evote election`: found, open and seal an election."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evote import workflow
+from evote._files import read_file
+from evote.cli._common import (
+    directory_option,
+    passphrase,
+    passphrase_option,
+    record_argument,
+    say,
+)
+from evote.operators import decode_card
+from evote.record import Record
+
+__all__ = ["election"]
+
+DRAFT_LIMIT = 16 << 20  # bytes, as the manifest's own
+CARD_LIMIT = 1 << 16
+
+
+@click.group()
+def election() -> None:
+    """Found, open and seal an election."""
+
+
+@election.command()
+@click.argument("draft", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@record_argument
+@click.option(
+    "--card",
+    "cards",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="card.json of an operator whom the draft names by id; once for each.",
+)
+def new(draft: Path, record: Path, cards: tuple[Path, ...]) -> None:
+    """Make the manifest of a new election from DRAFT and start RECORD with it.
+
+    Prints the manifest's digest: publish it where it cannot be changed, for
+    `evote verify --expect-manifest`.
+    """
+    known = {}
+    for path in cards:
+        card = decode_card(read_file(path, CARD_LIMIT), where=str(path))
+        if card.id in known:
+            raise click.UsageError(f"two cards have the id {card.id}")
+        known[card.id] = card
+    workflow.new_election(record, read_file(draft, DRAFT_LIMIT, where=draft.name), cards=known)
+    say(f"manifest {Record(record).manifest_digest.hex()}")
+
+
+@election.command("open")
+@record_argument
+@directory_option("--authority", "Directory of a signing authority; once for each.", several=True)
+@directory_option("--board", "Directory of the board.")
+@passphrase_option
+def open_(
+    record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
+) -> None:
+    """Open the election: from here on ballots are accepted."""
+    workflow.open_election(record, authority, board, passphrase(passphrase_file))
+    say("open")
+
+
+@election.command()
+@record_argument
+@directory_option("--authority", "Directory of a signing authority; once for each.", several=True)
+@directory_option("--board", "Directory of the board.")
+@passphrase_option
+def seal(
+    record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
+) -> None:
+    """Close the election and fix which ballots count."""
+    counts = workflow.seal_election(record, authority, board, passphrase(passphrase_file))
+    say(
+        f"sealed: {counts.cast} cast = {counts.counted} counted + {counts.superseded} superseded; "
+        f"{counts.spoiled} spoiled"
+    )

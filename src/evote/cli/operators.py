@@ -1,0 +1,126 @@
+"""`evote registrar`, `evote authority`, `evote board`: their keys, and the registrar's roll."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import click
+
+from evote import workflow
+from evote.cli._common import (
+    directory_argument,
+    passphrase,
+    passphrase_option,
+    plain,
+    record_argument,
+    say,
+    write_private_table,
+)
+from evote.operators import Role, create_operator
+
+__all__ = ["authority", "board", "registrar"]
+
+COLUMNS = ("style", "weight", "district", "count")
+
+
+@click.group()
+def registrar() -> None:
+    """Draw the voters' codes and sign the roll."""
+
+
+@click.group()
+def authority() -> None:
+    """Open and seal elections."""
+
+
+@click.group()
+def board() -> None:
+    """Keep the append-only log of ballots."""
+
+
+def _init_verb(group: click.Group, role: Role) -> None:
+    words = f"Make the {role}'s key in DIRECTORY; card.json there goes into the manifest."
+
+    @group.command("init", help=words)
+    @directory_argument
+    @click.option("--id", "identifier", required=True, metavar="ID", help="Name in the manifest.")
+    @passphrase_option
+    def init(directory: Path, identifier: str, passphrase_file: Path | None) -> None:
+        create_operator(directory, role, identifier, passphrase(passphrase_file, confirm=True))
+        say(directory / "card.json")
+
+
+_init_verb(registrar, "registrar")
+_init_verb(authority, "authority")
+_init_verb(board, "board")
+
+
+@registrar.command()
+@record_argument
+@directory_argument
+@click.argument("voters", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--codes",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV of the codes, one for each voter; readable by its owner only.",
+)
+@passphrase_option
+def issue(
+    record: Path, directory: Path, voters: Path, codes: Path, passphrase_file: Path | None
+) -> None:
+    """Draw a code for every voter and publish the signed roll.
+
+    VOTERS is a CSV with the columns style and, where needed, weight, district and count. Names
+    do not belong in it: who gets which code is decided when the codes are handed out.
+    """
+    lines = read_voters(voters)
+    if codes.exists():
+        raise click.UsageError(f"{plain(codes)} exists; codes are never written over")
+    secret = passphrase(passphrase_file)
+    issued = workflow.issue_credentials(record, directory, lines, secret)
+    rows = [("code", *COLUMNS[:3])]
+    rows += [(voter.code, voter.style, str(voter.weight), voter.district) for voter in issued]
+    write_private_table(codes, rows)
+    say(f"{len(issued)} codes in {codes}")
+
+
+@registrar.command()
+@record_argument
+@directory_argument
+@passphrase_option
+def sign(record: Path, directory: Path, passphrase_file: Path | None) -> None:
+    """Add a further registrar's signature to the roll."""
+    workflow.sign_roll(record, directory, passphrase(passphrase_file))
+    say("roll signed")
+
+
+def read_voters(path: Path) -> list[workflow.RollLine]:
+    """The lines of a VOTERS file; whatever is wrong with it is a usage error naming the line."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{plain(path)} is not UTF-8 text") from None
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    try:
+        unknown = set(reader.fieldnames or ()) - set(COLUMNS)
+        if "style" not in (reader.fieldnames or ()) or unknown:
+            raise click.UsageError(f"{plain(path)}: the columns are {', '.join(COLUMNS)}")
+        return [_roll_line(row, f"{path}: line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise click.UsageError(f"{plain(path)}: {plain(error)}") from None
+
+
+def _roll_line(row: dict[str, str], where: str) -> workflow.RollLine:
+    if None in row or None in row.values():
+        raise click.UsageError(f"{plain(where)}: as many fields as columns, please")
+    numbers = {}
+    for column in ("weight", "count"):
+        text = row.get(column) or "1"
+        if not (text.isascii() and text.isdigit() and len(text) <= 9):
+            raise click.UsageError(f"{plain(where)}: {column} is not a number")
+        numbers[column] = int(text)
+    district = row.get("district") or "all"
+    return workflow.RollLine(style=row["style"], district=district, **numbers)

@@ -1,0 +1,85 @@
+"""`evote tally` and `evote result`: sum the counted ballots, publish what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from evote import workflow
+from evote.cli._common import (
+    directory_option,
+    jobs_option,
+    passphrase,
+    passphrase_option,
+    progress,
+    quiet_option,
+    record_argument,
+    say,
+    table,
+)
+from evote.election import Manifest
+from evote.record import Record
+from evote.tally import Result, decode_result
+
+__all__ = ["print_result", "result", "tally"]
+
+
+@click.command()
+@record_argument
+@directory_option("--board", "Directory of the board.")
+@passphrase_option
+@jobs_option
+@quiet_option
+def tally(
+    record: Path, board: Path, passphrase_file: Path | None, jobs: int, quiet: bool
+) -> None:
+    """Multiply the counted ballots into encrypted sums, for the trustees to decrypt."""
+    secret = passphrase(passphrase_file)
+    with progress(quiet=quiet) as show:
+        workflow.compute_tally(record, board, secret, jobs=jobs, progress=show)
+    say(record / "tally.json")
+
+
+@click.command()
+@record_argument
+@click.option(
+    "--board",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory of the board: combine the trustees' shares and publish the result first.",
+)
+@passphrase_option
+def result(record: Path, board: Path | None, passphrase_file: Path | None) -> None:
+    """Print the result; with --board, publish it from the trustees' shares.
+
+    Printing checks nothing: `evote verify` does.
+    """
+    if board is not None:
+        published = workflow.publish_result(record, board, passphrase(passphrase_file))
+        print_result(Record(record).manifest, published)
+        return
+    opened = Record(record)
+    print_result(opened.manifest, decode_result(opened.manifest, opened.result_bytes()))
+
+
+def print_result(manifest: Manifest, outcome: Result) -> None:
+    """The votes of every contest."""
+    say(manifest.title)
+    for line in result_lines(manifest, outcome):
+        say(line)
+
+
+def result_lines(manifest: Manifest, outcome: Result) -> Iterator[str]:
+    """A table for each contest, most votes first."""
+    for part in outcome.contests:
+        contest = manifest.contest(part.id)
+        yield ""
+        yield f"{contest.title}: {part.ballots} ballots, weight {part.weight}"
+        rows = sorted(zip(contest.options, part.votes, strict=True), key=lambda row: -row[1])
+        lines: list[tuple[object, object]] = [(option.title, votes) for option, votes in rows]
+        if part.blank is not None:
+            lines.append(("(blank)", part.blank))
+        lines.append(("(marks not used)", part.undervotes))
+        yield from (f"  {line}" for line in table(lines, numbers=1))

@@ -1,0 +1,145 @@
+"""`evote trustee`: the key ceremony, and the decryption of the tally."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evote import ceremony, workflow
+from evote.cli._common import (
+    directory_argument,
+    directory_option,
+    jobs_option,
+    passphrase,
+    passphrase_option,
+    progress,
+    quiet_option,
+    record_argument,
+    say,
+)
+from evote.groups import named_group
+from evote.operators import backup_operator, create_operator, restore_operator
+
+__all__ = ["trustee"]
+
+FAILED = 1
+
+
+@click.group()
+def trustee() -> None:
+    """Hold a share of the election's key.
+
+    Every trustee works in a directory of its own and shares only the record with the others. Each
+    step may be repeated: it posts the same file again.
+    """
+
+
+@trustee.command()
+@directory_argument
+@click.option("--id", "identifier", required=True, metavar="ID", help="Name in the manifest.")
+@click.option("--group", default="ristretto255", show_default=True, help="Group of the election.")
+@passphrase_option
+def init(directory: Path, identifier: str, group: str, passphrase_file: Path | None) -> None:
+    """Make the trustee's keys in DIRECTORY; card.json there goes into the manifest."""
+    chosen = named_group(group)
+    secret = passphrase(passphrase_file, confirm=True)
+    create_operator(directory, "trustee", identifier, secret, group=chosen)
+    say(directory / "card.json")
+
+
+@trustee.command()
+@record_argument
+@directory_argument
+@passphrase_option
+def commit(record: Path, directory: Path, passphrase_file: Path | None) -> None:
+    """Round 1: post the hash of this trustee's polynomial."""
+    say(ceremony.trustee_commit(directory, record, passphrase(passphrase_file)))
+
+
+@trustee.command()
+@record_argument
+@directory_argument
+@passphrase_option
+def reveal(record: Path, directory: Path, passphrase_file: Path | None) -> None:
+    """Round 2, once all have committed: post the polynomial's commitments and the shares."""
+    say(ceremony.trustee_reveal(directory, record, passphrase(passphrase_file)))
+
+
+@trustee.command()
+@record_argument
+@directory_argument
+@passphrase_option
+@click.pass_context
+def check(
+    context: click.Context, record: Path, directory: Path, passphrase_file: Path | None
+) -> None:
+    """Check everybody's files; confirm the key, or say what is wrong and whose it is."""
+    outcome = ceremony.trustee_check(directory, record, passphrase(passphrase_file))
+    for problem in outcome.problems:
+        say(f"trustee {', '.join(map(str, problem.trustees))}: {problem.reason}")
+    if outcome.confirmed is None:
+        context.exit(FAILED)
+    say(outcome.confirmed)
+
+
+@trustee.command()
+@record_argument
+@directory_argument
+@passphrase_option
+def complain(record: Path, directory: Path, passphrase_file: Path | None) -> None:
+    """Accuse the dealers whose shares to this trustee are wrong, with a proof anyone can judge."""
+    for path in ceremony.trustee_complain(directory, record, passphrase(passphrase_file)):
+        say(path)
+
+
+@trustee.command()
+@directory_argument
+@click.argument("file", type=click.Path(path_type=Path))
+@passphrase_option
+def backup(directory: Path, file: Path, passphrase_file: Path | None) -> None:
+    """Copy the trustee's keys, sealed under the passphrase, to FILE."""
+    backup_operator(directory, file, passphrase(passphrase_file))
+    say(file)
+
+
+@trustee.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@directory_argument
+@passphrase_option
+def restore(file: Path, directory: Path, passphrase_file: Path | None) -> None:
+    """Make DIRECTORY again from a backup FILE."""
+    card = restore_operator(file, directory, passphrase(passphrase_file))
+    say(f"{card.role} {card.id} in {directory}")
+
+
+@trustee.command()
+@record_argument
+@directory_argument
+@click.argument("scratch", type=click.Path(file_okay=False, path_type=Path))
+@passphrase_option
+def rehearse(
+    record: Path, directory: Path, scratch: Path, passphrase_file: Path | None
+) -> None:
+    """Try the shares before they matter: decrypt a test value with the others, in SCRATCH."""
+    outcome = ceremony.trustee_rehearse(directory, record, scratch, passphrase(passphrase_file))
+    if outcome.done:
+        say(f"rehearsed: trustees {', '.join(map(str, outcome.shares))} decrypt together")
+    else:
+        say(f"{len(outcome.shares)} of {outcome.quorum} shares are there")
+
+
+@trustee.command()
+@record_argument
+@directory_argument
+@passphrase_option
+@jobs_option
+@quiet_option
+def decrypt(
+    record: Path, directory: Path, passphrase_file: Path | None, jobs: int, quiet: bool
+) -> None:
+    """Verify the whole record up to the tally, then post this trustee's decryption share."""
+    secret = passphrase(passphrase_file)
+    with progress(quiet=quiet) as report:
+        path = workflow.decrypt_share(record, directory, secret, jobs=jobs, progress=report)
+    say(path)
