@@ -10,15 +10,17 @@ A private sibling of `verify`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evote._fingerprints import fingerprint_rows
+from evote._nonces import nonce_rows
 from evote.ballots import (
     BallotContext,
     Ballots,
@@ -31,7 +33,6 @@ from evote.board import BallotEntry, Opening, bodies_path
 from evote.credentials import verify_ballot_signatures
 from evote.election import Manifest
 from evote.errors import DecodingError, EvoteError
-from evote.groups import Elements
 from evote.record import Record
 from evote.tally import Summation
 
@@ -39,10 +40,10 @@ __all__ = [
     "BundleJob",
     "BundleOutcome",
     "check_bundle",
-    "commitment_keys",
-    "nonce_keys",
     "read_bodies",
 ]
+
+_Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,8 @@ class BundleOutcome:
     skipped: dict[str, int] = field(default_factory=dict)
     unsummed: int = 0
     sums: list[tuple[str, int, int, bytes]] = field(default_factory=list)
-    ciphertexts: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = field(default_factory=list)
-    commitments: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = field(default_factory=list)
+    ciphertexts: list[_Keys] = field(default_factory=list)
+    commitments: list[_Keys] = field(default_factory=list)
 
     def did(self, check: str, count: int, of: int | None = None) -> None:
         """`count` ballots were checked, of so many that should have been."""
@@ -124,9 +125,10 @@ def check_bundle(
         where = [present[int(p)] for p in positions]
         _check_credentials(outcome, job, ballots, where, places)
         _check_proofs(outcome, context, ballots, where, places)
-        owners = np.array([job.indices[i] for i in where], dtype=np.uint64)
-        outcome.ciphertexts.append(_owned(owners, nonce_keys(ballots)))
-        outcome.commitments.append(_owned(owners, commitment_keys(ballots)))
+        rows = [nonce_rows(context, bodies[i]) for i in where]
+        owners, size = [job.indices[i] for i in where], context.group.element_size
+        outcome.ciphertexts.append(_owned(owners, [row[0] for row in rows], size))
+        outcome.commitments.append(_owned(owners, [row[1] for row in rows], size))
         counted = [i for i, w in enumerate(where) if job.weights[w]]
         summation.add(ballots.take(counted), [job.weights[where[i]] for i in counted])
         added += len(counted)
@@ -224,38 +226,8 @@ def _check_openings(
         outcome.did("spoiled.openings", done, len(job.openings))
 
 
-def nonce_keys(ballots: Ballots) -> list[tuple[int, bytes]]:
-    """g^nonce of every ciphertext, as (bytes per ballot and encoding): equal ones share a nonce."""
-    return [_rows(contest.ciphertexts.alpha) for contest in ballots.contests]
-
-
-def commitment_keys(ballots: Ballots) -> list[tuple[int, bytes]]:
-    """g^nonce of every commitment of every proof, likewise."""
-    return [
-        _rows(proof.commitments.alpha)
-        for contest in ballots.contests
-        for proof in (contest.options, contest.sums)
-    ]
-
-
-def _rows(elements: Elements) -> tuple[int, bytes]:
-    return elements.group.element_size, elements.encode()
-
-
-def _owned(
-    owners: NDArray[np.uint64], keys: list[tuple[int, bytes]]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    values = [fingerprint_rows(data, size) for size, data in keys]
-    whose = [np.repeat(owners, len(part) // max(1, len(owners))) for part in values]
-    empty = np.empty(0, dtype=np.uint64)
-    return np.concatenate([empty, *values]), np.concatenate([empty, *whose])
-
-
-def repeated_in(keys: Iterator[tuple[int, list[tuple[int, bytes]]]]) -> dict[bytes, list[int]]:
-    """Among the keys of (entry index, keys) pairs: those that occur twice, and where."""
-    seen: dict[bytes, list[int]] = {}
-    for index, arrays in keys:
-        for size, data in arrays:
-            for start in range(0, len(data), size):
-                seen.setdefault(data[start : start + size], []).append(index)
-    return {key: places for key, places in seen.items() if len(places) > 1}
+def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:
+    """The fingerprints of all rows, each with the entry index of its ballot."""
+    counts = [len(data) // size for data in rows]
+    whose = np.repeat(np.array(owners, dtype=np.uint64), counts)
+    return fingerprint_rows(b"".join(rows), size), whose

@@ -29,12 +29,13 @@ from evote.board import (
 )
 from evote.credentials import Roll
 from evote.election import Manifest
+from evote.encoding import uint32
 from evote.errors import EvoteError, VerificationError
 from evote.operators import verify_signature
 from evote.policies import Counting, Fates
 from evote.record import Record
 
-__all__ = ["LogSummary", "PinnedReceipt", "check_authorities", "read_log"]
+__all__ = ["LogSummary", "PinnedReceipt", "check_authorities", "read_log", "seal_parts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,3 +190,9 @@ def check_authorities(
             f"signed by {len(seen)} authorities, {manifest.authority_quorum} needed"
         )
     return len(seen)
+
+
+def seal_parts(election_id: bytes, index: int, root: bytes, seal: Seal) -> tuple[bytes, ...]:
+    """What authorities sign of a seal at `index`: with the root before it, the whole log."""
+    counts = (seal.cast, seal.spoiled, seal.counted, seal.superseded)
+    return (election_id, uint32(index), root, *map(uint32, counts), seal.digest)

@@ -16,27 +16,20 @@ digest, the witnesses' keys, voters' receipts.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from evote._audit_ballots import (
-    BundleJob,
-    BundleOutcome,
-    check_bundle,
-    commitment_keys,
-    nonce_keys,
-    read_bodies,
-)
+from evote._audit_ballots import BundleJob, BundleOutcome, read_bodies
 from evote._audit_log import LogSummary, PinnedReceipt, check_authorities, read_log
+from evote._audit_pool import run_jobs
+from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._files import read_file
 from evote._fingerprints import Fingerprints
+from evote._nonces import nonce_rows
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
-from evote.ballots import BallotContext, Ballots, decode_ballots
+from evote.ballots import BallotContext
 from evote.board import (
     BUNDLE,
     BallotEntry,
@@ -54,32 +47,21 @@ from evote.board import (
 from evote.ceremony import ceremony_parameters
 from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
 from evote.election import Manifest, decode_manifest, election_id
-from evote.elgamal import PublicKey, decode_ciphertexts
-from evote.encoding import decode_hex, uint32
+from evote.elgamal import decode_ciphertexts
+from evote.encoding import decode_hex
 from evote.errors import (
     BrokenLog,
-    DecodingError,
     EvoteError,
     ParameterError,
-    QuorumError,
     VerificationError,
 )
 from evote.groups.eddsa import decode_verification_keys
-from evote.policies import Fate, verify_seal
+from evote.policies import Fate
 from evote.record import Phase, Record
 from evote.tally import (
     ContestTally,
     Result,
     Summation,
-    Tally,
-    TallyShare,
-    check_totals,
-    decode_result,
-    decode_share,
-    decode_tally,
-    file_digest,
-    result_problems,
-    verify_share,
 )
 from evote.threshold import CeremonyResult, examine_ceremony
 
@@ -316,9 +298,12 @@ class _Audit:
         self.progress("entries", checkpoint.size, checkpoint.size)
         self._identifiers(manifest, log)
         self._ballots(manifest, log)
-        self._seal(manifest, log)
+        check_seal(ledger, manifest, log, self.election_id)
         if log.tally is not None:
-            self._tally(manifest, log)
+            election = AuditedElection(
+                election_id=self.election_id, ceremony=self.ceremony, sums=self.sums
+            )
+            self.result = check_tally(ledger, record, manifest, log, election)
 
     def _receipts(self, manifest: Manifest, place: Path) -> list[PinnedReceipt]:
         found = []
@@ -380,11 +365,17 @@ class _Audit:
         unsummed = 0
         with Fingerprints() as ciphertexts, Fingerprints() as commitments:
             done = 0
-            for outcome in self._outcomes(manifest, context, log):
+            for outcome in run_jobs(
+                self.path,
+                self.record.manifest_bytes,
+                manifest,
+                context,
+                self._jobs(log),
+                self.jobs if log.ballots > BUNDLE else 1,
+            ):
                 if isinstance(outcome, EvoteError):
                     for check in _BALLOT_CHECKS:
                         ledger.fail(check, outcome)
-                    ledger.block("ballots failed", "tally.sums")
                     continue
                 self._book(outcome)
                 sums.merge(_read_sums(manifest, outcome))
@@ -395,11 +386,13 @@ class _Audit:
                     commitments.add(values, owners)
                 done += outcome.ballots
                 self.progress("ballots", done, log.ballots)
-            self._repeats(context, ciphertexts, "ballots.unique", nonce_keys)
-            self._repeats(context, commitments, "ballots.nonces", commitment_keys)
+            ballot = "a ciphertext with the nonce of one"
+            self._repeats(context, ciphertexts, "ballots.unique", ballot, 0)
+            proof = "a proof with the nonce of one"
+            self._repeats(context, commitments, "ballots.nonces", proof, 1)
         if unsummed:
             ledger.block(f"{unsummed} counted ballots cannot be added", "tally.sums")
-        if log.fates is not None:
+        elif log.fates is not None and done == log.ballots:
             self.sums = sums
 
     def _book(self, outcome: BundleOutcome) -> None:
@@ -409,35 +402,6 @@ class _Audit:
             self.ledger.fail(check, reason)
         for check, count in outcome.skipped.items():
             self.ledger.block(f"{count} ballots or more could not be read", check)
-
-    def _outcomes(
-        self, manifest: Manifest, context: BallotContext, log: LogSummary
-    ) -> Iterator[BundleOutcome | EvoteError]:
-        """The outcome of each bundle in order; a job that breaks down is an error in its place."""
-        if self.jobs == 1 or log.ballots <= BUNDLE:
-            for job in self._jobs(log):
-                yield _checked(self.path, manifest, context, job)
-            return
-        assert self.ceremony is not None and self.election_id is not None
-        start = (
-            self.path,
-            self.record.manifest_bytes,
-            self.ceremony.key.element.encode(),
-            self.election_id,
-        )
-        waiting: deque[Future[BundleOutcome | EvoteError]] = deque()
-        with ProcessPoolExecutor(
-            self.jobs, mp_context=get_context("spawn"), initializer=_start, initargs=start
-        ) as pool:
-            try:
-                for job in self._jobs(log):
-                    waiting.append(pool.submit(_work, job))
-                    if len(waiting) > 2 * self.jobs:
-                        yield _arrived(waiting.popleft())
-                while waiting:
-                    yield _arrived(waiting.popleft())
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
 
     def _jobs(self, log: LogSummary) -> Iterator[BundleJob]:
         """The ballots of each entry bundle with what board and roll say of them."""
@@ -498,193 +462,29 @@ class _Audit:
         return entry
 
     def _repeats(
-        self,
-        context: BallotContext,
-        found: Fingerprints,
-        check: str,
-        keys: Callable[[Ballots], list[tuple[int, bytes]]],
+        self, context: BallotContext, found: Fingerprints, check: str, what: str, which: int
     ) -> None:
         """Compare in full what has the same fingerprint, and report what really repeats."""
         told = 0
+        size = context.group.element_size
         for _, owners in found.repeated():
             seen: dict[bytes, int] = {}
             for owner in sorted(set(owners)):
-                for key in self._keys_of(context, owner, keys):
-                    if key in seen and told < _REPEATS:
+                data = self._nonce_rows(context, owner)[which]
+                for key in (data[i : i + size] for i in range(0, len(data), size)):
+                    if key in seen:
                         told += 1
-                        what = "ciphertext" if check == "ballots.unique" else "proof"
-                        reason = f"entry {owner}: a {what} with the nonce of one in entry"
-                        self.ledger.fail(check, f"{reason} {seen[key]}")
+                        reason = f"entry {owner}: {what} that entry {seen[key]} has"
+                        self.ledger.fail(check, reason)
                     seen.setdefault(key, owner)
             if told >= _REPEATS:
                 return
 
-    def _keys_of(
-        self,
-        context: BallotContext,
-        index: int,
-        keys: Callable[[Ballots], list[tuple[int, bytes]]],
-    ) -> Iterator[bytes]:
+    def _nonce_rows(self, context: BallotContext, index: int) -> tuple[bytes, bytes]:
         before = self._bundle(index // BUNDLE)[: index % BUNDLE]
         place = sum(isinstance(_entry_or_none(data, 0), BallotEntry) for data in before)
         bodies, _ = read_bodies(self.path, index // BUNDLE, place + 1)
-        for _, ballots in decode_ballots(context, bodies[place : place + 1]).batches:
-            for size, data in keys(ballots):
-                yield from (data[i : i + size] for i in range(0, len(data), size))
-
-    # -- seal, tally, shares, result -------------------------------------------------------------
-
-    def _seal(self, manifest: Manifest, log: LogSummary) -> None:
-        ledger = self.ledger
-        if log.seal is None:
-            return
-        index, root, seal = log.seal
-        if self.election_id is None:
-            ledger.block("ceremony or roll failed", "seal.signatures", "seal.counted")
-            return
-        with ledger.guard("seal.signatures"):
-            counts = (seal.cast, seal.spoiled, seal.counted, seal.superseded)
-            parts = (self.election_id, uint32(index), root, *map(uint32, counts), seal.digest)
-            count = check_authorities(manifest, seal.signatures, "seal", *parts)
-            ledger.did("seal.signatures", count)
-        if log.fates is None:
-            ledger.block("the counted set is unknown", "seal.counted")
-            return
-        with ledger.guard("seal.counted"):
-            ledger.did("seal.counted")
-            verify_seal(log.fates, seal)
-
-    def _tally(self, manifest: Manifest, log: LogSummary) -> None:
-        ledger, record = self.ledger, self.record
-        rest = [name for name in CHECKS if name.startswith(("shares.", "result."))]
-        tally: Tally | None = None
-        digest = b""
-        with ledger.guard("tally.form", "tally.sums", *rest):
-            ledger.did("tally.form")
-            data = record.tally_bytes()
-            digest = file_digest(data)
-            assert log.tally is not None
-            if digest != log.tally[1].digest:
-                raise BrokenLog("tally.json is not the file on the board", entry=log.tally[0])
-            tally = decode_tally(manifest, data)
-            if tally.election != self.election_id:
-                raise DecodingError("the tally of another election", where="tally.json: $.election")
-        if tally is None:
-            return
-        self._sums(manifest, log, tally)
-        if self.ceremony is None:
-            ledger.block("the ceremony failed", *rest)
-            return
-        shares = self._shares(manifest, log, self.ceremony, tally, digest)
-        if log.result is not None:
-            self._result(manifest, log, tally, digest, shares)
-
-    def _sums(self, manifest: Manifest, log: LogSummary, tally: Tally) -> None:
-        ledger = self.ledger
-        if self.sums is None or log.fates is None:
-            ledger.block("the counted set is unknown", "tally.sums")
-            return
-        ledger.did("tally.sums", len(manifest.contests))
-        if tally.counted != log.fates.digest:
-            ledger.fail("tally.sums", "tally.json: $.counted: not the counted set of this log")
-        for i, (claim, part) in enumerate(zip(tally.contests, self.sums.parts(), strict=True)):
-            where = f"tally.json: $.contests[{i}] ({claim.id})"
-            if (claim.ballots, claim.weight) != (part.ballots, part.weight):
-                expected = f"{part.ballots} ballots of weight {part.weight}"
-                ledger.fail(
-                    "tally.sums",
-                    f"{where}: {expected} are counted, not {claim.ballots} of {claim.weight}",
-                )
-            for option in np.flatnonzero(~claim.sums.equal_mask(part.sums)):
-                reason = f"ciphertext {option} is not the sum of the counted ballots"
-                ledger.fail("tally.sums", f"{where}: {reason}")
-
-    def _shares(
-        self,
-        manifest: Manifest,
-        log: LogSummary,
-        ceremony: CeremonyResult,
-        tally: Tally,
-        digest: bytes,
-    ) -> list[TallyShare]:
-        """The valid shares; what is wrong with the others, and whether a quorum is left."""
-        ledger = self.ledger
-        valid: dict[int, TallyShare] = {}
-        for index, entry in log.shares:
-            name = f"shares/{entry.trustee:03d}.json"
-            share: TallyShare | None = None
-            with ledger.guard("shares.form"):
-                ledger.did("shares.form")
-                data = self.record.share_bytes(entry.trustee)
-                if file_digest(data) != entry.digest:
-                    raise BrokenLog(f"{name} is not the file on the board", entry=index)
-                share = decode_share(manifest, tally, data, where=name)
-                if share.trustee != entry.trustee:
-                    raise DecodingError(f"{entry.trustee} expected", where=f"{name}: $.trustee")
-                if entry.trustee in valid:
-                    raise BrokenLog(f"trustee {entry.trustee} has shares already", entry=index)
-            if share is None:
-                ledger.block("shares.form failed", "shares.proofs")
-                continue
-            try:
-                ledger.did("shares.proofs")
-                key = ceremony.verification_keys[share.trustee - 1]
-                verify_share(tally, digest, share, key)
-                valid[share.trustee] = share
-            except EvoteError as error:
-                ledger.fail("shares.proofs", f"{name}: {error}")
-        self._quorum(manifest, log, tally, valid)
-        return [valid[trustee] for trustee in sorted(valid)]
-
-    def _quorum(
-        self, manifest: Manifest, log: LogSummary, tally: Tally, valid: dict[int, TallyShare]
-    ) -> None:
-        ledger = self.ledger
-        if not tally.sums.shape[0]:
-            reason = "nothing is to be decrypted"
-            ledger.absent(reason, "shares.form", "shares.proofs", "shares.quorum")
-            return
-        absent = [i + 1 for i in range(len(manifest.trustees)) if i + 1 not in valid]
-        words = f"no valid shares of trustee {', '.join(map(str, absent))}" if absent else ""
-        if len(valid) >= manifest.quorum:
-            ledger.did("shares.quorum", len(valid))
-            ledger.note("shares.quorum", words)
-        elif log.result is not None:
-            reason = f"shares: {len(valid)} of {manifest.quorum} needed; {words}"
-            ledger.fail("shares.quorum", reason)
-        elif "shares.quorum" in ledger.required:
-            ledger.block(words, "shares.quorum")
-
-    def _result(
-        self,
-        manifest: Manifest,
-        log: LogSummary,
-        tally: Tally,
-        digest: bytes,
-        shares: list[TallyShare],
-    ) -> None:
-        ledger = self.ledger
-        assert log.result is not None
-        index, entry = log.result
-        with ledger.guard("result.form", "result.votes", "result.totals"):
-            ledger.did("result.form")
-            data = self.record.result_bytes()
-            if file_digest(data) != entry.digest:
-                raise BrokenLog("result.json is not the file on the board", entry=index)
-            self.result = decode_result(manifest, data)
-        if self.result is None:
-            return
-        with ledger.guard("result.votes"):
-            ledger.did("result.votes", sum(len(row.votes) for row in self.result.contests))
-            try:
-                for problem in result_problems(manifest, tally, digest, shares, self.result):
-                    ledger.fail("result.votes", f"result.json: {problem}")
-            except QuorumError as error:
-                ledger.fail("shares.quorum", f"result.json: $.trustees: {error}")
-                ledger.block("shares.quorum failed", "result.votes")
-        with ledger.guard("result.totals"):
-            ledger.did("result.totals", len(self.result.contests))
-            check_totals(manifest, tally, self.result)
+        return nonce_rows(context, bodies[place])
 
 
 def check_roll_keys(roll: Roll) -> None:
@@ -722,43 +522,3 @@ def _read_sums(manifest: Manifest, outcome: BundleOutcome) -> list[ContestTally]
         )
         for name, ballots, weight, data in outcome.sums
     ]
-
-
-# -- worker processes ------------------------------------------------------------------------------
-
-_worker: tuple[Path, Manifest, BallotContext] | None = None
-
-
-def _start(path: Path, manifest_bytes: bytes, key: bytes, identifier: bytes) -> None:
-    """Build what all jobs share, once a process, from bytes."""
-    global _worker
-    manifest = decode_manifest(manifest_bytes)
-    context = BallotContext(
-        key=PublicKey(element=manifest.group.decode_elements(key, ())),
-        election_id=identifier,
-        contests=manifest.contests,
-        styles=manifest.styles,
-    )
-    _worker = (path, manifest, context)
-
-
-def _work(job: BundleJob) -> BundleOutcome | EvoteError:
-    assert _worker is not None
-    return _checked(*_worker, job)
-
-
-def _checked(
-    path: Path, manifest: Manifest, context: BallotContext, job: BundleJob
-) -> BundleOutcome | EvoteError:
-    """The outcome of a job, or what broke it: an exception fails the checks it was doing."""
-    try:
-        return check_bundle(path, manifest, context, job)
-    except Exception as error:
-        return EvoteError(f"bundle {job.number}: internal error: {type(error).__name__}: {error}")
-
-
-def _arrived(future: Future[BundleOutcome | EvoteError]) -> BundleOutcome | EvoteError:
-    try:
-        return future.result()
-    except Exception as error:  # the process died, or its answer did not arrive
-        return EvoteError(f"a worker process broke down: {type(error).__name__}: {error}")

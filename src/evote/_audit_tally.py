@@ -1,0 +1,212 @@
+"""The end of an audit: the seal, the tally, the decryption shares and the result.
+
+A private sibling of `verify`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evote._audit_log import LogSummary, check_authorities, seal_parts
+from evote._report import CHECKS, Ledger
+from evote.board import ResultEntry
+from evote.election import Manifest
+from evote.errors import BrokenLog, DecodingError, EvoteError, QuorumError
+from evote.policies import verify_seal
+from evote.record import Record
+from evote.tally import (
+    Result,
+    Summation,
+    Tally,
+    TallyShare,
+    check_totals,
+    decode_result,
+    decode_share,
+    decode_tally,
+    file_digest,
+    result_problems,
+    verify_share,
+)
+from evote.threshold import CeremonyResult
+
+__all__ = ["AuditedElection", "check_seal", "check_tally"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedElection:
+    """What the audit has established before the tally; None where it could not."""
+
+    election_id: bytes | None
+    ceremony: CeremonyResult | None
+    sums: Summation | None
+
+
+def check_seal(
+    ledger: Ledger, manifest: Manifest, log: LogSummary, election_id: bytes | None
+) -> None:
+    """Check the seal: the authorities' signatures, and what it says of the counted set."""
+    if log.seal is None:
+        return
+    index, root, seal = log.seal
+    if election_id is None:
+        ledger.block("ceremony or roll failed", "seal.signatures", "seal.counted")
+        return
+    with ledger.guard("seal.signatures"):
+        parts = seal_parts(election_id, index, root, seal)
+        count = check_authorities(manifest, seal.signatures, "seal", *parts)
+        ledger.did("seal.signatures", count)
+    if log.fates is None:
+        ledger.block("the counted set is unknown", "seal.counted")
+        return
+    with ledger.guard("seal.counted"):
+        ledger.did("seal.counted")
+        verify_seal(log.fates, seal)
+
+
+def check_tally(
+    ledger: Ledger,
+    record: Record,
+    manifest: Manifest,
+    log: LogSummary,
+    election: AuditedElection,
+) -> Result | None:
+    """Check tally, shares and result, as far as the board has them; returns the result."""
+    rest = [name for name in CHECKS if name.startswith(("shares.", "result."))]
+    tally: Tally | None = None
+    digest = b""
+    with ledger.guard("tally.form", "tally.sums", *rest):
+        ledger.did("tally.form")
+        data = record.tally_bytes()
+        digest = file_digest(data)
+        assert log.tally is not None
+        if digest != log.tally[1].digest:
+            raise BrokenLog("tally.json is not the file on the board", entry=log.tally[0])
+        tally = decode_tally(manifest, data)
+        if tally.election != election.election_id:
+            raise DecodingError("the tally of another election", where="tally.json: $.election")
+    if tally is None:
+        return None
+    _check_sums(ledger, log, tally, election.sums)
+    if election.ceremony is None:
+        ledger.block("the ceremony failed", *rest)
+        return None
+    shares = _check_shares(ledger, record, manifest, log, election.ceremony, tally, digest)
+    if log.result is None:
+        return None
+    return _check_result(ledger, record, manifest, log.result, tally, digest, shares)
+
+
+def _check_sums(ledger: Ledger, log: LogSummary, tally: Tally, sums: Summation | None) -> None:
+    if sums is None or log.fates is None:
+        ledger.block("the counted set is unknown", "tally.sums")
+        return
+    ledger.did("tally.sums", len(tally.contests))
+    if tally.counted != log.fates.digest:
+        ledger.fail("tally.sums", "tally.json: $.counted: not the counted set of this log")
+    for i, (claim, part) in enumerate(zip(tally.contests, sums.parts(), strict=True)):
+        where = f"tally.json: $.contests[{i}] ({claim.id})"
+        if (claim.ballots, claim.weight) != (part.ballots, part.weight):
+            expected = f"{part.ballots} ballots of weight {part.weight}"
+            ledger.fail(
+                "tally.sums",
+                f"{where}: {expected} are counted, not {claim.ballots} of {claim.weight}",
+            )
+        for option in np.flatnonzero(~claim.sums.equal_mask(part.sums)):
+            reason = f"ciphertext {option} is not the sum of the counted ballots"
+            ledger.fail("tally.sums", f"{where}: {reason}")
+
+
+def _check_shares(
+    ledger: Ledger,
+    record: Record,
+    manifest: Manifest,
+    log: LogSummary,
+    ceremony: CeremonyResult,
+    tally: Tally,
+    digest: bytes,
+) -> list[TallyShare]:
+    """The valid shares; what is wrong with the others, and whether a quorum is left."""
+    valid: dict[int, TallyShare] = {}
+    for index, entry in log.shares:
+        name = f"shares/{entry.trustee:03d}.json"
+        share: TallyShare | None = None
+        with ledger.guard("shares.form"):
+            ledger.did("shares.form")
+            data = record.share_bytes(entry.trustee)
+            if file_digest(data) != entry.digest:
+                raise BrokenLog(f"{name} is not the file on the board", entry=index)
+            share = decode_share(manifest, tally, data, where=name)
+            if share.trustee != entry.trustee:
+                raise DecodingError(f"{entry.trustee} expected", where=f"{name}: $.trustee")
+            if entry.trustee in valid:
+                raise BrokenLog(f"trustee {entry.trustee} has shares already", entry=index)
+        if share is None:
+            ledger.block("shares.form failed", "shares.proofs")
+            continue
+        try:
+            ledger.did("shares.proofs")
+            key = ceremony.verification_keys[share.trustee - 1]
+            verify_share(tally, digest, share, key)
+            valid[share.trustee] = share
+        except EvoteError as error:
+            ledger.fail("shares.proofs", f"{name}: {error}")
+    _check_quorum(ledger, manifest, log, tally, valid)
+    return [valid[trustee] for trustee in sorted(valid)]
+
+
+def _check_quorum(
+    ledger: Ledger,
+    manifest: Manifest,
+    log: LogSummary,
+    tally: Tally,
+    valid: dict[int, TallyShare],
+) -> None:
+    if not tally.sums.shape[0]:
+        reason = "nothing is to be decrypted"
+        ledger.absent(reason, "shares.form", "shares.proofs", "shares.quorum")
+        return
+    absent = [i + 1 for i in range(len(manifest.trustees)) if i + 1 not in valid]
+    words = f"no valid shares of trustee {', '.join(map(str, absent))}" if absent else ""
+    if len(valid) >= manifest.quorum:
+        ledger.did("shares.quorum", len(valid))
+        ledger.note("shares.quorum", words)
+    elif log.result is not None:
+        reason = f"shares: {len(valid)} of {manifest.quorum} needed; {words}"
+        ledger.fail("shares.quorum", reason)
+    elif "shares.quorum" in ledger.required:
+        ledger.block(words, "shares.quorum")
+
+
+def _check_result(
+    ledger: Ledger,
+    record: Record,
+    manifest: Manifest,
+    place: tuple[int, ResultEntry],
+    tally: Tally,
+    digest: bytes,
+    shares: list[TallyShare],
+) -> Result | None:
+    index, entry = place
+    result: Result | None = None
+    with ledger.guard("result.form", "result.votes", "result.totals"):
+        ledger.did("result.form")
+        data = record.result_bytes()
+        if file_digest(data) != entry.digest:
+            raise BrokenLog("result.json is not the file on the board", entry=index)
+        result = decode_result(manifest, data)
+    if result is None:
+        return None
+    with ledger.guard("result.votes"):
+        ledger.did("result.votes", sum(len(row.votes) for row in result.contests))
+        try:
+            for problem in result_problems(manifest, tally, digest, shares, result):
+                ledger.fail("result.votes", f"result.json: {problem}")
+        except QuorumError as error:
+            ledger.fail("shares.quorum", f"result.json: $.trustees: {error}")
+            ledger.block("shares.quorum failed", "result.votes")
+    with ledger.guard("result.totals"):
+        ledger.did("result.totals", len(result.contests))
+        check_totals(manifest, tally, result)
+    return result
