@@ -21,6 +21,7 @@ from typing import Literal, TypeAlias
 from evote.ballots import BallotContext
 from evote.board import LOG_KEY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
+from evote.credentials import MAX_WEIGHT
 from evote.elgamal import PublicKey
 from evote.encoding import (
     JSON,
@@ -57,7 +58,7 @@ MAX_MANIFEST = 16 * 2**20  # bytes
 MAX_OPERATORS = 99  # of each role: indices have at most two digits in what people read
 MAX_STYLES = 4096
 MAX_VOTERS = 2**32 - 1
-MAX_WEIGHT = 2**40
+MAX_TOTAL = 2**40 - 1
 TALLY_LIMIT = 2**40  # totals stay below it: their discrete logarithms can be found
 _MAX_TITLE = 1000  # characters
 
@@ -230,7 +231,7 @@ def _limit_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
     for place, value, high in (
         ("voters.maximum", m.maximum_voters, MAX_VOTERS),
         ("weights.maximum", m.maximum_weight, MAX_WEIGHT),
-        ("weights.total", m.total_weight, MAX_WEIGHT),
+        ("weights.total", m.total_weight, MAX_TOTAL),
     ):
         if type(value) is not int or not 1 <= value <= high:
             yield place, f"an integer from 1 to {high} expected, got {value!r}"
@@ -333,7 +334,7 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
             revote=_REVOTE[policies.choice("revote", _REVOTE)],
             spoil=_SPOIL[policies.choice("spoil", _SPOIL)],
             maximum_weight=weights.integer("maximum", 1, MAX_WEIGHT),
-            total_weight=weights.integer("total", 1, MAX_WEIGHT),
+            total_weight=weights.integer("total", 1, MAX_TOTAL),
             maximum_voters=voters.integer("maximum", 1, MAX_VOTERS),
         )
     except _ContradictionError as error:

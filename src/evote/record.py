@@ -1,0 +1,586 @@
+"""The election record as a directory: which files, how large, and read in what portions.
+
+    manifest.json
+    ceremony/commit-001.json reveal-001.json complaint-002-001.json confirm-001.json
+    roll/roll.json                roll/rows/000.jsonl, 4096 rows each
+    board/checkpoint              board/tile/entries/000, the last one 000.p/W
+    ballots/000.jsonl             the bodies of the ballot entries of bundle 000
+    tally.json  shares/001.json  result.json
+
+The listing is strict: no other file or directory, no symlink, nothing missing, and no file of a
+later phase than the board proves. Reading streams: the roll by row, the log by bundle, ballots by
+line; memory does not grow with their number, except one byte for each bundle of entries.
+
+What the files say is judged elsewhere; here a file has its place, its size and its lines. Nobody
+may write while a record is read: readers take no lock, and see a half-made step as damage.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from evote._files import make_directory, open_file, read_file, shown_path, write_file
+from evote.board import (
+    BUNDLE,
+    ENTRIES,
+    MAX_BODY,
+    MAX_BUNDLE,
+    MAX_NOTE,
+    BallotEntry,
+    Checkpoint,
+    Entry,
+    ResultEntry,
+    ShareEntry,
+    Stage,
+    TallyEntry,
+    bodies_path,
+    bundle_path,
+    decode_bundle,
+    decode_entry,
+    next_stage,
+    open_checkpoint,
+    tile_name,
+)
+from evote.credentials import MAX_ROW, decode_roll
+from evote.election import MAX_MANIFEST, Manifest, decode_manifest, manifest_digest
+from evote.errors import DecodingError, EvoteError
+from evote.tally import file_digest
+from evote.threshold import ceremony_file_name
+
+__all__ = [
+    "CHECKPOINT",
+    "MANIFEST",
+    "RESULT",
+    "ROLL",
+    "ROLL_BUNDLE",
+    "TALLY",
+    "Phase",
+    "Record",
+    "Survey",
+    "ceremony_path",
+    "file_digest",
+    "rows_path",
+    "share_path",
+    "write_file",
+    "write_roll",
+]
+
+MANIFEST = "manifest.json"
+ROLL = "roll/roll.json"
+CHECKPOINT = "board/checkpoint"
+TALLY = "tally.json"
+RESULT = "result.json"
+
+ROLL_BUNDLE = 4096  # rows
+_MAX_JSON = 16 * 2**20
+
+_TILE = r"(?:x[0-9]{3}/){0,2}[0-9]{3}"
+_KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can be; most bytes
+    (re.compile(pattern, re.ASCII), limit)
+    for pattern, limit in (
+        (r"manifest\.json", MAX_MANIFEST),
+        (r"ceremony/(?:commit|reveal|confirm|complaint-[0-9]{3})-[0-9]{3}\.json", 2**20),
+        (r"roll/roll\.json", 2**20),
+        (rf"roll/rows/{_TILE}\.jsonl", ROLL_BUNDLE * (MAX_ROW + 1)),
+        (r"board/checkpoint", MAX_NOTE),
+        (rf"board/tile/entries/{_TILE}(?:\.p/[0-9]{{1,3}})?", MAX_BUNDLE),
+        (rf"ballots/{_TILE}\.jsonl", BUNDLE * (MAX_BODY + 1)),
+        (r"tally\.json", _MAX_JSON),
+        (r"shares/[0-9]{3}\.json", _MAX_JSON),
+        (r"result\.json", _MAX_JSON),
+    )
+)
+_DIRECTORY = re.compile(
+    r"ceremony|shares|roll|(?:roll/rows|ballots)(?:/x[0-9]{3}){0,2}|board|board/tile"
+    rf"|board/tile/entries(?:/x[0-9]{{3}}){{0,2}}|board/tile/entries/{_TILE}\.p",
+    re.ASCII,
+)
+_ALWAYS = frozenset(  # directories that may be there though nothing is in them yet
+    f"ceremony shares roll roll/rows ballots board board/tile {ENTRIES}".split()
+)
+
+
+_OF_THE_LOG = ("board/", "ballots/", "shares/", TALLY, RESULT)
+_STEPS: tuple[Literal["commit", "reveal", "confirm"], ...] = ("commit", "reveal", "confirm")
+
+
+def ceremony_path(name: str) -> str:
+    """The path in a record of a ceremony file."""
+    return f"ceremony/{name}"
+
+
+def rows_path(number: int) -> str:
+    """The path in a record of the n-th 4096 rows of the roll."""
+    return f"roll/rows/{tile_name(number)}.jsonl"
+
+
+def share_path(trustee: int) -> str:
+    """The path in a record of a trustee's decryption shares."""
+    return f"shares/{trustee:03d}.json"
+
+
+class _Expected:
+    """The names a record must have, and those it may have."""
+
+    def __init__(self) -> None:
+        self.required: set[str] = {MANIFEST}
+        self.allowed: set[str] = set()
+
+    def must_be(self, names: Iterable[str]) -> None:
+        self.required.update(names)
+
+    def may_be(self, names: Iterable[str]) -> None:
+        self.allowed.update(names)
+
+
+class Phase(IntEnum):
+    """How far an election has come."""
+
+    SETUP = 0  # a manifest
+    CEREMONY = 1  # the trustees have begun
+    READY = 2  # joint key and roll are there
+    VOTING = 3
+    SEALED = 4
+    TALLIED = 5
+    FINISHED = 6
+
+
+_PHASES = {
+    Stage.VOTING: Phase.VOTING,
+    Stage.SEALED: Phase.SEALED,
+    Stage.TALLIED: Phase.TALLIED,
+    Stage.FINISHED: Phase.FINISHED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one pass over the log shows of the files that belong to it."""
+
+    size: int
+    stage: Stage
+    ballots: bytes  # for each bundle: 1 if it has ballot entries
+    tally: bytes | None
+    shares: dict[int, bytes]
+    result: bytes | None
+
+
+class Record:
+    """Read-only access to the record in a directory. Two of them on one directory see the same."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Name the directory; nothing is read yet."""
+        self.path = Path(path)
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def files(self) -> tuple[str, ...]:
+        """The names of all files, sorted.
+
+        Raises:
+            DecodingError: the first thing that no record has.
+        """
+        names, problems = self._walk()
+        for problem in problems:
+            raise problem
+        return names
+
+    def problems(self) -> list[DecodingError]:
+        """Everything that is wrong with the listing, given what the board proves; sorted."""
+        names, problems = self._walk()
+        present, expected = set(names), _Expected()
+        try:
+            self.manifest  # noqa: B018  without it nothing else has a name
+        except EvoteError as error:
+            return sorted([*problems, self._unclear("record", error)], key=str)
+        survey: Survey | None = None
+        try:
+            survey = self.survey()
+            self._expect_log(expected, survey, present)
+        except EvoteError as error:
+            # Which files the log needs cannot be told, so none is blamed but the one at fault.
+            problems.append(self._unclear("log", error))
+            expected.may_be(n for n in names if n.startswith(_OF_THE_LOG))
+        opened = survey is None or survey.stage != Stage.EMPTY
+        try:
+            self._expect_ceremony(expected, opened)
+        except EvoteError as error:
+            problems.append(self._unclear("ceremony", error))
+            expected.may_be(n for n in names if n.startswith("ceremony/"))
+        try:
+            self._expect_roll(expected, opened, present)
+        except EvoteError as error:
+            problems.append(self._unclear("roll", error))
+            expected.may_be(n for n in names if n.startswith("roll/"))
+        for name in expected.required - present:
+            problems.append(DecodingError("file is missing", where=name))
+        for name in present - expected.required - expected.allowed:
+            reason = "no such file belongs to a record in this phase"
+            problems.append(DecodingError(reason, where=name))
+        return sorted(problems, key=str)
+
+    def check_files(self) -> None:
+        """Raise the first of `problems`."""
+        for problem in self.problems():
+            raise problem
+
+    def has(self, name: str) -> bool:
+        """Whether there is anything of that name."""
+        return os.path.lexists(self.path / name)
+
+    def read(self, name: str) -> bytes:
+        """One file, whole.
+
+        Raises:
+            DecodingError: missing, larger than its kind may be, or not a regular file.
+        """
+        return read_file(self._checked(name), _limit(name), where=name)
+
+    def _open(self, name: str) -> BinaryIO:
+        descriptor, _ = open_file(self._checked(name), _limit(name), where=name)
+        return os.fdopen(descriptor, "rb")
+
+    def _checked(self, name: str) -> Path:
+        """The path of a file whose directories inside the record are no symlinks."""
+        path = self.path
+        for part in name.split("/")[:-1]:
+            path /= part
+            if path.is_symlink():
+                raise DecodingError("a symlink", where=shown_path(path.relative_to(self.path)))
+        return self.path / name
+
+    def _shown(self) -> str:
+        return shown_path(self.path.name) or "record"
+
+    def _walk(self) -> tuple[tuple[str, ...], list[DecodingError]]:
+        """All files that a record may have, and a problem for everything else there is."""
+        names: list[str] = []
+        problems: list[DecodingError] = []
+        directories: set[str] = set()
+        waiting = [""]
+        while waiting:
+            above = waiting.pop()
+            try:
+                with os.scandir(self.path / above) as found:
+                    items = list(found)
+            except OSError as error:
+                reason = f"not a readable directory: {error.strerror}"
+                problems.append(DecodingError(reason, where=above or self._shown()))
+                continue
+            for item in items:
+                name = f"{above}/{item.name}" if above else item.name
+                mode = item.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode) and _DIRECTORY.fullmatch(name):
+                    waiting.append(name)
+                    directories.add(name)
+                elif stat.S_ISREG(mode) and any(kind.fullmatch(name) for kind, _ in _KINDS):
+                    names.append(name)
+                else:
+                    kind = _file_type(mode)
+                    reason = f"a {kind} of this name belongs to no record"
+                    problems.append(DecodingError(reason, where=shown_path(name)))
+        for name in names:
+            while name := name.rpartition("/")[0]:
+                directories.discard(name)
+        for name in directories - _ALWAYS:
+            problems.append(DecodingError("an empty directory", where=name))
+        return tuple(sorted(names)), problems
+
+    def _unclear(self, what: str, error: EvoteError) -> DecodingError:
+        where = error.where if isinstance(error, DecodingError) else ""
+        reason = error.reason if isinstance(error, DecodingError) else str(error)
+        return DecodingError(f"{reason} (so the files of the {what} cannot be told)", where=where)
+
+    def _expect_ceremony(self, expected: _Expected, opened: bool) -> None:
+        indices = range(1, len(self.manifest.trustees) + 1)
+        for i in indices:
+            steps = [ceremony_path(ceremony_file_name(kind, i)) for kind in _STEPS]
+            expected.must_be(steps) if opened else expected.may_be(steps)
+            # Whether a complaint may stand, the ceremony's own checks say.
+            expected.may_be(ceremony_path(ceremony_file_name("complaint", i, j)) for j in indices)
+
+    def _expect_roll(self, expected: _Expected, opened: bool, present: set[str]) -> None:
+        if ROLL not in present and not opened:
+            return
+        expected.must_be([ROLL])
+        bundles = -(-self._roll_count() // ROLL_BUNDLE)
+        # Names are counted out only up to the first missing: the header may promise billions.
+        missing = next((n for n in range(bundles) if rows_path(n) not in present), None)
+        if missing is not None:
+            expected.must_be([rows_path(missing)])
+        rows = (name for name in present if name.startswith("roll/rows/"))
+        expected.may_be(name for name in rows if _row_number(name) in range(bundles))
+
+    def _expect_log(self, expected: _Expected, survey: Survey, present: set[str]) -> None:
+        if CHECKPOINT in present:
+            expected.must_be([CHECKPOINT])
+        expected.must_be(bundle_path(number, width) for number, width in _bundles(survey.size))
+        expected.must_be(bodies_path(n) for n, some in enumerate(survey.ballots) if some)
+        if survey.tally is not None:
+            expected.must_be([TALLY])
+        if survey.result is not None:
+            expected.must_be([RESULT])
+        expected.must_be(map(share_path, survey.shares))
+        if survey.stage == Stage.TALLIED:  # trustees post shares before the board names them
+            expected.may_be(share_path(i + 1) for i in range(len(self.manifest.trustees)))
+
+    # -- manifest, ceremony, roll ------------------------------------------------------------------
+
+    @cached_property
+    def manifest_bytes(self) -> bytes:
+        """manifest.json as it is."""
+        return self.read(MANIFEST)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest, read strictly."""
+        return decode_manifest(self.manifest_bytes, where=MANIFEST)
+
+    @property
+    def manifest_digest(self) -> bytes:
+        """What operators and auditors compare."""
+        return manifest_digest(self.manifest_bytes)
+
+    def ceremony_files(self) -> dict[str, bytes]:
+        """The files of the ceremony by their names in it, sorted.
+
+        Raises:
+            DecodingError: one of them has a name that no ceremony of this election has.
+        """
+        names = [name for name in self._walk()[0] if name.startswith("ceremony/")]
+        expected = _Expected()
+        self._expect_ceremony(expected, opened=False)
+        for name in names:
+            if name not in expected.allowed:
+                raise DecodingError("no trustee has this file", where=name)
+        return {name.removeprefix("ceremony/"): self.read(name) for name in names}
+
+    def roll_header(self) -> bytes:
+        """roll/roll.json as it is."""
+        return self.read(ROLL)
+
+    def _roll_count(self) -> int:
+        return decode_roll(self.roll_header(), where=ROLL).count
+
+    def roll_rows(self) -> Iterator[bytes]:
+        """The rows of the roll, as many as its header says, without their line feeds.
+
+        Raises:
+            DecodingError: a line is missing, too long, without its end, or one too many.
+        """
+        count = self._roll_count()
+        for first in range(0, count, ROLL_BUNDLE):
+            name = rows_path(first // ROLL_BUNDLE)
+            yield from self._lines(name, MAX_ROW + 1, min(ROLL_BUNDLE, count - first))
+
+    def roll_row_place(self, row: int) -> str:
+        """Where a row is, for messages."""
+        return f"{rows_path(row // ROLL_BUNDLE)}: line {row % ROLL_BUNDLE + 1}"
+
+    def _lines(self, name: str, max_bytes: int, count: int | None = None) -> Iterator[bytes]:
+        """The lines of a file, each ended by LF; exactly `count` of them if given."""
+        number = 0
+        with self._open(name) as file:
+            while line := file.readline(max_bytes + 1):
+                number += 1
+                where = f"{name}: line {number}"
+                if count is not None and number > count:
+                    raise DecodingError(f"only {count} lines expected", where=where)
+                if not line.endswith(b"\n"):
+                    long = len(line) > max_bytes
+                    reason = f"longer than {max_bytes} bytes" if long else "no end of line"
+                    raise DecodingError(reason, where=where)
+                yield line[:-1]
+        if count is not None and number < count:
+            raise DecodingError(f"{count} lines expected, got {number}", where=name)
+
+    # -- board -------------------------------------------------------------------------------------
+
+    def checkpoint_bytes(self) -> bytes:
+        """The signed checkpoint as it is."""
+        return self.read(CHECKPOINT)
+
+    def checkpoint(self) -> Checkpoint:
+        """The head of the log, signed by the manifest's board.
+
+        Raises:
+            DecodingError: missing or malformed.
+            VerificationError: another key or another log.
+        """
+        return open_checkpoint(self.checkpoint_bytes(), self.manifest.log_key, where=CHECKPOINT)
+
+    def entry_bundles(self) -> Iterator[tuple[int, list[bytes]]]:
+        """Index of the first entry and the entries, bundle by bundle, as the checkpoint has them.
+
+        The root is not checked here: append the leaf hashes to a `CompactRange` and compare.
+        """
+        for number, width in _bundles(self.checkpoint().size):
+            name = bundle_path(number, width)
+            yield number * BUNDLE, decode_bundle(self.read(name), width, where=name)
+
+    def entries(self) -> Iterator[tuple[int, bytes, Entry]]:
+        """Index, bytes and value of every entry."""
+        for first, bundle in self.entry_bundles():
+            for index, data in enumerate(bundle, first):
+                yield index, data, decode_entry(data, where=f"entry {index}")
+
+    def ballot_bodies(self, bundle: int) -> Iterator[bytes]:
+        """The bodies of the ballot entries of a bundle, in order; see `ballot_place`."""
+        return self._lines(bodies_path(bundle), MAX_BODY + 1)
+
+    def ballot_place(self, bundle: int, position: int) -> str:
+        """Where the n-th body of a bundle is, for messages."""
+        return f"{bodies_path(bundle)}: line {position + 1}"
+
+    def ballots(self) -> Iterator[tuple[int, BallotEntry, bytes]]:
+        """Entry index, entry and body of every submitted ballot.
+
+        Raises:
+            DecodingError: a bundle has more or fewer bodies than ballot entries.
+        """
+        for first, bundle in self.entry_bundles():
+            number = first // BUNDLE
+            entries = [
+                decode_entry(data, where=f"entry {i}") for i, data in enumerate(bundle, first)
+            ]
+            found = [(i, e) for i, e in enumerate(entries, first) if isinstance(e, BallotEntry)]
+            if found:
+                bodies = self._lines(bodies_path(number), MAX_BODY + 1, len(found))
+                for (index, entry), body in zip(found, bodies, strict=True):
+                    yield index, entry, body
+
+    # -- tally -------------------------------------------------------------------------------------
+
+    def tally_bytes(self) -> bytes:
+        """tally.json as it is."""
+        return self.read(TALLY)
+
+    def share_bytes(self, trustee: int) -> bytes:
+        """A trustee's decryption shares as they are."""
+        return self.read(share_path(trustee))
+
+    def share_indices(self) -> tuple[int, ...]:
+        """The trustees whose files of shares are there, ascending."""
+        return tuple(
+            i for i in range(1, len(self.manifest.trustees) + 1) if self.has(share_path(i))
+        )
+
+    def result_bytes(self) -> bytes:
+        """result.json as it is."""
+        return self.read(RESULT)
+
+    # -- phase -------------------------------------------------------------------------------------
+
+    def survey(self) -> Survey:
+        """One pass over the log. Without a checkpoint the log is empty.
+
+        Raises:
+            DecodingError, VerificationError: the log is malformed or its entries out of order.
+        """
+        stage, size, ballots = Stage.EMPTY, 0, bytearray()
+        tally: bytes | None = None
+        result: bytes | None = None
+        shares: dict[int, bytes] = {}
+        for first, bundle in self.entry_bundles() if self.has(CHECKPOINT) else ():
+            ballots.append(0)
+            for index, data in enumerate(bundle, first):
+                entry = decode_entry(data, where=f"entry {index}")
+                stage, size = next_stage(stage, entry, index), index + 1
+                match entry:
+                    case BallotEntry():
+                        ballots[-1] = 1
+                    case TallyEntry():
+                        tally = entry.digest
+                    case ShareEntry():
+                        shares[entry.trustee] = entry.digest
+                    case ResultEntry():
+                        result = entry.digest
+        return Survey(
+            size=size,
+            stage=stage,
+            ballots=bytes(ballots),
+            tally=tally,
+            shares=shares,
+            result=result,
+        )
+
+    def phase(self) -> Phase:
+        """How far the election has come: by the board, and before it opens by the files."""
+        stage = self.survey().stage
+        if stage != Stage.EMPTY:
+            return _PHASES[stage]
+        present = set(self._walk()[0])
+        confirms = (
+            ceremony_path(ceremony_file_name("confirm", i + 1))
+            for i in range(len(self.manifest.trustees))
+        )
+        if ROLL in present and all(name in present for name in confirms):
+            return Phase.READY
+        begun = any(name.startswith("ceremony/") for name in present)
+        return Phase.CEREMONY if begun else Phase.SETUP
+
+
+def _row_number(name: str) -> int:
+    """Which rows a file is named after; -1 if no rows have that name."""
+    digits = re.sub("[^0-9]", "", name)
+    return int(digits) if digits and rows_path(int(digits)) == name else -1
+
+
+def _bundles(size: int) -> Iterator[tuple[int, int]]:
+    """Number and width of the bundles of a log."""
+    for first in range(0, size, BUNDLE):
+        yield first // BUNDLE, min(BUNDLE, size - first)
+
+
+def _limit(name: str) -> int:
+    for pattern, limit in _KINDS:
+        if pattern.fullmatch(name):
+            return limit
+    raise DecodingError("no file of this name belongs to a record", where=shown_path(name))
+
+
+def _file_type(mode: int) -> str:
+    names = {
+        stat.S_IFREG: "file",
+        stat.S_IFDIR: "directory",
+        stat.S_IFLNK: "symlink",
+        stat.S_IFIFO: "pipe",
+        stat.S_IFSOCK: "socket",
+    }
+    return names.get(stat.S_IFMT(mode), "device")
+
+
+def write_roll(path: Path | str, header: bytes, rows: Iterable[bytes]) -> None:
+    """Write the roll of a record: rows first, then the header; repeating it does nothing.
+
+    A header with more signatures on the same rows replaces the one before.
+
+    Raises:
+        ParameterError: another roll is there already.
+    """
+    path = Path(path)
+    make_directory(path / "roll/rows")
+    bundle: list[bytes] = []
+    number = 0
+    for row in rows:
+        bundle.append(row + b"\n")
+        if len(bundle) == ROLL_BUNDLE:
+            _write_rows(path, number, bundle)
+            bundle, number = [], number + 1
+    if bundle:
+        _write_rows(path, number, bundle)
+    write_file(path / ROLL, header, overwrite=True)
+
+
+def _write_rows(path: Path, number: int, lines: list[bytes]) -> None:
+    target = path / rows_path(number)
+    make_directory(target.parent)
+    write_file(target, b"".join(lines))
