@@ -123,7 +123,7 @@ def power_constant_time(point: Point, exponent: int) -> Point:
     For points of order L, up to torsion: the exponent is replaced by an odd 256-bit number that is
     the same modulo L (Joye and Tunstall, "Exponent recoding and regular exponentiation", 2009).
     """
-    odd = exponent + (14 + (exponent & 1 ^ 1)) * ed.L  # L is odd
+    odd = exponent + (12 + (exponent & 1 ^ 1)) * ed.L  # 12 L <= odd < 14 L, and L is odd
     # odd = sum of d_i 16^i, where d_i = 2 (bits 4 i + 1 .. 4 i + 4) - 15
     twice = double(point)
     positive = [point]
