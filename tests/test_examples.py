@@ -1,0 +1,85 @@
+"""Every example runs, is short, and prints what it is there to show."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import evote
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run_example(name: str, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(Path(evote.__file__).parent.parent)}
+    finished = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=600,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stderr == ""
+    return finished.stdout
+
+
+def lines_of_code(path: Path) -> int:
+    """Lines that hold anything but comments and the module's docstring."""
+    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    lines: set[int] = set()
+    first = True
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+        if token.type in skipped or token.type == tokenize.ENDMARKER:
+            continue
+        if first and token.type == tokenize.STRING:
+            first = False
+            continue
+        first = False
+        lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines)
+
+
+def test_all_examples_are_tested() -> None:
+    tested = {
+        "01_encrypt.py",
+        "council_vote.py",
+        "peoples_council_2013.py",
+        "regional_primary_2015.py",
+    }
+    assert {path.name for path in EXAMPLES} == tested
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_example_is_short(path: Path) -> None:
+    assert 10 < lines_of_code(path) < 60
+
+
+def test_encrypt() -> None:
+    assert "1000 proofs refused" in run_example("01_encrypt.py")
+    assert "sum: 334 of 1000" in run_example("01_encrypt.py")
+
+
+def test_council_vote() -> None:
+    assert "33 yes, 12 no" in run_example("council_vote.py")
+
+
+def test_regional_primary() -> None:
+    output = run_example("regional_primary_2015.py", "50")
+    assert "24 ballots" in output
+    assert "verified" in output
+
+
+def test_peoples_council(tmp_path: Path) -> None:
+    output = run_example("peoples_council_2013.py", str(tmp_path), "20")
+    assert "sealed: 21 cast = 20 counted + 1 superseded; 1 spoiled and opened" in output
+    assert "absent: 2" in output
+    assert "ballots/000.jsonl, byte" in output.splitlines()[-1]
+    assert "ballots." in output.splitlines()[-1]
