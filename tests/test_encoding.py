@@ -51,7 +51,10 @@ def test_json_round_trip(value: Any) -> None:
 
 def test_json_is_rfc_8785() -> None:
     """The string sample of RFC 8785, section 3.2.2.2, and its order of keys."""
-    value = {"string": "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"/", "literals": [None, True]}
+    value: Any = {
+        "string": "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"/",
+        "literals": [None, True],
+    }
     expected = '{"literals":[null,true],"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
     assert canonical_json(value) == expected.encode()
 
