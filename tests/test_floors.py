@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("contests", "_merkle", "_base32", "credentials", "_fingerprints", "_ballot_bodies"),
         *("ballots", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
-    ("policies", "election", "tally", "record", "ceremony", "verify", "testing"),
+    ("policies", "election", "tally", "record", "_trustee", "ceremony", "verify", "testing"),
     ("workflow", "demo", "interop"),
     ("cli",),
 )

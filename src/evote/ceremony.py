@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Protocol
 
 from evote._files import make_directory, read_file, write_file
-from evote.election import Manifest, base_id
+from evote._trustee import TrusteeNotes, TrusteeSession, ceremony_parameters, clear_leftovers
+from evote.election import Manifest
 from evote.encoding import (
     JSON,
     Fields,
@@ -38,14 +39,7 @@ from evote.encoding import (
 )
 from evote.errors import ParameterError, VerificationError
 from evote.groups import Group, Rng, Scalars, stack
-from evote.operators import (
-    OperatorKey,
-    Passphrase,
-    SecretBytes,
-    conceal,
-    load_operator,
-    save_operator,
-)
+from evote.operators import Passphrase, conceal
 from evote.proofs import decode_shares
 from evote.record import Record
 from evote.tally import (
@@ -58,7 +52,6 @@ from evote.tally import (
     verify_share,
 )
 from evote.threshold import (
-    CeremonyParameters,
     CeremonyResult,
     CeremonyStatus,
     DecryptionShares,
@@ -98,99 +91,10 @@ _MAX_SHARE = 16 * 2**20
 _REHEARSAL = b"rehearsal"
 
 
-def ceremony_parameters(record: Record) -> CeremonyParameters:
-    """What the manifest of a record says about its ceremony."""
-    manifest = record.manifest
-    n, k = len(manifest.trustees), manifest.quorum
-    return CeremonyParameters(
-        group=manifest.group,
-        base_id=base_id(record.manifest_digest, manifest.group, n, k),
-        quorum=k,
-        trustees=manifest.trustees,
-    )
-
-
 def ceremony_status(record: str | Path) -> CeremonyStatus:
     """How far the ceremony of a record is, who is awaited, and what is wrong."""
     opened = Record(Path(record))
     return examine_ceremony(ceremony_parameters(opened), opened.ceremony_files())
-
-
-# -- what a trustee remembers --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Notes:
-    """Of one election, sealed in secret.json. Polynomial and reveal go when the share comes."""
-
-    polynomial: Scalars | None = field(default=None, repr=False)
-    reveal: bytes | None = field(default=None, repr=False)
-    share: Scalars | None = field(default=None, repr=False)
-    tally: bytes | None = None
-
-    def encode(self) -> SecretBytes:
-        notes: dict[str, JSON] = {}
-        if self.polynomial is not None:
-            notes["polynomial"] = encode_base64url(self.polynomial._secret_bytes())
-        if self.reveal is not None:
-            notes["reveal"] = encode_base64url(self.reveal)
-        if self.share is not None:
-            notes["share"] = encode_base64url(self.share._secret_bytes())
-        if self.tally is not None:
-            notes["tally"] = encode_hex(self.tally)
-        return SecretBytes(canonical_json(notes))
-
-
-def _read_notes(fields: Fields | None, parameters: CeremonyParameters) -> _Notes:
-    if fields is None:
-        return _Notes()
-    group, k = parameters.group, parameters.quorum
-
-    def secret(name: str, shape: tuple[int, ...], size: int) -> Scalars | None:
-        if name not in fields:
-            return None
-        data = fields.packed(name, size * group.scalar_size)
-        return group.decode_secret_scalars(data, shape, where=fields.path(name))
-
-    notes = _Notes(
-        polynomial=secret("polynomial", (k,), k),
-        reveal=fields.packed("reveal") if "reveal" in fields else None,
-        share=secret("share", (), 1),
-        tally=fields.hex("tally", 32) if "tally" in fields else None,
-    )
-    fields.end()
-    return notes
-
-
-class _Session:
-    """One trustee at work: its opened directory, the record, and the ceremony so far."""
-
-    def __init__(self, directory: str | Path, record: str | Path, passphrase: Passphrase) -> None:
-        self.directory, self.passphrase = Path(directory), passphrase
-        self.key: OperatorKey = load_operator(directory, passphrase)
-        self.record = Record(Path(record))
-        self.parameters = ceremony_parameters(self.record)
-        self.index = self.parameters.index_of(self.key.card)
-        self.files: Mapping[str, bytes] = self.record.ceremony_files()
-        self.notes = _read_notes(self.key.recall(self.parameters.base_id), self.parameters)
-
-    def save(self, notes: _Notes) -> None:
-        """Remember: before anything that depends on it is posted."""
-        self.key = self.key.remember(self.parameters.base_id, notes.encode())
-        save_operator(self.directory, self.key, self.passphrase)
-        self.notes = notes
-
-    def post(self, name: str, data: bytes) -> Path:
-        """Write a file of the ceremony; the same bytes may be there already, others may not."""
-        path = self.record.path / "ceremony" / name
-        make_directory(path.parent)
-        write_file(path, data)
-        return path
-
-    def own(self, kind: str) -> Path | None:
-        """The path of this trustee's own file, if it has been posted."""
-        name = f"{kind}-{self.index:03d}.json"
-        return self.record.path / "ceremony" / name if name in self.files else None
 
 
 # -- the two rounds ------------------------------------------------------------------------------
@@ -204,7 +108,7 @@ def trustee_commit(directory: str | Path, record: str | Path, passphrase: Passph
             this copy of the key does not know, as after restoring an old backup.
     """
     passphrase = conceal(passphrase)
-    session = _Session(directory, record, passphrase)
+    session = TrusteeSession(directory, record, passphrase)
     if session.notes.polynomial is None:
         if posted := session.own("commit"):
             return _done(session, posted)
@@ -223,7 +127,7 @@ def trustee_reveal(directory: str | Path, record: str | Path, passphrase: Passph
         ParameterError: this trustee has not committed.
     """
     passphrase = conceal(passphrase)
-    session = _Session(directory, record, passphrase)
+    session = TrusteeSession(directory, record, passphrase)
     if session.notes.polynomial is None and (posted := session.own("reveal")):
         return _done(session, posted)
     if session.notes.reveal is None:
@@ -235,13 +139,13 @@ def trustee_reveal(directory: str | Path, record: str | Path, passphrase: Passph
     return session.post(ceremony_file_name("reveal", session.index), data)
 
 
-def _polynomial(session: _Session) -> Scalars:
+def _polynomial(session: TrusteeSession) -> Scalars:
     if session.notes.polynomial is None:
         raise ParameterError(f"{session.parameters.name(session.index)} has not committed yet")
     return session.notes.polynomial
 
 
-def _done(session: _Session, posted: Path) -> Path:
+def _done(session: TrusteeSession, posted: Path) -> Path:
     """A step that needs the polynomial no more: fine after the check, an accident before it."""
     if session.notes.share is None:
         raise ParameterError(
@@ -294,7 +198,7 @@ def trustee_check(
         VerificationError: a file posted under this trustee's name is not its own.
     """
     passphrase = conceal(passphrase)
-    session = _Session(directory, record, passphrase)
+    session = TrusteeSession(directory, record, passphrase)
     _check_own(session)
     status = examine_ceremony(session.parameters, session.files)
     if status.tentative is None or status.problems:
@@ -303,13 +207,13 @@ def trustee_check(
     if received.secret is None:
         return CheckOutcome(status=status, faults=received.faults, confirmed=None)
     if session.notes.share is None or session.notes.polynomial is not None:
-        session.save(_Notes(share=received.secret, tally=session.notes.tally))
+        session.save(TrusteeNotes(share=received.secret, tally=session.notes.tally))
     data = make_confirm(session.parameters, session.key, session.files)
     path = session.post(ceremony_file_name("confirm", session.index), data)
     return CheckOutcome(status=status, faults={}, confirmed=path)
 
 
-def _check_own(session: _Session) -> None:
+def _check_own(session: TrusteeSession) -> None:
     """Files under this trustee's name must be those it made: its key may have been stolen."""
     notes, i = session.notes, session.index
     expected: dict[str, bytes] = {}
@@ -337,7 +241,7 @@ def trustee_complain(
             sees without a complaint.
     """
     passphrase = conceal(passphrase)
-    session = _Session(directory, record, passphrase)
+    session = TrusteeSession(directory, record, passphrase)
     status = examine_ceremony(session.parameters, session.files)
     for problem in status.problems:
         if problem.check in ("commitments", "proofs"):
@@ -359,7 +263,7 @@ def trustee_complain(
 # -- using the key share -------------------------------------------------------------------------
 
 
-def _key_share(session: _Session, result: CeremonyResult) -> Scalars:
+def _key_share(session: TrusteeSession, result: CeremonyResult) -> Scalars:
     """x_j, as kept by the check; or from the reveals again, for a copy restored from a backup."""
     share = session.notes.share
     if share is None:
@@ -398,7 +302,7 @@ def trustee_rehearse(
         DecodingError: a file in `scratch` is none of this rehearsal.
     """
     passphrase, scratch = conceal(passphrase), Path(scratch)
-    session = _Session(directory, record, passphrase)
+    session = TrusteeSession(directory, record, passphrase)
     group, base = session.parameters.group, session.parameters.base_id
     result = audit_ceremony(session.parameters, session.files)
     seed = _rehearsal_seed(scratch, base)
@@ -534,13 +438,15 @@ def verified_tally(record: str | Path, audit: Audit) -> VerifiedTally:
     """Verify a record up to its tally, and give what may be decrypted.
 
     Args:
-        record: its directory; nothing else may write to it meanwhile.
+        record: its directory; nothing else may write to it meanwhile, and what a killed step has
+            left half written among the shares is removed.
         audit: `verify.audit`, or a partial of it with the pins of this trustee.
 
     Raises:
         VerificationError: a required check failed or could not be done.
     """
     path = Path(record)
+    clear_leftovers(path / "shares")
     before = Record(path).tally_bytes()
     report = audit(path, phase="tallied")
     report.raise_for_failure()
@@ -575,7 +481,7 @@ def trustee_decrypt(
             wrong file stands where its shares belong.
     """
     passphrase = conceal(passphrase)
-    session = _Session(directory, tally.path, passphrase)
+    session = TrusteeSession(directory, tally.path, passphrase)
     if session.parameters.base_id != tally.base_id:
         raise VerificationError("the record changed after it was verified")
     if session.notes.tally not in (None, tally.digest):

@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm, prod
 from typing import Literal, TypeAlias
 
 from evote._ceremony_messages import (
@@ -488,15 +490,8 @@ def lagrange_coefficients(group: Group, indices: Sequence[int], trustees: int) -
         raise ParameterError(f"a trustee occurs twice in {list(indices)}")
     if trustees >= group.order:
         raise ParameterError("more trustees than the group has scalars")
-    above, below = [], []
-    for i in indices:
-        up = down = 1
-        for j in indices:
-            if j != i:
-                up, down = up * j, down * (j - i)
-        above.append(up)
-        below.append(down)
-    return group.scalars(above) * group.scalars(below).inverse()
+    weights, divisor = _lagrange_integers(indices)
+    return group.scalars(weights) * group.scalars(divisor).inverse()
 
 
 def combine(indices: Sequence[int], shares: Elements, *, quorum: int, trustees: int) -> Elements:
@@ -522,5 +517,29 @@ def combine(indices: Sequence[int], shares: Elements, *, quorum: int, trustees: 
             f" none from trustees {', '.join(map(str, missing))}",
             missing=missing,
         )
-    weights = lagrange_coefficients(shares.group, indices[:quorum], trustees)
-    return shares.group.multiexp(shares[:quorum], weights.reshape((quorum, 1)), axis=0)
+    # lambda_i = w_i / D with small integers w_i: short powers, and one long one by 1 / D at most.
+    weights, divisor = _lagrange_integers(indices[:quorum])
+    result = _signed_product(shares[:quorum], weights)
+    return result if divisor == 1 else result ** shares.group.scalars(divisor).inverse()
+
+
+def _lagrange_integers(indices: Sequence[int]) -> tuple[list[int], int]:
+    """The coefficients at 0 over their least common denominator, and that."""
+    fractions = [
+        prod((Fraction(j, j - i) for j in indices if j != i), start=Fraction(1)) for i in indices
+    ]
+    divisor = lcm(*(fraction.denominator for fraction in fractions))
+    return [int(fraction * divisor) for fraction in fractions], divisor
+
+
+def _signed_product(rows: Elements, weights: Sequence[int]) -> Elements:
+    """prod_i rows[i] ** weights[i], negative ones by division: reduced mod q they were long."""
+    group = rows.group
+
+    def product(chosen: list[int]) -> Elements:
+        powers = group.scalars([abs(weights[i]) for i in chosen]).reshape((len(chosen), 1))
+        return group.multiexp(rows.take(chosen), powers, axis=0)
+
+    above = [i for i, weight in enumerate(weights) if weight > 0]
+    below = [i for i, weight in enumerate(weights) if weight < 0]
+    return product(above) / product(below) if below else product(above)
