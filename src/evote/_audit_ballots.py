@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ from evote.ballots import (
 )
 from evote.board import BallotEntry, Opening, bodies_path
 from evote.credentials import verify_ballot_signatures
-from evote.election import Manifest
+from evote.election import Manifest, decode_manifest
+from evote.elgamal import PublicKey
 from evote.errors import DecodingError, EvoteError
 from evote.record import Record
 from evote.tally import Summation
@@ -102,10 +103,29 @@ def read_bodies(path: Path, number: int, count: int) -> tuple[list[bytes], str]:
     return bodies, ""
 
 
-def check_bundle(
-    path: Path, manifest: Manifest, context: BallotContext, job: BundleJob
-) -> BundleOutcome:
+class Auditor(NamedTuple):
+    """What all jobs share, built once in each process."""
+
+    path: Path
+    manifest: Manifest
+    context: BallotContext
+
+
+def auditor(path: Path, manifest_bytes: bytes, key: bytes, election_id: bytes) -> Auditor:
+    """Build it from bytes: of the manifest, and of the joint key."""
+    manifest = decode_manifest(manifest_bytes)
+    context = BallotContext(
+        key=PublicKey(element=manifest.group.decode_elements(key, ())),
+        election_id=election_id,
+        contests=manifest.contests,
+        styles=manifest.styles,
+    )
+    return Auditor(path, manifest, context)
+
+
+def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
     """Check the ballots of one bundle: form, digests, credentials, signatures, proofs, openings."""
+    path, manifest, context = shared
     total = len(job.entries)
     outcome = BundleOutcome(number=job.number, ballots=total)
     name = bodies_path(job.number)
@@ -196,7 +216,7 @@ def _check_proofs(
     where: Sequence[int],
     places: Sequence[str],
 ) -> None:
-    for i in np.flatnonzero(~ballots_hold(context, ballots)):
+    for i in np.flatnonzero(~ballots_hold(context, ballots)).tolist():
         outcome.fail("ballots.proofs", f"{places[where[i]]}: invalid ballot proof")
 
 

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from evote._audit_ballots import BundleJob, BundleOutcome, read_bodies
+from evote._audit_ballots import BundleJob, BundleOutcome, auditor, check_bundle, read_bodies
 from evote._audit_log import LogSummary, PinnedReceipt, check_authorities, read_log
-from evote._audit_pool import run_jobs
 from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._files import read_file
 from evote._fingerprints import Fingerprints
 from evote._nonces import nonce_rows
+from evote._pool import Work, run_jobs
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
 from evote.ballots import BallotContext
 from evote.board import (
@@ -58,14 +58,24 @@ from evote.errors import (
 from evote.groups.eddsa import decode_verification_keys
 from evote.policies import Fate
 from evote.record import Phase, Record
-from evote.tally import (
+from evote.tally import ContestTally, Result, Summation, Tally
     ContestTally,
     Result,
     Summation,
 )
 from evote.threshold import CeremonyResult, examine_ceremony
 
-__all__ = ["CHECKS", "PHASES", "Check", "Finding", "Outcome", "Progress", "Report", "audit"]
+__all__ = [
+    "CHECKS",
+    "PHASES",
+    "Check",
+    "Finding",
+    "Outcome",
+    "Progress",
+    "Report",
+    "audit",
+    "audited_tally",
+]
 
 Progress = Callable[[str, int, int], None]
 
@@ -121,9 +131,27 @@ def audit(
         "board.receipts": receipts is not None,
     }
     ledger = Ledger(phase, [pin for pin, wanted in pins.items() if wanted])
-    run = _Audit(Path(path), ledger, jobs, progress or (lambda what, done, total: None))
+    run = _Audit(Path(path), ledger, jobs, progress or _silent)
     run.everything(expected, policy, Path(receipts) if receipts is not None else None)
     return run.report()
+
+
+def audited_tally(
+    path: Path | str, *, jobs: int = 1, progress: Progress | None = None
+) -> tuple[Report, Tally | None]:
+    """Audit a record up to its seal, and the tally of its counted ballots if that can be made."""
+    run = _Audit(
+        Path(path), Ledger("sealed", ()), jobs, progress or _silent
+    )
+    run.everything(None, None, None)
+    tally = None
+    if run.sums is not None and run.election_id is not None and run.counted is not None:
+        tally = run.sums.finish(run.election_id, run.counted)
+    return run.report(), tally
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """No progress to show."""
 
 
 class _Audit:
@@ -143,6 +171,7 @@ class _Audit:
         self.election_id: bytes | None = None
         self.size = 0
         self.sums: Summation | None = None
+        self.counted: bytes | None = None
         self.result: Result | None = None
 
     def report(self) -> Report:
@@ -365,14 +394,15 @@ class _Audit:
         unsummed = 0
         with Fingerprints() as ciphertexts, Fingerprints() as commitments:
             done = 0
-            for outcome in run_jobs(
+            start = (
                 self.path,
                 self.record.manifest_bytes,
-                manifest,
-                context,
-                self._jobs(log),
-                self.jobs if log.ballots > BUNDLE else 1,
-            ):
+                context.key.element.encode(),
+                context.election_id,
+            )
+            processes = self.jobs if log.ballots > BUNDLE else 1
+            work = Work(auditor, start, check_bundle)
+            for outcome in run_jobs(work, self._jobs(log), processes):
                 if isinstance(outcome, EvoteError):
                     for check in _BALLOT_CHECKS:
                         ledger.fail(check, outcome)
@@ -393,7 +423,7 @@ class _Audit:
         if unsummed:
             ledger.block(f"{unsummed} counted ballots cannot be added", "tally.sums")
         elif log.fates is not None and done == log.ballots:
-            self.sums = sums
+            self.sums, self.counted = sums, log.fates.digest
 
     def _book(self, outcome: BundleOutcome) -> None:
         for check, count in outcome.checked.items():

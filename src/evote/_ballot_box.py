@@ -1,0 +1,493 @@
+"""Ballots on their way: encrypted on a voter's device, kept until cast or spoiled, and taken in.
+
+A private sibling of `workflow`, which is the public path to all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from evote._files import make_directory, read_file, write_file
+from evote._fingerprints import fingerprint_rows
+from evote._nonces import nonce_rows
+from evote._pool import Work, run_jobs
+from evote.ballots import (
+    BallotContext,
+    ballot_digest,
+    ballot_tracker,
+    ballots_hold,
+    decode_ballots,
+    encode_ballots,
+    encrypt_ballots,
+    open_ballot,
+)
+from evote.board import Action, BallotEntry, Board, OpenedContest, Opening, Receipt, Stage
+from evote.credentials import Roll, read_roll, verify_ballot_signatures
+from evote.election import ElectionParameters, decode_manifest
+from evote.elgamal import PublicKey
+from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
+from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
+from evote.record import Record
+from evote.verify import Progress
+
+__all__ = [
+    "BallotBox",
+    "Choice",
+    "EncryptedBallot",
+    "Submission",
+    "encrypt_all",
+    "erase_ballot",
+    "load_ballot",
+    "opening_of",
+    "save_ballot",
+]
+
+_CHUNK = 64  # ballots of one job
+_MAX_FILE = 32 * 2**20  # bytes
+_BODY, _SECRET = "ballot.json", "secret.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A voter's marks: for each contest of the style one integer per option; declared blanks.
+
+    A contest that is left out is left empty.
+    """
+
+    contests: Mapping[str, Sequence[int]] = field(repr=False)
+    blank: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncryptedBallot:
+    """A ballot, and the seed that opens it: keep it until the ballot is cast or opened, no longer.
+
+    Show the voter the tracker before asking whether to cast or to spoil.
+    """
+
+    election: bytes
+    body: bytes = field(repr=False)
+    style: str
+    credential: bytes
+    seed: bytes = field(repr=False)
+    choice: Choice = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """What is signed, and what the board shows."""
+        return ballot_digest(self.body)
+
+    @property
+    def tracker(self) -> str:
+        """The digest's form for people."""
+        return ballot_tracker(self.digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A ballot as it is sent in: its body, and the voter's signature on what to do with it."""
+
+    body: bytes = field(repr=False)
+    action: Action
+    credential: bytes
+    signature: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """Of the body."""
+        return ballot_digest(self.body)
+
+    @property
+    def entry(self) -> BallotEntry:
+        """What goes on the board."""
+        return BallotEntry(
+            action=self.action,
+            credential=self.credential,
+            digest=self.digest,
+            signature=self.signature,
+        )
+
+
+# -- encryption --------------------------------------------------------------------------------
+
+
+class _EncryptionJob(NamedTuple):
+    style: str
+    credentials: tuple[bytes, ...]
+    selections: dict[str, list[list[int]]]
+    blanks: dict[str, list[int]]
+
+
+def ballot_context(manifest_bytes: bytes, key: bytes, election_id: bytes) -> BallotContext:
+    """What ballots are made and checked in, from bytes."""
+    manifest = decode_manifest(manifest_bytes)
+    return BallotContext(
+        key=PublicKey(element=manifest.group.decode_elements(key, ())),
+        election_id=election_id,
+        contests=manifest.contests,
+        styles=manifest.styles,
+    )
+
+
+def _start(parameters: ElectionParameters, manifest_bytes: bytes) -> tuple[bytes, bytes, bytes]:
+    return manifest_bytes, parameters.key.element.encode(), parameters.election_id
+
+
+def _encrypt(context: BallotContext, job: _EncryptionJob) -> list[tuple[bytes, bytes]]:
+    """Bodies and seeds."""
+    ballots, seeds = encrypt_ballots(
+        context, job.style, job.credentials, job.selections, job.blanks
+    )
+    return list(zip(encode_ballots(context, ballots), seeds, strict=True))
+
+
+def encrypt_all(
+    parameters: ElectionParameters,
+    manifest_bytes: bytes,
+    voters: Sequence[tuple[bytes, str, Choice]],
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> list[EncryptedBallot]:
+    """Encrypt for many voters, each a (credential, style, choice); the order is kept."""
+    by_style: dict[str, list[int]] = {}
+    for i, (_, style, _) in enumerate(voters):
+        by_style.setdefault(style, []).append(i)
+    parts = [
+        (style, places[start : start + _CHUNK])
+        for style, places in by_style.items()
+        for start in range(0, len(places), _CHUNK)
+    ]
+    todo = [
+        _encryption_job(parameters, style, [voters[i] for i in places]) for style, places in parts
+    ]
+    done: dict[int, EncryptedBallot] = {}
+    work = Work(ballot_context, _start(parameters, manifest_bytes), _encrypt)
+    outcomes = run_jobs(work, todo, jobs if len(todo) > 1 else 1)
+    for (style, places), outcome in zip(parts, outcomes, strict=True):
+        if isinstance(outcome, EvoteError):
+            raise outcome
+        for i, (body, seed) in zip(places, outcome, strict=True):
+            done[i] = EncryptedBallot(
+                election=parameters.election_id,
+                body=body,
+                style=style,
+                credential=voters[i][0],
+                seed=seed,
+                choice=voters[i][2],
+            )
+        if progress is not None:
+            progress("encrypting", len(done), len(voters))
+    return [done[i] for i in range(len(voters))]
+
+
+def _encryption_job(
+    parameters: ElectionParameters, style: str, voters: Sequence[tuple[bytes, str, Choice]]
+) -> _EncryptionJob:
+    contests = parameters.manifest.style_contests(style)
+    names = {contest.id for contest in contests}
+    for _, _, choice in voters:
+        if unknown := (set(choice.contests) | choice.blank) - names:
+            raise ParameterError(f"style {style!r} has no contest {min(unknown)!r}")
+    return _EncryptionJob(
+        style=style,
+        credentials=tuple(credential for credential, _, _ in voters),
+        selections={
+            contest.id: [
+                list(choice.contests.get(contest.id, [0] * len(contest.options)))
+                for _, _, choice in voters
+            ]
+            for contest in contests
+        },
+        blanks={
+            contest.id: [int(contest.id in choice.blank) for _, _, choice in voters]
+            for contest in contests
+        },
+    )
+
+
+def opening_of(ballot: EncryptedBallot, parameters: ElectionParameters) -> Opening:
+    """The entry that opens a spoiled ballot."""
+    choice = ballot.choice
+    return Opening(
+        ballot=ballot.digest,
+        seed=ballot.seed,
+        contests=tuple(
+            OpenedContest(
+                id=contest.id,
+                selections=tuple(choice.contests.get(contest.id, [0] * len(contest.options))),
+                blank=int(contest.id in choice.blank) if contest.counts_blanks else None,
+            )
+            for contest in parameters.manifest.style_contests(ballot.style)
+        ),
+    )
+
+
+# -- files of the voter's device -----------------------------------------------------------------
+
+
+def save_ballot(ballot: EncryptedBallot, directory: Path | str) -> None:
+    """Keep a ballot until it is cast or opened: ballot.json, and secret.json for the owner only."""
+    directory = Path(directory)
+    make_directory(directory, mode=0o700)
+    contests: list[JSON] = [
+        {"id": name, "selections": list(map(int, marks)), "blank": name in ballot.choice.blank}
+        for name, marks in ballot.choice.contests.items()
+    ]
+    secret = canonical_json(
+        {
+            "format": "evote/ballot-secret",
+            "version": 1,
+            "election": encode_hex(ballot.election),
+            "digest": encode_hex(ballot.digest),
+            "style": ballot.style,
+            "credential": encode_hex(ballot.credential),
+            "seed": encode_hex(ballot.seed),
+            "contests": contests,
+        }
+    )
+    write_file(directory / _SECRET, secret, mode=0o600)
+    write_file(directory / _BODY, ballot.body)
+
+
+def load_ballot(directory: Path | str) -> EncryptedBallot:
+    """Read what `save_ballot` wrote.
+
+    Raises:
+        DecodingError: a file is missing (the ballot was cast or opened), or damaged.
+    """
+    directory = Path(directory)
+    body = read_file(directory / _BODY, _MAX_FILE, where=_BODY)
+    data = read_file(directory / _SECRET, _MAX_FILE, where=_SECRET)
+    fields = Fields(parse_json(data, where=_SECRET), f"{_SECRET}: $")
+    check_format(fields, "evote/ballot-secret", 1)
+    digest = fields.hex("digest", 32)
+    contests, blank = {}, set()
+    for item in fields.objects("contests", 1000):
+        name = item.identifier("id")
+        contests[name] = tuple(item.integers("selections", 0, 255, 20_000))
+        if item.boolean("blank"):
+            blank.add(name)
+        item.end()
+    ballot = EncryptedBallot(
+        election=fields.hex("election", 32),
+        body=body,
+        style=fields.identifier("style"),
+        credential=fields.hex("credential", 32),
+        seed=fields.hex("seed", 32),
+        choice=Choice(contests=contests, blank=frozenset(blank)),
+    )
+    fields.end()
+    if ballot.digest != digest:
+        raise DecodingError("not the ballot of this secret", where=_BODY)
+    return ballot
+
+
+def erase_ballot(directory: Path | str) -> None:
+    """Forget the seed, so that a cast ballot is never opened; what the disk keeps is its own."""
+    (Path(directory) / _SECRET).unlink(missing_ok=True)
+
+
+# -- taking ballots in -----------------------------------------------------------------------------
+
+
+class BallotBox:
+    """A board open for ballots, with what decides on the next one. A context manager.
+
+    Memory: what `Board` has, and 8 bytes in a set for every ciphertext and proof commitment.
+    """
+
+    def __init__(self, record: Record, parameters: ElectionParameters, board: Board) -> None:
+        """Read what is on the board so far."""
+        self._record, self._parameters, self._board = record, parameters, board
+        self._context = parameters.ballot_context
+        try:
+            self._roll = _read_roll(record, parameters)
+            self._used: tuple[set[int], set[int]] = (set(), set())
+            self._cast: set[bytes] = set()
+            self._spoiled: dict[bytes, int] = {}
+            self._opened: set[bytes] = set()
+            self._read_board()
+        except BaseException:
+            board.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._board.close()
+
+    def _read_board(self) -> None:
+        if self._board.stage != Stage.VOTING:
+            raise VerificationError(f"no ballots while the log is {self._board.stage.name.lower()}")
+        for index, entry, body in self._record.ballots():
+            self._note(index, entry, self._keys(body))
+        for _, _, other in self._record.entries():
+            if isinstance(other, Opening):
+                self._opened.add(other.ballot)
+
+    def _note(self, index: int, entry: BallotEntry, keys: tuple[set[int], set[int]]) -> None:
+        for used, new in zip(self._used, keys, strict=True):
+            used |= new
+        if entry.action == "cast":
+            self._cast.add(entry.credential)
+        else:
+            self._spoiled[entry.digest] = index
+
+    def _keys(self, body: bytes) -> tuple[set[int], set[int]]:
+        size = self._context.group.element_size
+        ciphertexts, commitments = nonce_rows(self._context, body)
+        return (
+            set(fingerprint_rows(ciphertexts, size).tolist()),
+            set(fingerprint_rows(commitments, size).tolist()),
+        )
+
+    def submit(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        jobs: int = 1,
+        progress: Progress | None = None,
+    ) -> list[Receipt]:
+        """Verify submissions and append them: all of them, or none.
+
+        Raises:
+            VerificationError: names the first that is refused, and why.
+        """
+        self._check_entries(submissions)
+        self._check_bodies(submissions, jobs, progress)
+        keys = [self._keys(item.body) for item in submissions]
+        self._check_nonces(keys)
+        entries = [item.entry for item in submissions]
+        indices = self._board.append(entries, [item.body for item in submissions])
+        for index, entry, new in zip(indices, entries, keys, strict=True):
+            self._note(index, entry, new)
+        return self._board.receipts(indices)
+
+    def _check_entries(self, submissions: Sequence[Submission]) -> None:
+        manifest = self._parameters.manifest
+        signed = verify_ballot_signatures(
+            self._parameters.election_id,
+            [item.credential for item in submissions],
+            [item.digest for item in submissions],
+            [item.action for item in submissions],
+            [item.signature for item in submissions],
+        )
+        rows = self._roll.find([item.credential for item in submissions])
+        cast = set(self._cast)
+        for i, item in enumerate(submissions):
+            if rows[i] < 0:
+                _refuse(i, "the credential is not on the roll")
+            if not signed[i]:
+                _refuse(i, "the signature is not that of its credential")
+            if item.action == "spoil" and manifest.spoil == "forbidden":
+                _refuse(i, "this election spoils no ballots")
+            if item.action == "cast" and manifest.revote == "forbidden" and item.credential in cast:
+                _refuse(i, "this voter has cast a ballot, and only the first may be cast")
+            if item.action == "cast":
+                cast.add(item.credential)
+
+    def _check_bodies(
+        self, submissions: Sequence[Submission], jobs: int, progress: Progress | None
+    ) -> None:
+        styles = self._roll.styles
+        rows = self._roll.find([item.credential for item in submissions])
+        todo = [
+            [
+                (item.body, item.credential, styles[self._roll.style_numbers[row]])
+                for item, row in zip(
+                    submissions[start : start + _CHUNK], rows[start : start + _CHUNK], strict=True
+                )
+            ]
+            for start in range(0, len(submissions), _CHUNK)
+        ]
+        work = Work(
+            ballot_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies
+        )
+        done = 0
+        for outcome in run_jobs(work, todo, jobs if len(todo) > 1 else 1):
+            if isinstance(outcome, EvoteError):
+                raise outcome
+            for reason in outcome:
+                if reason:
+                    _refuse(done, reason)
+                done += 1
+            if progress is not None:
+                progress("verifying", done, len(submissions))
+        if done != len(submissions):
+            raise VerificationError(f"{len(submissions)} ballots to verify, {done} verified")
+
+    def _check_nonces(self, keys: Sequence[tuple[set[int], set[int]]]) -> None:
+        what = ("a ciphertext of another ballot occurs in it", "a proof of another occurs in it")
+        for which in range(2):
+            seen = set(self._used[which])
+            for i, new in enumerate(keys):
+                if not seen.isdisjoint(new[which]):
+                    _refuse(i, what[which])
+                seen |= new[which]
+
+    def open(self, opening: Opening) -> Receipt:
+        """Publish the opening of a spoiled ballot, after checking it.
+
+        Raises:
+            VerificationError: not spoiled here, open already, or it opens to something else.
+        """
+        index = self._spoiled.get(opening.ballot)
+        if index is None:
+            raise VerificationError("the ballot is not among the spoiled ones of this board")
+        if opening.ballot in self._opened:
+            raise VerificationError("the ballot is open already")
+        body = next(body for i, _, body in self._record.ballots() if i == index)
+        open_ballot(
+            self._context,
+            body,
+            opening.seed,
+            {contest.id: contest.selections for contest in opening.contests},
+            {c.id: c.blank for c in opening.contests if c.blank is not None},
+        )
+        [place] = self._board.append([opening])
+        self._opened.add(opening.ballot)
+        return self._board.receipt(place)
+
+
+def _refuse(position: int, reason: str) -> None:
+    raise VerificationError(f"submission {position}: {reason}")
+
+
+def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str]]) -> list[str]:
+    """Why each (body, credential, style) cannot be taken in; empty for those that can."""
+    reasons = [""] * len(items)
+    batch = decode_ballots(context, [body for body, _, _ in items], ["ballot"] * len(items))
+    for position, error in batch.errors.items():
+        reasons[position] = str(error)
+    for positions, ballots in batch.batches:
+        holds = ballots_hold(context, ballots)
+        for position, credential, right in zip(
+            positions.tolist(), ballots.credentials, holds, strict=True
+        ):
+            _, expected, style = items[position]
+            if credential != expected:
+                reasons[position] = "the ballot is bound to another credential"
+            elif style != ballots.style:
+                reasons[position] = f"a ballot of style {ballots.style!r}, not {style!r}"
+            elif not right:
+                reasons[position] = "the proofs do not hold"
+    return reasons
+
+
+def _read_roll(record: Record, parameters: ElectionParameters) -> Roll:
+    styles = [style.id for style in parameters.manifest.styles]
+    roll = read_roll(record.roll_rows(), styles, place=record.roll_row_place, check_keys=False)
+    if roll.root != parameters.roll_root:
+        raise VerificationError("the rows of the roll do not have the signed root")
+    return roll

@@ -1,0 +1,649 @@
+"""The steps of an election, on files: what the command line, the demo and the examples call.
+
+    new_election   publish the manifest          issue_credentials   draw codes, publish the roll
+    run_ceremony   all trustees in one place     open_election       entry 0 of the board
+    encrypt_ballot, sign_ballot                  what a voter's device does
+    submit, open_spoiled, seal_election          what the board and the authorities do
+    compute_tally, decrypt_share, publish_result
+
+Each step checks what it stands on before it signs or publishes anything, and each may be repeated
+after an interruption. Paths may be strings. Operators' secrets are in their own directories and
+stay there; where one call takes several directories, one passphrase opens them all.
+
+Who runs several roles on one machine has given up what separating them is for: `run_ceremony` and
+calls with several directories are for demonstrations and small elections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from os import urandom
+from pathlib import Path
+
+from evote._audit_log import seal_parts
+from evote._ballot_box import (
+    BallotBox,
+    Choice,
+    EncryptedBallot,
+    Submission,
+    encrypt_all,
+    erase_ballot,
+    load_ballot,
+    opening_of,
+    save_ballot,
+)
+from evote._files import make_directory
+from evote.board import (
+    Board,
+    NoteSigner,
+    Open,
+    OperatorSignature,
+    Receipt,
+    ResultEntry,
+    Seal,
+    ShareEntry,
+    Stage,
+    TallyEntry,
+)
+from evote.ceremony import (
+    ceremony_parameters,
+    trustee_check,
+    trustee_commit,
+    trustee_decrypt,
+    trustee_reveal,
+    verified_tally,
+)
+from evote.credentials import (
+    Action,
+    RollRow,
+    decode_roll,
+    derive_voter_key,
+    draw_code,
+    make_roll,
+    read_roll,
+    sign_roll,
+    verify_roll,
+    verify_roll_signatures,
+)
+from evote.election import (
+    ElectionParameters,
+    Manifest,
+    decode_manifest,
+    election_parameters,
+    encode_manifest,
+)
+from evote.encoding import JSON, canonical_json, encode_hex, parse_json
+from evote.errors import DecodingError, ParameterError, QuorumError, VerificationError
+from evote.groups import Group, ristretto255
+from evote.operators import (
+    SCRYPT_COST,
+    Card,
+    OperatorKey,
+    Passphrase,
+    Role,
+    create_operator,
+    load_operator,
+)
+from evote.policies import Fates, counted_set
+from evote.record import MANIFEST, RESULT, ROLL, TALLY, Record, share_path, write_file, write_roll
+from evote.tally import (
+    Result,
+    Tally,
+    TallyShare,
+    combine_shares,
+    decode_share,
+    decode_tally,
+    encode_result,
+    encode_tally,
+    file_digest,
+    verify_share,
+)
+from evote.threshold import audit_ceremony
+from evote.verify import Progress, audit, audited_tally
+
+__all__ = [
+    "BallotBox",
+    "Choice",
+    "Credential",
+    "EncryptedBallot",
+    "Progress",
+    "RollLine",
+    "Submission",
+    "compute_tally",
+    "cosign_roll",
+    "create_operators",
+    "decrypt_share",
+    "draw_credentials",
+    "encrypt_ballot",
+    "encrypt_ballots",
+    "erase_ballot",
+    "issue_credentials",
+    "load_ballot",
+    "load_parameters",
+    "new_election",
+    "open_ballot_box",
+    "open_election",
+    "open_spoiled",
+    "publish_result",
+    "publish_roll",
+    "publish_shares",
+    "run_ceremony",
+    "save_ballot",
+    "seal_election",
+    "sign_ballot",
+    "sign_ballots",
+    "submit",
+]
+
+
+# -- before the election -----------------------------------------------------------------------
+
+
+def create_operators(
+    directory: Path | str,
+    passphrase: Passphrase,
+    *,
+    trustees: int,
+    registrars: int = 1,
+    authorities: int = 1,
+    group: Group = ristretto255,
+    cost: int = SCRYPT_COST,
+) -> dict[str, Path]:
+    """Make the directories of all operators of a demonstration; id to directory.
+
+    They are called trustee-1, ..., registrar-1, ..., authority-1, ... and board.
+    """
+    roles: list[tuple[Role, int]] = [
+        ("trustee", trustees),
+        ("registrar", registrars),
+        ("authority", authorities),
+    ]
+    made: dict[str, Path] = {}
+    make_directory(directory)
+    for role, count in roles:
+        for i in range(count):
+            name = f"{role}-{i + 1}"
+            made[name] = Path(directory) / name
+            in_group = group if role == "trustee" else None
+            create_operator(made[name], role, name, passphrase, group=in_group, cost=cost)
+    made["board"] = Path(directory) / "board"
+    create_operator(made["board"], "board", "board", passphrase, cost=cost)
+    return made
+
+
+def new_election(
+    record: Path | str,
+    draft: Mapping[str, JSON] | bytes,
+    *,
+    cards: Mapping[str, Card] | None = None,
+) -> Manifest:
+    """Publish the manifest of a new election: a draft with a fresh nonce.
+
+    A draft is manifest.json without `format`, `version` and `nonce`; where it has the identifier
+    of an operator in the place of a card, that card is taken from `cards`.
+
+    Raises:
+        DecodingError: the draft is malformed or contradicts itself; names the field.
+        ParameterError: an operator without a card, or the record has another manifest already.
+    """
+    given = parse_json(draft, where="draft") if isinstance(draft, bytes) else dict(draft)
+    if not isinstance(given, dict):
+        raise DecodingError("an object expected", where="draft")
+    value: dict[str, JSON] = {"profile": "native", "group": ristretto255.name, **given}
+    known = cards or {}
+    for key in ("trustees", "registrars"):
+        value[key] = _with_cards(value.get(key), known)
+    for key, inner in (("authorities", "cards"), ("board", "card")):
+        part = value.get(key)
+        if isinstance(part, dict) and inner in part:
+            value[key] = {**part, inner: _with_cards(part[inner], known)}
+    value |= {"format": "evote/manifest", "version": 1, "nonce": encode_hex(urandom(32))}
+    manifest = decode_manifest(canonical_json(value), where="draft")
+    make_directory(record)
+    write_file(Path(record) / MANIFEST, encode_manifest(manifest))
+    return manifest
+
+
+def _with_cards(value: JSON, cards: Mapping[str, Card]) -> JSON:
+    if isinstance(value, list):
+        return [_with_cards(item, cards) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value not in cards:
+        raise ParameterError(f"no card of operator {value!r}")
+    return cards[value].fields()
+
+
+def run_ceremony(
+    record: Path | str, trustee_directories: Sequence[Path | str], passphrase: Passphrase
+) -> None:
+    """The whole key ceremony at once, every trustee in turn.
+
+    Raises:
+        VerificationError: a trustee's check found something wrong.
+    """
+    for directory in trustee_directories:
+        trustee_commit(directory, record, passphrase)
+    for directory in trustee_directories:
+        trustee_reveal(directory, record, passphrase)
+    for directory in trustee_directories:
+        outcome = trustee_check(directory, record, passphrase)
+        if not outcome.ok:
+            raise VerificationError("; ".join(outcome.lines) or "a trustee has not confirmed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollLine:
+    """`count` voters of one kind, to be put on the roll."""
+
+    style: str
+    weight: int = 1
+    district: str = "all"
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What one voter gets: the code, to be handed over once and kept nowhere else."""
+
+    code: str = field(repr=False)
+    style: str
+    weight: int
+    district: str
+
+
+def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Credential]:
+    """Fresh codes for all voters, in the order of the lines. Save them before the roll is signed.
+
+    Raises:
+        ParameterError: more voters or weight than the manifest allows, or an unknown style.
+    """
+    manifest = Record(record).manifest
+    for line in lines:
+        manifest.style(line.style)
+        if not 1 <= line.weight <= manifest.maximum_weight:
+            raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
+    if sum(line.count for line in lines) > manifest.maximum_voters:
+        raise ParameterError(f"more than {manifest.maximum_voters} voters")
+    if sum(line.count * line.weight for line in lines) > manifest.total_weight:
+        raise ParameterError(f"more than a total weight of {manifest.total_weight}")
+    return [
+        Credential(code=draw_code(), style=line.style, weight=line.weight, district=line.district)
+        for line in lines
+        for _ in range(line.count)
+    ]
+
+
+def publish_roll(
+    record: Path | str,
+    registrar_directory: Path | str,
+    credentials: Sequence[Credential],
+    passphrase: Passphrase,
+) -> None:
+    """Publish the roll of these credentials, signed by one registrar.
+
+    Raises:
+        ParameterError: the record has another roll already.
+    """
+    opened = Record(record)
+    if opened.has(ROLL):
+        raise ParameterError("the record has a roll already")
+    key = _operator(registrar_directory, passphrase, opened.manifest, "registrar")
+    base = ceremony_parameters(opened).base_id
+    rows = [
+        RollRow(
+            credential=derive_voter_key(item.code, base).credential,
+            style=item.style,
+            weight=item.weight,
+            district=item.district,
+        )
+        for item in credentials
+    ]
+    header, encoded = make_roll(base, rows)
+    write_roll(opened.path, sign_roll(header, key).encode(), encoded)
+
+
+def issue_credentials(
+    record: Path | str,
+    registrar_directory: Path | str,
+    lines: Sequence[RollLine],
+    passphrase: Passphrase,
+) -> list[Credential]:
+    """Draw codes and publish their roll: `draw_credentials` and `publish_roll` in one."""
+    credentials = draw_credentials(record, lines)
+    publish_roll(record, registrar_directory, credentials, passphrase)
+    return credentials
+
+
+def cosign_roll(
+    record: Path | str, registrar_directory: Path | str, passphrase: Passphrase
+) -> None:
+    """Add another registrar's signature to the roll, after checking it."""
+    opened = Record(record)
+    manifest = opened.manifest
+    key = _operator(registrar_directory, passphrase, manifest, "registrar")
+    header = decode_roll(opened.roll_header())
+    styles = [style.id for style in manifest.styles]
+    verify_roll(read_roll(opened.roll_rows(), styles, place=opened.roll_row_place), header)
+    if header.base != ceremony_parameters(opened).base_id:
+        raise VerificationError("the roll is of another election")
+    write_roll(opened.path, sign_roll(header, key).encode(), opened.roll_rows())
+
+
+def _operator(
+    directory: Path | str, passphrase: Passphrase, manifest: Manifest, role: str
+) -> OperatorKey:
+    """The key in a directory, which must be that of an operator of this election."""
+    key = load_operator(directory, passphrase)
+    card = key.card
+    if card.role != role:
+        raise ParameterError(f"the key of a {role} expected, got that of a {card.role}")
+    if manifest.card(card.role, card.id) != card:
+        raise ParameterError(f"{card.role} {card.id}: not the key that the manifest has")
+    return key
+
+
+def load_parameters(record: Path | str) -> ElectionParameters:
+    """Joint key and identifiers of an election that is ready, with all they rest on checked.
+
+    Raises:
+        VerificationError, DecodingError: ceremony or roll do not verify.
+    """
+    opened = Record(record)
+    manifest = opened.manifest
+    ceremony = audit_ceremony(ceremony_parameters(opened), opened.ceremony_files())
+    header = decode_roll(opened.roll_header())
+    parameters = election_parameters(opened.manifest_bytes, ceremony, header.root)
+    if header.base != parameters.base_id:
+        raise VerificationError("the roll is of another election")
+    verify_roll_signatures(header, manifest.registrars)
+    return parameters
+
+
+def open_election(
+    record: Path | str,
+    authority_directories: Sequence[Path | str],
+    board_directory: Path | str,
+    passphrase: Passphrase,
+) -> ElectionParameters:
+    """Open voting: entry 0 of the board, signed by a quorum of authorities.
+
+    Raises:
+        VerificationError: ceremony, roll or listing do not verify.
+    """
+    audit(record, phase="ready").raise_for_failure()
+    parameters = load_parameters(record)
+    parts = (parameters.election_id, parameters.manifest_digest)
+    keys = _authorities(record, authority_directories, passphrase)
+    signatures = tuple(_signature(key, "open", *parts) for key in keys)
+    entry = Open(
+        election=parameters.election_id,
+        manifest=parameters.manifest_digest,
+        signatures=signatures,
+    )
+    with _board(record, board_directory, passphrase) as board:
+        board.append([entry])
+    return parameters
+
+
+def _authorities(
+    record: Path | str, directories: Sequence[Path | str], passphrase: Passphrase
+) -> list[OperatorKey]:
+    manifest = Record(record).manifest
+    keys = [_operator(path, passphrase, manifest, "authority") for path in directories]
+    if len({key.card.id for key in keys}) < max(manifest.authority_quorum, len(keys)):
+        raise QuorumError(f"the signatures of {manifest.authority_quorum} authorities are needed")
+    return keys
+
+
+def _signature(key: OperatorKey, purpose: str, *parts: bytes) -> OperatorSignature:
+    return OperatorSignature(operator=key.card.id, signature=key.sign(purpose, *parts))
+
+
+def _board(record: Path | str, directory: Path | str, passphrase: Passphrase) -> Board:
+    manifest = Record(record).manifest
+    key = _operator(directory, passphrase, manifest, "board")
+    return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note))
+
+
+# -- voting ------------------------------------------------------------------------------------
+
+
+def encrypt_ballot(record: Path | str, code: str, choice: Choice) -> EncryptedBallot:
+    """Encrypt one voter's choice for the style the roll gives them.
+
+    Raises:
+        ParameterError: a choice that a contest does not allow, or a code that is not on the roll.
+    """
+    return encrypt_ballots(record, [(code, choice)])[0]
+
+
+def encrypt_ballots(
+    record: Path | str,
+    voters: Sequence[tuple[str, Choice]],
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> list[EncryptedBallot]:
+    """Encrypt the choices of many voters, in several processes if asked; order is kept."""
+    parameters = load_parameters(record)
+    opened = Record(record)
+    styles = [style.id for style in parameters.manifest.styles]
+    roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
+    if roll.root != parameters.roll_root:
+        raise VerificationError("the rows of the roll do not have the signed root")
+    credentials = [derive_voter_key(code, parameters.base_id).credential for code, _ in voters]
+    rows = roll.find(credentials)
+    if (rows < 0).any():
+        raise ParameterError(f"voter {int((rows < 0).argmax())}: the code is not on the roll")
+    wanted = [
+        (credential, roll.styles[roll.style_numbers[row]], choice)
+        for credential, row, (_, choice) in zip(credentials, rows, voters, strict=True)
+    ]
+    return encrypt_all(parameters, opened.manifest_bytes, wanted, jobs=jobs, progress=progress)
+
+
+def sign_ballot(
+    record: Path | str, code: str, ballot: EncryptedBallot, action: Action
+) -> Submission:
+    """The voter's signature on casting or spoiling a ballot."""
+    return sign_ballots(record, [(code, ballot, action)])[0]
+
+
+def sign_ballots(
+    record: Path | str, items: Sequence[tuple[str, EncryptedBallot, Action]]
+) -> list[Submission]:
+    """`sign_ballot` for many; each item is (code, ballot, "cast" or "spoil")."""
+    base = ceremony_parameters(Record(record)).base_id
+    signed = []
+    for code, ballot, action in items:
+        key = derive_voter_key(code, base)
+        if key.credential != ballot.credential:
+            raise ParameterError("the ballot was encrypted for another code")
+        signature = key.sign_ballot(ballot.election, ballot.digest, action)
+        signed.append(
+            Submission(
+                body=ballot.body,
+                action=action,
+                credential=ballot.credential,
+                signature=signature,
+            )
+        )
+    return signed
+
+
+def submit(
+    record: Path | str,
+    board_directory: Path | str,
+    submissions: Sequence[Submission],
+    passphrase: Passphrase,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> list[Receipt]:
+    """Verify submissions and append them: all of them, or none. `BallotBox` for many calls.
+
+    Raises:
+        VerificationError: names the first submission that is refused, and why.
+    """
+    with open_ballot_box(record, board_directory, passphrase) as box:
+        return box.submit(submissions, jobs=jobs, progress=progress)
+
+
+def open_ballot_box(
+    record: Path | str, board_directory: Path | str, passphrase: Passphrase
+) -> BallotBox:
+    """The board, open for ballots: a context manager that holds its lock."""
+    parameters = load_parameters(record)
+    return BallotBox(Record(record), parameters, _board(record, board_directory, passphrase))
+
+
+def open_spoiled(
+    record: Path | str,
+    board_directory: Path | str,
+    ballot: EncryptedBallot,
+    passphrase: Passphrase,
+) -> Receipt:
+    """Publish seed and choice of a spoiled ballot.
+
+    Raises:
+        VerificationError: not spoiled on this board, open already, or of another choice.
+    """
+    with open_ballot_box(record, board_directory, passphrase) as box:
+        return box.open(opening_of(ballot, load_parameters(record)))
+
+
+# -- after the election ------------------------------------------------------------------------
+
+
+def seal_election(
+    record: Path | str,
+    authority_directories: Sequence[Path | str],
+    board_directory: Path | str,
+    passphrase: Passphrase,
+) -> Fates:
+    """End voting: the authorities sign the log as it is, and the set of ballots that count."""
+    opened = Record(record)
+    manifest, parameters = opened.manifest, load_parameters(record)
+    styles = [style.id for style in manifest.styles]
+    keys = _authorities(record, authority_directories, passphrase)
+    with _board(record, board_directory, passphrase) as board:
+        roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
+        entries = ((index, entry) for index, _, entry in opened.entries())
+        fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        seal = Seal(
+            cast=fates.cast,
+            spoiled=fates.spoiled,
+            counted=fates.counted,
+            superseded=fates.superseded,
+            digest=fates.digest,
+            signatures=(),
+        )
+        parts = seal_parts(parameters.election_id, board.size, board.root, seal)
+        signatures = tuple(_signature(key, "seal", *parts) for key in keys)
+        board.append([replace(seal, signatures=signatures)])
+    return fates
+
+
+def compute_tally(
+    record: Path | str,
+    board_directory: Path | str,
+    passphrase: Passphrase,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Tally:
+    """Verify the sealed record and publish the sums of its counted ballots.
+
+    Raises:
+        VerificationError: a check failed or was not done; nothing is published.
+    """
+    report, tally = audited_tally(record, jobs=jobs, progress=progress)
+    report.raise_for_failure()
+    if tally is None:
+        raise VerificationError("the counted ballots could not be added")
+    data = encode_tally(tally)
+    with _board(record, board_directory, passphrase) as board:
+        write_file(Path(record) / TALLY, data)
+        if board.stage == Stage.SEALED:
+            board.append([TallyEntry(digest=file_digest(data))])
+    return tally
+
+
+def decrypt_share(
+    record: Path | str,
+    trustee_directory: Path | str,
+    passphrase: Passphrase,
+    *,
+    board_directory: Path | str | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Path:
+    """One trustee's decryption shares, after it has verified the record up to the tally.
+
+    Args:
+        board_directory: if given, the board publishes the shares at once.
+    """
+    checked = verified_tally(record, partial(audit, jobs=jobs, progress=progress))
+    path = trustee_decrypt(trustee_directory, checked, passphrase)
+    if board_directory is not None:
+        publish_shares(record, board_directory, passphrase)
+    return path
+
+
+def publish_shares(
+    record: Path | str, board_directory: Path | str, passphrase: Passphrase
+) -> list[int]:
+    """Put the trustees' shares that are not yet on the board there; returns whose.
+
+    Raises:
+        VerificationError: shares do not hold; names the trustee. Nothing is published.
+    """
+    opened = Record(record)
+    with _board(record, board_directory, passphrase) as board:
+        shares = _read_shares(opened)[2]
+        known = opened.survey().shares
+        fresh = [index for index in sorted(shares) if index not in known]
+        board.append(
+            [ShareEntry(trustee=i, digest=file_digest(opened.share_bytes(i))) for i in fresh]
+        )
+    return fresh
+
+
+def _read_shares(opened: Record) -> tuple[Tally, bytes, dict[int, TallyShare]]:
+    """The tally and the verified shares of all trustees whose files are there."""
+    manifest, data = opened.manifest, opened.tally_bytes()
+    tally, digest = decode_tally(manifest, data), file_digest(data)
+    if opened.survey().tally != digest:
+        raise VerificationError("tally.json is not the file on the board")
+    keys = load_parameters(opened.path).verification_keys
+    shares = {}
+    for index in opened.share_indices():
+        share = decode_share(manifest, tally, opened.share_bytes(index), where=share_path(index))
+        if share.trustee != index:
+            raise VerificationError(f"{share_path(index)}: the shares of trustee {share.trustee}")
+        verify_share(tally, digest, share, keys[index - 1])
+        shares[index] = share
+    return tally, digest, shares
+
+
+def publish_result(
+    record: Path | str, board_directory: Path | str, passphrase: Passphrase
+) -> Result:
+    """Publish pending shares, and the result that a quorum of them decrypts to.
+
+    Raises:
+        QuorumError: fewer than the quorum; names the absent trustees.
+    """
+    opened = Record(record)
+    publish_shares(record, board_directory, passphrase)
+    tally, digest, shares = _read_shares(opened)
+    result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
+    data = encode_result(result)
+    with _board(record, board_directory, passphrase) as board:
+        write_file(Path(record) / RESULT, data)
+        if board.stage == Stage.TALLIED:
+            board.append([ResultEntry(digest=file_digest(data))])
+    return result
