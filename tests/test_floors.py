@@ -38,7 +38,7 @@ def modules() -> list[Path]:
 
 
 def unit_of(path: Path) -> str:
-    """The module or folder of the list that holds a file; empty for the package's own front door."""
+    """The module or folder of the list that holds a file; empty for the front door."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return "" if parts in (("__init__",), ("__main__",)) else parts[0]
 

@@ -18,15 +18,17 @@ import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from evote import workflow
 from evote._files import make_directory, write_file
+from evote.ceremony import trustee_decrypt, verified_tally
 from evote.contests import Contest, Option
 from evote.encoding import JSON
 from evote.errors import ParameterError
 from evote.groups import ristretto255
-from evote.operators import Card, create_operator
+from evote.operators import load_card
 from evote.record import Record
 from evote.tally import Result
 from evote.verify import Report, audit
@@ -68,7 +70,8 @@ class Scenario:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= max(self.spoiled, self.revotes) <= self.voters <= self.registered:
+        some = (self.spoiled, self.revotes)
+        if not 0 <= min(some) <= max(some) <= self.voters <= self.registered:
             raise ParameterError("more ballots than voters, or more voters than registered")
 
 
@@ -159,18 +162,19 @@ def run_election(
     make_directory(operators, mode=0o700)
     write_file(operators / "passphrase", passphrase.encode("ascii") + b"\n", mode=0o600)
 
+    keys = workflow.create_operators(operators, passphrase, trustees=scenario.trustees)
+    cards = {name: load_card(path) for name, path in keys.items()}
     names = [f"trustee-{i}" for i in range(1, scenario.trustees + 1)]
-    cards = _create_operators(operators, names, passphrase)
     workflow.new_election(record, _draft(scenario, names), cards=cards)
     digest = Record(record).manifest_digest
     say(f"{scenario.title}: manifest {digest.hex()}")
-    trustees = [operators / name for name in names]
+    trustees = [keys[name] for name in names]
     workflow.run_ceremony(record, trustees, passphrase)
     say(f"{scenario.trustees} trustees made the key; any {scenario.quorum} of them decrypt")
 
     lines = [workflow.RollLine(style="all", count=scenario.registered)]
-    codes = workflow.issue_credentials(record, operators / "registrar", lines, passphrase)
-    board, authority = operators / "board", [operators / "authority"]
+    codes = workflow.issue_credentials(record, keys["registrar-1"], lines, passphrase)
+    board, authority = keys["board"], [keys["authority-1"]]
     workflow.open_election(record, authority, board, passphrase)
     say(f"{scenario.registered} voters on the roll; the election is open")
 
@@ -184,9 +188,10 @@ def run_election(
 
     workflow.compute_tally(record, board, passphrase, jobs=jobs, progress=progress)
     present = [i for i in range(1, scenario.trustees + 1) if i not in scenario.absent]
-    workflow.decrypt_shares(
-        record, [trustees[i - 1] for i in present], passphrase, jobs=jobs, progress=progress
-    )
+    # On machines of their own each would audit the record; here they share one audit.
+    checked = verified_tally(record, partial(audit, jobs=jobs, progress=progress))
+    for i in present:
+        trustee_decrypt(trustees[i - 1], checked, passphrase)
     result = workflow.publish_result(record, board, passphrase)
     absent = ", ".join(map(str, scenario.absent)) or "none"
     say(f"decrypted by trustees {', '.join(map(str, present))}; absent: {absent}")
@@ -206,18 +211,6 @@ def alter_one_byte(record: Path, copy: Path) -> str:
     return f"ballots/000.jsonl, byte {place}: {chr(old)} became {chr(data[place])}"
 
 
-def _create_operators(
-    operators: Path, trustees: Sequence[str], passphrase: str
-) -> dict[str, Card]:
-    cards = {}
-    for name in trustees:
-        key = create_operator(operators / name, "trustee", name, passphrase, group=GROUP)
-        cards[name] = key.card
-    for role in ("registrar", "authority", "board"):
-        cards[role] = create_operator(operators / role, role, role, passphrase).card
-    return cards
-
-
 def _draft(scenario: Scenario, trustees: Sequence[str]) -> dict[str, JSON]:
     contests = [contest.to_json() for contest in scenario.contests]
     return {
@@ -228,8 +221,8 @@ def _draft(scenario: Scenario, trustees: Sequence[str]) -> dict[str, JSON]:
         "styles": [{"id": "all", "contests": [contest.id for contest in scenario.contests]}],
         "trustees": list(trustees),
         "quorum": scenario.quorum,
-        "registrars": ["registrar"],
-        "authorities": {"cards": ["authority"], "quorum": 1},
+        "registrars": ["registrar-1"],
+        "authorities": {"cards": ["authority-1"], "quorum": 1},
         "board": {"origin": "demo.example/board", "card": "board"},
         "policies": {"revote": "last", "spoil": "allowed"},
         "weights": {"maximum": 1, "total": scenario.registered},
@@ -261,10 +254,13 @@ def _vote(
         progress=progress,
     )
     actions = ["spoil"] * len(spoiled) + ["cast"] * (len(ballots) - len(spoiled))
-    signed = [
-        workflow.sign_ballot(record, code, ballot, action)
-        for (code, _), ballot, action in zip(ballots, made, actions, strict=True)
-    ]
+    signed = workflow.sign_ballots(
+        record,
+        [
+            (code, ballot, action)
+            for (code, _), ballot, action in zip(ballots, made, actions, strict=True)
+        ],
+    )
     workflow.submit(record, board, signed, passphrase, jobs=jobs, progress=progress)
     for ballot in made[: len(spoiled)]:
         workflow.open_spoiled(record, board, ballot, passphrase)

@@ -136,9 +136,11 @@ def jobs_option(function: F) -> F:
     return click.option(
         "--jobs",
         type=click.IntRange(1, 1024),
-        default=lambda: len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1,
+        default=lambda: (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        ),
         show_default="every core",
         metavar="N",
         help="Worker processes.",
@@ -161,9 +163,7 @@ def secret(what: str, variable: str, file: Path | None, *, confirm: bool = False
         text = os.environ[variable]
     elif sys.stdin.isatty():
         text = str(
-            click.prompt(
-                what.capitalize(), hide_input=True, confirmation_prompt=confirm, err=True
-            )
+            click.prompt(what.capitalize(), hide_input=True, confirmation_prompt=confirm, err=True)
         )
     else:
         raise click.UsageError(f"no {what}: give a file, set {variable}, or use a terminal")

@@ -8,7 +8,16 @@ import click
 
 from evote import workflow
 from evote._files import read_file, write_file
-from evote.board import decode_policy, decode_receipt, encode_receipt
+from evote._merkle import CompactRange, leaf_hash
+from evote.ballots import ballot_tracker
+from evote.board import (
+    BallotEntry,
+    ReceiptClaim,
+    decode_policy,
+    decode_receipt,
+    encode_receipt,
+    verify_receipt,
+)
 from evote.cli._common import (
     CODE_VARIABLE,
     directory_option,
@@ -21,7 +30,7 @@ from evote.cli._common import (
 )
 from evote.credentials import decode_code
 from evote.election import Manifest
-from evote.errors import DecodingError
+from evote.errors import BrokenLog, DecodingError
 from evote.record import Record
 
 __all__ = ["ballot"]
@@ -142,14 +151,39 @@ def spoil(
 )
 def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
     """Check a receipt: the board's signature, and that the entry is still in RECORD's log."""
-    claim = workflow.check_receipt(
-        record,
-        decode_receipt(read_file(receipt, RECEIPT_LIMIT), where=receipt.name),
-        policy=None
-        if witness_policy is None
-        else decode_policy(read_file(witness_policy, RECEIPT_LIMIT), where=witness_policy.name),
-    )
-    say(f"entry {claim.index} of the log: {claim.action} {claim.tracker}")
+    opened = Record(record)
+    given = decode_receipt(read_file(receipt, RECEIPT_LIMIT), where=receipt.name)
+    policy = None
+    if witness_policy is not None:
+        data = read_file(witness_policy, RECEIPT_LIMIT)
+        policy = decode_policy(data, where=witness_policy.name)
+    claim = verify_receipt(given, opened.manifest.log_key, policy)
+    if not isinstance(claim.entry, BallotEntry):
+        raise DecodingError("the receipt of something that is not a ballot", where=receipt.name)
+    check_same_log(opened, given.entry, claim)
+    tracker = ballot_tracker(claim.entry.digest)
+    say(f"entry {claim.index} of the log: {claim.entry.action} {tracker}")
+
+
+def check_same_log(record: Record, entry: bytes, claim: ReceiptClaim) -> None:
+    """The record's log is the one of the receipt, grown: same entry, same root at that size.
+
+    Raises:
+        VerificationError: it is another log.
+    """
+    head = record.checkpoint()
+    tree = CompactRange()
+    for first, entries in record.entry_bundles():
+        for index, data in enumerate(entries, first):
+            if index == claim.index and data != entry:
+                raise BrokenLog("the record has another entry in its place", entry=index)
+            tree.append(leaf_hash(data))
+            if tree.size == claim.checkpoint.size and tree.root() != claim.checkpoint.root:
+                raise BrokenLog("the record's log is not the one of the receipt")
+    if tree.size < claim.checkpoint.size:
+        raise BrokenLog("the record's log is older than the receipt")
+    if tree.root() != head.root:
+        raise BrokenLog("the record's entries do not have the signed root")
 
 
 def voting_code(file: Path | None) -> str:

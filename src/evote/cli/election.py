@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -12,9 +13,11 @@ from evote.cli._common import (
     directory_option,
     passphrase,
     passphrase_option,
+    plain,
     record_argument,
     say,
 )
+from evote.encoding import JSON
 from evote.operators import decode_card
 from evote.record import Record
 
@@ -52,8 +55,26 @@ def new(draft: Path, record: Path, cards: tuple[Path, ...]) -> None:
         if card.id in known:
             raise click.UsageError(f"two cards have the id {card.id}")
         known[card.id] = card
-    workflow.new_election(record, read_file(draft, DRAFT_LIMIT, where=draft.name), cards=known)
+    workflow.new_election(record, read_draft(draft), cards=known)
     say(f"manifest {Record(record).manifest_digest.hex()}")
+
+
+def read_draft(path: Path) -> dict[str, JSON]:
+    """A draft as people write JSON: with spaces, in any order; but nothing said twice."""
+
+    def once(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            raise click.UsageError(f"{plain(path)}: the same field twice in one object")
+        return fields
+
+    try:
+        draft = json.loads(read_file(path, DRAFT_LIMIT), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"{plain(path)}: not JSON: {plain(error)}") from None
+    if not isinstance(draft, dict):
+        raise click.UsageError(f"{plain(path)}: an object expected")
+    return draft
 
 
 @election.command("open")

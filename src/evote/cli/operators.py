@@ -80,10 +80,11 @@ def issue(
     if codes.exists():
         raise click.UsageError(f"{plain(codes)} exists; codes are never written over")
     secret = passphrase(passphrase_file)
-    issued = workflow.issue_credentials(record, directory, lines, secret)
+    issued = workflow.draw_credentials(record, lines)
     rows = [("code", *COLUMNS[:3])]
     rows += [(voter.code, voter.style, str(voter.weight), voter.district) for voter in issued]
-    write_private_table(codes, rows)
+    write_private_table(codes, rows)  # first: a roll whose codes are lost is a lost election
+    workflow.publish_roll(record, directory, issued, secret)
     say(f"{len(issued)} codes in {codes}")
 
 
@@ -93,7 +94,7 @@ def issue(
 @passphrase_option
 def sign(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Add a further registrar's signature to the roll."""
-    workflow.sign_roll(record, directory, passphrase(passphrase_file))
+    workflow.cosign_roll(record, directory, passphrase(passphrase_file))
     say("roll signed")
 
 

@@ -32,9 +32,7 @@ __all__ = ["print_result", "result", "tally"]
 @passphrase_option
 @jobs_option
 @quiet_option
-def tally(
-    record: Path, board: Path, passphrase_file: Path | None, jobs: int, quiet: bool
-) -> None:
+def tally(record: Path, board: Path, passphrase_file: Path | None, jobs: int, quiet: bool) -> None:
     """Multiply the counted ballots into encrypted sums, for the trustees to decrypt."""
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show:

@@ -9,7 +9,6 @@ import click
 from evote import ceremony, workflow
 from evote.cli._common import (
     directory_argument,
-    directory_option,
     jobs_option,
     passphrase,
     passphrase_option,
@@ -118,9 +117,7 @@ def restore(file: Path, directory: Path, passphrase_file: Path | None) -> None:
 @directory_argument
 @click.argument("scratch", type=click.Path(file_okay=False, path_type=Path))
 @passphrase_option
-def rehearse(
-    record: Path, directory: Path, scratch: Path, passphrase_file: Path | None
-) -> None:
+def rehearse(record: Path, directory: Path, scratch: Path, passphrase_file: Path | None) -> None:
     """Try the shares before they matter: decrypt a test value with the others, in SCRATCH."""
     outcome = ceremony.trustee_rehearse(directory, record, scratch, passphrase(passphrase_file))
     if outcome.done:
