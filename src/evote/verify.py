@@ -59,10 +59,6 @@ from evote.groups.eddsa import decode_verification_keys
 from evote.policies import Fate
 from evote.record import Phase, Record
 from evote.tally import ContestTally, Result, Summation, Tally
-    ContestTally,
-    Result,
-    Summation,
-)
 from evote.threshold import CeremonyResult, examine_ceremony
 
 __all__ = [
@@ -140,9 +136,7 @@ def audited_tally(
     path: Path | str, *, jobs: int = 1, progress: Progress | None = None
 ) -> tuple[Report, Tally | None]:
     """Audit a record up to its seal, and the tally of its counted ballots if that can be made."""
-    run = _Audit(
-        Path(path), Ledger("sealed", ()), jobs, progress or _silent
-    )
+    run = _Audit(Path(path), Ledger("sealed", ()), jobs, progress or _silent)
     run.everything(None, None, None)
     tally = None
     if run.sums is not None and run.election_id is not None and run.counted is not None:
