@@ -10,7 +10,7 @@ and a cast one never opened. Openings follow the spoiled ballot they open, once.
     counted-set digest = H("counted", for each counted ballot by ascending entry index:
                            uint32(entry index) || digest of the ballot)
 
-Read in one pass, in 46 bytes a submitted ballot. What is not here: signatures, proofs, and
+Read in one pass, in about 50 bytes a submitted ballot. What is not here: signatures, proofs, and
 whether a ballot has its voter's style, which the log does not say.
 """
 
