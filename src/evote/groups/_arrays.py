@@ -19,10 +19,20 @@ from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 if TYPE_CHECKING:
     from evote.groups.base import Group
 
-__all__ = ["Array", "Item", "Shape", "check_shape", "common_shape", "normal_axis", "spread"]
+__all__ = [
+    "Array",
+    "Integer",
+    "Item",
+    "Shape",
+    "check_shape",
+    "common_shape",
+    "normal_axis",
+    "spread",
+]
 
 Item: TypeAlias = Any  # a number or the coordinates of a point: the kernels' business
 Shape: TypeAlias = tuple[int, ...]
+Integer: TypeAlias = int | np.integer[Any]
 
 
 class Array:

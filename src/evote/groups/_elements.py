@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote.errors import ParameterError, ShapeMismatch
-from evote.groups._arrays import Array, Item, Shape, common_shape, spread
+from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
 from evote.groups._scalars import Scalars, Secrecy
 
@@ -67,7 +67,7 @@ class Elements(Array):
     def inverse(self) -> Elements:
         return self._like(self._group._kernel.invert(self._items), self._shape)
 
-    def __pow__(self, exponents: Scalars | int) -> Elements:
+    def __pow__(self, exponents: Scalars | Integer) -> Elements:
         """Each element to its exponent, broadcast.
 
         Long-term secrets take the constant-time path; several powers of one base, and those of

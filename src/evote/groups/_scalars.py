@@ -15,7 +15,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from evote.errors import ParameterError
-from evote.groups._arrays import Array, Item, Shape, common_shape, spread
+from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 
 if TYPE_CHECKING:
     from evote.groups.base import Group
@@ -90,16 +90,16 @@ class Scalars(Array):
         items = [operation(x, y) % q for x, y in zip(a, b, strict=True)]
         return Scalars._make(self._group, items, shape, secrecy)
 
-    def __add__(self, other: Scalars | int) -> Scalars:
+    def __add__(self, other: Scalars | Integer) -> Scalars:
         return self._combine(other, operator.add)
 
-    def __sub__(self, other: Scalars | int) -> Scalars:
+    def __sub__(self, other: Scalars | Integer) -> Scalars:
         return self._combine(other, operator.sub)
 
-    def __rsub__(self, other: int) -> Scalars:
+    def __rsub__(self, other: Integer) -> Scalars:
         return self._combine(other, lambda x, y: y - x)
 
-    def __mul__(self, other: Scalars | int) -> Scalars:
+    def __mul__(self, other: Scalars | Integer) -> Scalars:
         return self._combine(other, operator.mul)
 
     __radd__ = __add__
@@ -160,7 +160,7 @@ class Scalars(Array):
         self._refuse_if_secret("compared with zero")
         return np.array([not x for x in self._items], dtype=np.bool_).reshape(self._shape)
 
-    def equal_mask(self, other: Scalars | int) -> NDArray[np.bool_]:
+    def equal_mask(self, other: Scalars | Integer) -> NDArray[np.bool_]:
         """Where two arrays, broadcast to one shape, are equal; secrets by `compare_digest`."""
         pair = self._with(other)
         if pair is None:

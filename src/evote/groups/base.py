@@ -70,6 +70,7 @@ class Group(ABC):
     backend: str
     _kernel: Kernel
     _q: mpz
+    _neutral: bytes  # encoding of the identity
     _scalar_byteorder: Any = "big"
     _keeps_encodings = False
     _hash_size: int  # uniform bytes per element of `hash_to_elements`
@@ -82,6 +83,7 @@ class Group(ABC):
         self.scalar_size = (self.order.bit_length() + 7) // 8
         self.uniform_size = self.scalar_size + 16
         self.generator = Elements._make(self, [kernel.generator], ())
+        self._neutral = kernel.encode([kernel.identity])
 
     @abstractmethod
     def parameters(self) -> bytes:
@@ -121,7 +123,7 @@ class Group(ABC):
 
     def decode_elements(
         self,
-        data: bytes,
+        data: bytes | bytearray | memoryview,
         shape: int | Shape | None = None,
         *,
         allow_identity: bool = False,
@@ -144,7 +146,7 @@ class Group(ABC):
         counted(self, "decodes", len(items))
         bad = {i for i, item in enumerate(items) if item is None}
         if not allow_identity:
-            width, neutral = self.element_size, self.identity().encode()
+            width, neutral = self.element_size, self._neutral
             bad |= {i for i in range(len(items)) if data[i * width : (i + 1) * width] == neutral}
         if bad:
             shown = ", ".join(map(str, sorted(bad)[:10])) + (", ..." if len(bad) > 10 else "")
@@ -154,14 +156,18 @@ class Group(ABC):
         return Elements._make(self, items, shape, data if self._keeps_encodings else None)
 
     def decode_scalars(
-        self, data: bytes, shape: int | Shape | None = None, *, where: str = ""
+        self,
+        data: bytes | bytearray | memoryview,
+        shape: int | Shape | None = None,
+        *,
+        where: str = "",
     ) -> Scalars:
         """Public scalars from their fixed-width encodings, each checked to be below q."""
         return self.decode_secret_scalars(data, shape, secrecy=Secrecy.PUBLIC, where=where)
 
     def decode_secret_scalars(
         self,
-        data: bytes,
+        data: bytes | bytearray | memoryview,
         shape: int | Shape | None = None,
         *,
         secrecy: Secrecy = Secrecy.LONG_TERM,
@@ -363,7 +369,11 @@ def _gather(arrays: Sequence[_ArrayT]) -> _ArrayT:
 
 
 def _check_length(
-    data: bytes, shape: int | Shape | None, width: int, what: str, where: str
+    data: bytes | bytearray | memoryview,
+    shape: int | Shape | None,
+    width: int,
+    what: str,
+    where: str,
 ) -> tuple[bytes, Shape]:
     if not isinstance(data, bytes | bytearray | memoryview):
         raise ParameterError(f"bytes expected, got {type(data).__name__}")

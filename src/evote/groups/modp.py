@@ -79,7 +79,7 @@ def _kernel(p: int, q: int, g: int, backend: str) -> Kernel:
     raise ParameterError(f"no backend {backend!r}: there are gmp and python")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64, typed=True)  # 23.0 == 23, and is no parameter
 def check_modp_parameters(p: int, q: int, g: int, *, allow_weak: bool = False) -> None:
     """Check that g generates a subgroup of prime order q modulo a prime p. Takes seconds.
 

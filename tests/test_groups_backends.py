@@ -1,0 +1,248 @@
+"""Backends give the same values, and the fast one's tables, windows and plans are right."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import gmpy2
+import pytest
+
+from evote.groups import Elements, Group, Scalars, Secrecy, _gmp, named_group, ristretto255
+from evote.groups import _edwards25519 as ed
+from evote.groups import _gmp_edwards as curve
+from evote.groups import _python as obvious
+from evote.groups._plans import CombCache, Costs, comb_digits, plan_multiexp
+
+GROUPS = ["ristretto255", "belenios-2048", "rfc3526-2048"]
+RNG = random.Random(1)  # test inputs only
+
+
+def bytes_of(size: int) -> bytes:
+    return RNG.randbytes(size)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_backends_agree(name: str) -> None:
+    answers = []
+    state = RNG.getstate()
+    for backend in ("gmp", "python"):
+        RNG.setstate(state)
+        answers.append(list(everything(named_group(name).with_backend(backend))))
+    assert answers[0] == answers[1]
+    assert len(answers[0]) > 15
+
+
+def everything(group: Group) -> list[bytes]:
+    e = group.random_scalars(4, rng=bytes_of).publish()
+    f = group.random_scalars((2, 4), rng=bytes_of, secrecy=Secrecy.ONE_TIME)
+    x = group.generator**e
+    results: list[Elements | Scalars] = [
+        x,
+        x**f,
+        x ** f.mark(Secrecy.LONG_TERM),
+        x[0] ** f[0],
+        x * x[::-1],
+        x / x[::-1],
+        x.inverse(),
+        x.prod(),
+        x.cumprod(),
+        group.multiexp(x, f),
+        group.multiexp(x, f, axis=1),
+        group.hash_to_elements(b"test", 2),
+        group.decode_elements(x.encode()),
+        e + f.publish(),
+        e.inverse(),
+        e.prod(),
+        group.linear_recurrence(e, e, e[0]),
+    ]
+    return [result.encode() for result in results]
+
+
+def test_arrays_of_two_backends_meet() -> None:
+    for name in GROUPS[:2]:
+        fast = named_group(name)
+        slow = fast.with_backend("python")
+        e = fast.random_scalars(2, secrecy=Secrecy.ONE_TIME)
+        x, y = fast.generator**e, slow.generator ** slow.decode_scalars(e.publish().encode())
+        assert x == y
+        assert y == x
+        assert (x * y) == (y * x)
+        assert (x * y).encode() == (y * x).encode()
+        assert y**e == x**e
+        assert x ** e.mark(Secrecy.LONG_TERM) == y ** e.mark(Secrecy.LONG_TERM)
+        assert slow.multiexp(x, e) == fast.multiexp(y, e)
+        assert y.inverse() == x.inverse()
+
+
+def test_one_base_many_times_through_all_tables() -> None:
+    for name, count in (("ristretto255", 700), ("belenios-2048", 700)):
+        group = named_group(name)
+        base = group.hash_to_elements(b"fresh", 1)[0]
+        e = group.random_scalars(count).publish()
+        expected = base.broadcast_to((count,)) ** e
+        start = 0
+        for size in (2, 3, 10, 40, 100, count):  # the table grows on the way
+            part = slice(start, size)
+            assert base ** e[part] == expected[part]
+            start = size
+        edges = group.scalars([0, 1, 2, group.order - 1, 2**250, 2**250 - 1])
+        assert base**edges == base.broadcast_to((6,)) ** edges
+
+
+@pytest.mark.parametrize(("teeth", "rows"), [(4, 1), (4, 3), (6, 2), (10, 4), (8, 32)])
+def test_combs(teeth: int, rows: int) -> None:
+    spacing = -(-256 // (teeth * rows))
+    places = rows * spacing
+    e = RNG.getrandbits(256)
+    digits = comb_digits(e, teeth, places)
+    assert len(digits) == places
+    assert e == sum(
+        (digit >> j & 1) << (place + j * places)
+        for place, digit in enumerate(digits)
+        for j in range(teeth)
+    )
+    group = named_group("belenios-2048")
+    kernel = group._kernel
+    assert isinstance(kernel, _gmp.ModPKernel)
+    comb = kernel._build_comb(kernel.generator, teeth, rows, spacing)
+    assert kernel._comb_power(comb, e) == pow(int(kernel.generator), e, int(kernel.p))
+    if teeth < 10:
+        edwards = curve.build_comb(curve.BASE, teeth, rows, spacing)
+        assert same(curve.comb_power(edwards, e), obvious.scale(ristretto_base(), e))
+
+
+def test_every_window_of_every_method() -> None:
+    points = [curve.power(curve.BASE, k) for k in range(2, 12)]
+    exponents = sorted((RNG.getrandbits(bits) | 1 for bits in range(1, 260, 28)), reverse=True)
+    exponents = exponents[: len(points)]
+    pairs = list(zip(points, exponents, strict=False))
+    expected = curve.NEUTRAL
+    for k, (_, e) in enumerate(pairs, 2):
+        expected = curve.add(expected, curve.power(curve.BASE, k * e))
+    for window in range(2, 12):
+        items, numbers = [a for a, _ in pairs], [e for _, e in pairs]
+        assert same(curve._buckets(items, numbers, window), expected)
+        if window < 7:
+            assert same(curve._straus(items, numbers, window), expected)
+    kernel = named_group("belenios-2048")._kernel
+    assert isinstance(kernel, _gmp.ModPKernel)
+    bases = kernel.powers_of_one(kernel.generator, range(2, 2 + len(exponents)), 8)
+    product = kernel.product(kernel.powers(bases, exponents))
+    lengths = [-e.bit_length() for e in exponents]
+    for window in range(2, 13):
+        assert kernel._buckets(bases, exponents, lengths, window) == product
+        if window < 7:
+            assert kernel._straus(bases, exponents, lengths, window) == product
+
+
+def test_windows_at_their_edges() -> None:
+    for window in (2, 3, 5, 8, 11):
+        for e in {1, 2, 3, ed.L - 1, 2**252, *(2**k + d for k in range(2, 26) for d in (-1, 0, 1))}:
+            expected = obvious.scale(ristretto_base(), e)
+            assert same(curve._buckets([curve.BASE], [e], window), expected)
+
+
+def test_constant_time_powers_at_their_edges() -> None:
+    for e in {0, 1, 2, 3, 15, 16, ed.L - 2, ed.L - 1, 2**251, 2**252, 2**252 - 1}:
+        power = curve.power_constant_time(curve.BASE, e)
+        assert same(power, obvious.scale(ristretto_base(), e))
+    identity = ristretto255.identity()
+    assert identity ** ristretto255.random_scalars() == identity
+
+
+def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise AssertionError("a table for a long-term secret")
+
+    monkeypatch.setattr(CombCache, "find", refuse)
+    monkeypatch.setattr(curve, "multiexp", refuse)
+    monkeypatch.setattr(curve, "comb_power", refuse)
+    monkeypatch.setattr(_gmp.ModPKernel, "multiexp", refuse)
+    monkeypatch.setattr(gmpy2, "powmod", refuse)
+    for name in GROUPS:
+        group = named_group(name)
+        secrets = group.random_scalars(3)
+        x = group.generator**secrets
+        with group.count() as count:
+            product = group.multiexp(x, secrets)
+        assert product == (x**secrets).prod()
+        assert count.constant_time == 3
+        assert count.multiexp_terms == 0
+
+
+@pytest.mark.parametrize("name", ["belenios-2048", "helios-2048", "rfc3526-2048", "ffdhe3072"])
+def test_constant_time_exponents_fill_the_same_words(name: str) -> None:
+    kernel = named_group(name)._kernel
+    assert isinstance(kernel, _gmp.ModPKernel)
+    sizes = {(int(kernel._blind + e).bit_length() + 63) // 64 for e in (0, 1, kernel.q - 1)}
+    assert len(sizes) == 1
+
+
+def test_constant_time_powers_of_the_curve_take_the_same_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[str] = []
+
+    def recorded(name: str) -> Callable[..., curve.Point]:
+        operation = getattr(curve, name)
+
+        def wrapper(*points: curve.Point) -> curve.Point:
+            steps.append(name)
+            result: curve.Point = operation(*points)
+            return result
+
+        return wrapper
+
+    monkeypatch.setattr(curve, "add", recorded("add"))
+    monkeypatch.setattr(curve, "double", recorded("double"))
+    runs = set()
+    for e in (0, 1, 2, ed.L - 1, RNG.getrandbits(252), RNG.getrandbits(128)):
+        steps.clear()
+        curve.power_constant_time(curve.BASE, e)
+        runs.add(tuple(steps))
+    assert len(runs) == 1
+
+
+def test_plans() -> None:
+    assert plan_multiexp([], curve.COSTS).method == "powers"
+    assert plan_multiexp([253] * 4, curve.COSTS).method == "straus"
+    assert plan_multiexp([253] * 1000, curve.COSTS).method == "buckets"
+    widths = [plan_multiexp([253] * n, curve.COSTS).window for n in (10**3, 10**4, 10**6)]
+    assert widths == sorted(widths)
+    assert widths[-1] <= curve.COSTS.max_window
+
+
+def test_tables_are_bounded() -> None:
+    costs = Costs(
+        square=1, power=1, lookup=1, entry=1, term=1, close=1, signed=False,
+        max_entries=1024, max_window=8,
+    )  # fmt: skip
+    built = []
+    kernel = named_group("belenios-2048")._kernel
+    assert isinstance(kernel, _gmp.ModPKernel)
+
+    def build(teeth: int, rows: int, spacing: int) -> object:
+        built.append((teeth, rows))
+        return kernel._build_comb(kernel.generator, teeth, rows, spacing)
+
+    cache = CombCache(costs, max_bases=3)
+    assert cache.find("once", 1, 256, build) is None  # type: ignore[arg-type]
+    assert built == []
+    for base in range(10):
+        assert cache.find(base, 10**4, 256, build) is not None  # type: ignore[arg-type]
+    assert len(built) == 10
+    assert len(cache._uses) <= 3
+    assert all(rows << teeth <= 1024 for teeth, rows in built)
+    assert cache.find(9, 5, 256, build) is not None  # type: ignore[arg-type]
+    assert len(built) == 10  # kept
+
+
+def ristretto_base() -> obvious.EdwardsPoint:
+    return obvious.RistrettoKernel.generator
+
+
+def same(a: curve.Point, b: tuple[object, ...]) -> bool:
+    """Equal as elements of ristretto255."""
+    kernel = obvious.RistrettoKernel()
+    return kernel.equal([a], [b])[0]  # type: ignore[list-item]

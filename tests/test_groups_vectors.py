@@ -1,0 +1,152 @@
+"""Known answers: ristretto255 in full, and every named group."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evote.errors import DecodingError, ParameterError
+from evote.groups import GROUP_NAMES, ModPGroup, Secrecy, modp_group, named_group, ristretto255
+from evote.groups.modp import check_modp_parameters
+
+if TYPE_CHECKING:
+    from tests.conftest import Vectors
+
+RISTRETTO = "curves/ristretto255.json"
+
+
+def test_ristretto_parameters(vectors: Vectors) -> None:
+    known = vectors.json(RISTRETTO)
+    assert ristretto255.order == int.from_bytes(bytes.fromhex(known["order_le_hex"]), "little")
+    assert (ristretto255.element_size, ristretto255.scalar_size) == (32, 32)
+    assert not ristretto255.is_weak
+
+
+def test_ristretto_multiples_of_the_base(vectors: Vectors, backend: str) -> None:
+    group = ristretto255.with_backend(backend)
+    data = bytes.fromhex("".join(vectors.json(RISTRETTO)["base_multiples_0_to_15"]))
+    multiples = group.decode_elements(data, allow_identity=True)
+    assert len(multiples) == 16
+    for secrecy in Secrecy:
+        exponents = group.scalars(range(16), secrecy=secrecy)
+        assert (group.generator**exponents).encode() == data
+        assert group.generator**exponents == multiples
+    assert group.generator.broadcast_to((15,)).cumprod().encode() == data[32:]
+    assert multiples.is_identity().tolist() == [True] + [False] * 15
+
+
+def test_ristretto_refuses_every_bad_encoding(vectors: Vectors, backend: str) -> None:
+    group = ristretto255.with_backend(backend)
+    known = vectors.json(RISTRETTO)
+    bad = known["bad_encodings"] + [extra["hex"] for extra in known["bad_encodings_extra"]]
+    assert len(bad) == 32
+    with pytest.raises(DecodingError) as caught:
+        group.decode_elements(bytes.fromhex("".join(bad)), allow_identity=True)
+    assert caught.value.indices == tuple(range(32))
+
+
+def test_ristretto_derivation(vectors: Vectors, backend: str) -> None:
+    kernel = ristretto255.with_backend(backend)._kernel
+    known = vectors.json(RISTRETTO)["element_derivation"]
+    derived = kernel.from_uniform(bytes.fromhex("".join(entry["input"] for entry in known)))
+    assert kernel.encode(derived).hex() == "".join(entry["element"] for entry in known)
+    assert len(derived) == 11
+
+
+def test_ristretto_arithmetic(vectors: Vectors, backend: str) -> None:
+    group = ristretto255.with_backend(backend)
+    known = vectors.json(RISTRETTO)["arithmetic"]
+    columns = {key: bytes.fromhex("".join(entry[key] for entry in known)) for key in known[0]}
+    a, b = group.decode_scalars(columns["a"]), group.decode_scalars(columns["b"])
+    x, y = group.decode_elements(columns["aB"]), group.decode_elements(columns["bB"])
+    assert (group.generator**a) == x
+    assert (group.generator**b).encode() == columns["bB"]
+    assert (x * y).encode() == columns["aB_plus_bB"]
+    assert (x / y).encode() == columns["aB_minus_bB"]
+    for secrecy in Secrecy:
+        assert (x ** b.mark(secrecy)).encode() == columns["abB"]
+        assert (group.generator ** (a * b).mark(secrecy)).encode() == columns["abB"]
+
+
+def test_named_groups_are_the_published_ones(vectors: Vectors) -> None:
+    known = vectors.json("groups/groups.json")["groups"]
+    assert {entry["name"] for entry in known} | {"ristretto255"} == set(GROUP_NAMES)
+    for entry in known:
+        group = named_group(entry["name"])
+        assert isinstance(group, ModPGroup)
+        numbers = tuple(int(entry[key], 16) for key in "pqg")
+        assert (group.p, group.q, group.g) == numbers
+        assert (group.order, group.name) == (group.q, entry["name"])
+        assert group.p.bit_length() == entry["bits_p"] == 8 * group.element_size
+        assert group.q.bit_length() == entry["bits_q"]
+        assert not group.is_weak
+        assert modp_group(*numbers) is group
+        assert pickle.loads(pickle.dumps(group)) == group
+
+
+@pytest.mark.parametrize("name", ["rfc3526-2048", "ffdhe3072", "electionguard-2.0-3072"])
+def test_named_groups_pass_the_checks(name: str) -> None:
+    group = named_group(name)
+    assert isinstance(group, ModPGroup)
+    check_modp_parameters(group.p, group.q, group.g)
+    member, width = group.generator**5, group.element_size
+    assert group.decode_elements(member.encode(), ()) == member
+    minus = group.p - int.from_bytes(member.encode(), "big")
+    for bad in (0, group.p, group.p - 1, group.p + 1, minus, minus + group.p):
+        if bad < 256**width:
+            with pytest.raises(DecodingError):
+                group.decode_elements(bad.to_bytes(width, "big"), allow_identity=True)
+
+
+def test_an_unnamed_group_is_checked() -> None:
+    tiny = modp_group(23, 11, 4, allow_weak=True)
+    assert tiny.is_weak
+    assert tiny.name.startswith("modp-5-")
+    assert len(tiny.name) == len("modp-5-") + 8
+    assert tiny == modp_group(23, 11, 4, allow_weak=True)
+    assert tiny != modp_group(23, 11, 2, allow_weak=True)
+    assert tiny.parameters() != modp_group(23, 11, 2, allow_weak=True).parameters()
+    for p, q, g in (
+        (21, 5, 4),  # p is not prime
+        (31, 15, 2),  # q is not prime
+        (23, 7, 4),  # q does not divide p - 1
+        (19, 3, 7),  # q^2 divides p - 1
+        (23, 11, 5),  # g generates everything
+        (23, 11, 1),
+        (23, 11, 22),
+        (23, 11, 27),
+        (23, 11, -4),
+        (23, 2, 22),
+        (4, 3, 1),
+    ):
+        with pytest.raises(ParameterError):
+            modp_group(p, q, g, allow_weak=True)
+    not_numbers: list[Any] = [(23.0, 11, 4), ("23", 11, 4), (True, 11, 4)]
+    for wrong in not_numbers:
+        with pytest.raises(ParameterError):
+            modp_group(*wrong, allow_weak=True)
+    with pytest.raises(ParameterError, match="too weak"):
+        modp_group(23, 11, 4)
+    with pytest.raises(ParameterError):
+        modp_group(2**20001 + 3, 2**20000 + 1, 4)
+    with pytest.raises(ParameterError, match="bogus"):
+        named_group("bogus")
+
+
+def test_groups_are_values(backend: str) -> None:
+    for group in (ristretto255, named_group("belenios-2048")):
+        same = group.with_backend(backend)
+        assert same == group
+        assert hash(same) == hash(group)
+        assert same.backend == backend
+        assert same.parameters() == group.parameters()
+        assert same.generator == group.generator
+        copied = pickle.loads(pickle.dumps(same))
+        assert (copied, copied.backend) == (same, backend)
+        with pytest.raises(ParameterError):
+            group.with_backend("abacus")
+    assert ristretto255 != named_group("belenios-2048")
+    assert len({named_group(name).parameters() for name in GROUP_NAMES}) == len(GROUP_NAMES)
+    assert repr(ristretto255) == "<Ristretto255 ristretto255>"
