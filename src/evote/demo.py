@@ -261,9 +261,11 @@ def _vote(
             for (code, _), ballot, action in zip(ballots, made, actions, strict=True)
         ],
     )
-    workflow.submit(record, board, signed, passphrase, jobs=jobs, progress=progress)
-    for ballot in made[: len(spoiled)]:
-        workflow.open_spoiled(record, board, ballot, passphrase)
+    with workflow.open_ballot_box(record, board, passphrase) as box:
+        box.submit(signed, jobs=jobs, progress=progress)
+        parameters = workflow.load_parameters(record)
+        for ballot in made[: len(spoiled)]:
+            box.open(workflow.opening_of(ballot, parameters))
     return {
         contest.id: tuple(
             sum(marks[contest.id][i] for marks in final) for i in range(len(contest.options))

@@ -90,7 +90,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         _debug()
         warn(f"evote: {error}")
         return _code(error)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the reader has gone; click turns that into an exit
         return INTERNAL
     except OSError as error:
         _debug()

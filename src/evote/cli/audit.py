@@ -14,6 +14,7 @@ import gmpy2
 import evote
 from evote._files import write_file
 from evote.cli._common import jobs_option, plain, progress, quiet_option, say, table
+from evote.errors import EvoteError
 from evote.verify import PHASES, audit
 
 __all__ = ["doctor", "verify"]
@@ -72,16 +73,19 @@ def verify(
     Exit code 0 means that every required check passed, 1 that one failed, 3 that nothing failed
     but a required check could not be done, 4 that this is not a readable record.
     """
-    with progress(quiet=quiet) as show:
-        report = audit(
-            record,
-            phase=phase,
-            expect_manifest=expect_manifest,
-            witness_policy=witness_policy,
-            receipts=receipts,
-            jobs=jobs,
-            progress=show,
-        )
+    try:
+        with progress(quiet=quiet) as show:
+            report = audit(
+                record,
+                phase=phase,
+                expect_manifest=expect_manifest,
+                witness_policy=witness_policy,
+                receipts=receipts,
+                jobs=jobs,
+                progress=show,
+            )
+    except EvoteError as error:  # of the arguments: whatever is wrong with a record is a finding
+        raise click.UsageError(str(error)) from None
     text = report.to_json().decode("ascii") if form == "json" else plain(report.to_text())
     if output is None:
         click.echo(text, nl=False)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from evote.cli._common import jobs_option, progress, quiet_option, say
+from evote.cli._common import jobs_option, progress, quiet_option, say, table
 from evote.cli.results import print_result
 from evote.demo import alter_one_byte, peoples_council_2013, run_election
 from evote.record import Record
-from evote.verify import audit
+from evote.verify import Report, audit
 
 __all__ = ["demo"]
 
@@ -50,14 +51,23 @@ def demo(context: click.Context, voters: int, output: Path, jobs: int, quiet: bo
         )
         say()
         print_result(Record(election.record).manifest, election.result)
-        say(f"\nThe record: {election.record}\n\nIts audit:\n")
-        say(election.report.to_text())
+        say(f"\nThe record: {election.record}\n\nIts audit:")
+        for line in finding_lines(election.report):
+            say(line)
         altered = output / "altered"
-        say(f"Now one byte of a copy is altered: {alter_one_byte(election.record, altered)}")
+        say(f"\nNow one byte of a copy is altered: {alter_one_byte(election.record, altered)}")
         found = audit(altered, jobs=jobs, progress=show)
     for finding in found.failures():
         say(f"  {finding.check} {finding.outcome}: {finding.detail}")
-    say(f"  {found.verdict}\n  exit code {found.exit_code}: evote verify {altered}")
+    say(f"  {found.verdict}\n  exit code {found.exit_code} of evote verify {altered}")
     say(f"\n{time.monotonic() - begin:.0f} s in all")
     if not election.report.ok or found.exit_code != FAILED:
         context.exit(FAILED)
+
+
+def finding_lines(report: Report) -> Iterator[str]:
+    """Every check with its outcome and count, and the verdict."""
+    rows = [(finding.outcome, finding.check, finding.checked) for finding in report.findings]
+    yield from (f"  {line}" for line in table(rows, numbers=1))
+    yield f"  {report.verdict}"
+    yield f"  exit code {report.exit_code} of evote verify --expect-manifest DIGEST"
