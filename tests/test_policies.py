@@ -134,7 +134,7 @@ def test_an_unknown_credential_among_many() -> None:
     assert found.voters.tolist() == list(range(9000))
     stranger = replace(entries[0], credential=bytes(32), digest=bytes(32))
     for place in (4095, 4096, 8999):
-        log = [OPEN, *entries[:place], stranger, *entries[place:]]
+        log: list[Entry] = [OPEN, *entries[:place], stranger, *entries[place:]]
         with pytest.raises(BrokenLog) as caught:
             counted_set(roll, enumerate(log), revote="last", spoil="allowed")
         assert caught.value.entry == place + 1
