@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from evote.errors import DecodingError, ParameterError
@@ -63,14 +64,19 @@ def write_file(
 def replace_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Put a file in the place of another: at any moment the name leads to one or the other."""
     temporary = path.parent / (TEMPORARY + path.name)
-    temporary.unlink(missing_ok=True)
+    _discard(temporary)
     try:
         create_file(temporary, data, mode=mode)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
     sync_directory(path.parent)
+
+
+def _discard(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def create_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -118,7 +124,8 @@ def make_directory(path: Path | str, *, mode: int = 0o755) -> None:
     if path.is_dir():
         return
     make_directory(path.parent, mode=mode)
-    path.mkdir(mode=mode, exist_ok=True)
+    with suppress(FileExistsError):  # another process was faster
+        os.mkdir(path, mode)
     sync_directory(path.parent)
 
 

@@ -284,9 +284,10 @@ class Board:
         leaves = [leaf_hash(data) for data in encoded]
         grown = self._range.copy()
         grown.extend(leaves)
+        signed = self._sign(end, grown.root())
         try:
             self._write_bundles(encoded, lines)
-            self._write_checkpoint(end, grown.root())
+            replace_file(self._path / CHECKPOINT, signed)
             self._remove_replaced(first, end)
         except BaseException:
             self.close()  # the files are in doubt: opening the board again settles them
@@ -294,7 +295,7 @@ class Board:
         kept = end % BUNDLE
         self._tail = (self._tail + encoded)[-kept:] if kept else []
         self._tree.extend(leaves)
-        self._range, self._stage = grown, stage
+        self._range, self._stage, self._checkpoint = grown, stage, signed
         return range(first, end)
 
     def _write_bundles(self, encoded: list[bytes], lines: list[bytes]) -> None:
@@ -316,12 +317,11 @@ class Board:
         for directory in sorted(touched):
             sync_directory(directory)
 
-    def _write_checkpoint(self, size: int, root: bytes) -> None:
+    def _sign(self, size: int, root: bytes) -> bytes:
         head = Checkpoint(origin=self._signer.key.name, size=size, root=root)
         signed = sign_checkpoint(head, self._signer)
         open_checkpoint(signed, self._signer.key)  # never publish what nobody could verify
-        replace_file(self._path / CHECKPOINT, signed)
-        self._checkpoint = signed
+        return signed
 
     def _remove_replaced(self, old: int, new: int) -> None:
         """Remove the partial bundle of `old` entries, which a larger one has replaced."""
@@ -341,7 +341,7 @@ class Board:
             # The first checkpoint is there before the first entry, so no crash loses it.
             if any(_files_below(self._path / ENTRIES)):
                 raise DecodingError("missing, although there are entries", where=CHECKPOINT)
-            self._write_checkpoint(0, EMPTY_ROOT)
+            replace_file(self._path / CHECKPOINT, self._sign(0, EMPTY_ROOT))
         self._checkpoint = read_file(self._path / CHECKPOINT, MAX_NOTE, where=CHECKPOINT)
         head = open_checkpoint(self._checkpoint, self._signer.key, where=CHECKPOINT)
         ballots = 0  # in the last bundle, while it is partial
