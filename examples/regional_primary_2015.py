@@ -11,11 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evote.contests import Contest
+from evote.contests import Contest, Kind
 from evote.demo import Marks, Scenario, draw_marks, numbered_options, run_election
 
 
-def contest(name: str, title: str, options: int, *, kind: str, maximum: int) -> Contest:
+def contest(name: str, title: str, options: int, *, kind: Kind, maximum: int) -> Contest:
     return Contest(
         id=name,
         title=title,

@@ -71,6 +71,12 @@ ORIGIN = "log.example/election"
 DASH = "—"
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Syncing for real is slow and shows nothing here; `Disk` models what it is for."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 def signer(seed: int, name: str = ORIGIN, kind: int = LOG_KEY) -> NoteSigner:
     key = SigningKey(bytes([seed]) * 32)
     public = VerifierKey(name=name, kind=kind, public=bytes(key.verify_key))

@@ -162,8 +162,10 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
 def test_interrupt(tmp_path: Path) -> None:
     """A real Ctrl-C in the middle of a demonstration, to every process of the terminal."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "evote", "demo", "--voters", "300", "-o", str(tmp_path / "demo")]
-        + ["--jobs", "2"],
+        [
+            *(sys.executable, "-m", "evote", "demo", "--voters", "300", "--jobs", "2"),
+            *("-o", str(tmp_path / "demo")),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(PYTHONUNBUFFERED="1"),
@@ -188,8 +190,10 @@ def test_directory_that_cannot_be_made() -> None:
 def test_reader_that_leaves() -> None:
     """`evote doctor | head -n 0`: no traceback, and not success."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(0.5)\nfrom evote.cli import main; main()"]
-        + ["doctor"],
+        [
+            *(sys.executable, "-c"),
+            *("import time; time.sleep(0.5)\nfrom evote.cli import main; main()", "doctor"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),

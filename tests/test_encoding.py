@@ -71,7 +71,7 @@ def test_json_is_rfc_8785() -> None:
         {"é": 1},
         "\ud800",
         {"a": {"b": "\udfff"}},
-        object(),
+        object,
         {1, 2},
     ],
     ids=repr,

@@ -15,17 +15,20 @@ PACKAGE = Path(evote.__file__).parent
 # One line a floor; a name stands for the module or for everything in the folder. Private siblings
 # stand before the module whose weight they take.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "encoding", "_files"),
+    ("errors", "encoding", "_files", "_pool", "_fingerprints"),
     ("groups",),
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_linear", "_one_of", "proofs"),
     ("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "threshold"),
     (
-        *("contests", "_merkle", "_base32", "credentials", "_fingerprints", "_ballot_bodies"),
-        *("ballots", "_notes", "_witnesses", "_entries", "_receipts", "board"),
+        *("contests", "_base32", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
+        *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
-    ("policies", "election", "tally", "record", "_trustee", "ceremony", "verify", "testing"),
-    ("workflow", "demo", "interop"),
+    (
+        *("policies", "election", "_tally_files", "tally", "record", "_trustee", "ceremony"),
+        *("_report", "_audit_log", "_audit_ballots", "_audit_tally", "verify", "testing"),
+    ),
+    ("_ballot_box", "workflow", "demo", "interop"),
     ("cli",),
 )
 PLACES = {
@@ -47,13 +50,14 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
     """Line and unit of every import from evote, also those inside functions."""
     package = ("evote", *path.relative_to(PACKAGE).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names: list[tuple[str, ...]] = []
         if isinstance(node, ast.Import):
             names = [tuple(alias.name.split(".")) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else ()
             base = (*start, *(node.module or "").split(".")) if node.module else start
             names = [(*base, alias.name) for alias in node.names]
+        else:
+            continue
         for name in names:
             if name[0] == "evote":
                 yield node.lineno, name[1] if len(name) > 1 else ""
@@ -66,7 +70,7 @@ def test_imports_go_down(path: Path) -> None:
         return  # __init__ and __main__ stand above everything
     assert unit in PLACES, f"{unit} has no floor: add it to FLOORS"
     for line, other in imported(path):
-        if other == unit:
+        if other == unit or (unit == "cli" and not other):  # the front door, for its version
             continue
         assert other in PLACES, f"{path.name}:{line} imports evote.{other}, which has no floor"
         assert PLACES[other] < PLACES[unit], f"{path.name}:{line}: {unit} imports {other}, above it"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from evote._report import Ledger
 from evote.board import (
+    BUNDLE,
     BallotEntry,
     Checkpoint,
     CompactRange,
@@ -23,6 +24,7 @@ from evote.board import (
     ShareEntry,
     Stage,
     TallyEntry,
+    bundle_path,
     decode_entry,
     leaf_hash,
     next_stage,
@@ -30,12 +32,19 @@ from evote.board import (
 from evote.credentials import Roll
 from evote.election import Manifest
 from evote.encoding import uint32
-from evote.errors import EvoteError, VerificationError
+from evote.errors import BrokenLog, EvoteError, VerificationError
 from evote.operators import verify_signature
 from evote.policies import Counting, Fates
 from evote.record import Record
 
-__all__ = ["LogSummary", "PinnedReceipt", "check_authorities", "read_log", "seal_parts"]
+__all__ = [
+    "LogSummary",
+    "PinnedReceipt",
+    "check_authorities",
+    "entry_place",
+    "read_log",
+    "seal_parts",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +61,7 @@ class LogSummary:
     """What the rest of an audit needs of the log."""
 
     stage: Stage = Stage.EMPTY
-    complete: bool = False  # every entry was read and had its place
+    in_order: bool = True  # every entry so far was well formed and had its place
     ballots: int = 0
     root: bytes = b""
     opened: tuple[int, Open] | None = None
@@ -94,42 +103,63 @@ def read_log(
         None if roll is None else Counting(roll, revote=manifest.revote, spoil=manifest.spoil)
     )
     witnessed = _Witnessed(receipts)
-    in_order = True
-    with ledger.guard("board.entries", "board.root"):
+    with ledger.guard("board.entries", "board.root", "policy.counted"):
         for first, bundle in record.entry_bundles():
             for index, data in enumerate(bundle, first):
                 witnessed.see(index, data, tree)
-                try:
-                    entry = decode_entry(data, where=f"entry {index}")
-                    log.stage = next_stage(log.stage, entry, index)
-                except EvoteError as error:
-                    ledger.fail("board.entries", error)
-                    in_order = False
-                else:
+                entry = _entry(ledger, log, index, data, checkpoint.size)
+                if entry is not None:
                     log.keep(index, entry, tree.root)
                     if counting is not None and not ledger.failed("policy.counted"):
-                        _count(ledger, counting, index, entry)
+                        _count(ledger, counting, index, entry, checkpoint.size)
                 tree.append(leaf_hash(data))
         witnessed.see(tree.size, b"", tree)
         ledger.did("board.entries", tree.size)
         log.root = tree.root()
-        log.complete = in_order
         ledger.did("board.root")
         if (tree.size, log.root) != (checkpoint.size, checkpoint.root):
-            ledger.fail("board.root", "board/checkpoint: the entries do not lead to its root")
+            last = entry_place(max(checkpoint.size - 1, 0), checkpoint.size).split(":")[0]
+            reason = f"the entries up to {last} do not lead to its root"
+            ledger.fail("board.root", f"board/checkpoint: {reason}")
     witnessed.report(ledger)
-    if counting is not None and log.complete and not ledger.failed("policy.counted"):
+    if ledger.failed("board.entries"):
+        ledger.block("board.entries failed", "policy.counted")
+    elif counting is not None and not ledger.failed("policy.counted"):
         with ledger.guard("policy.counted"):
             log.fates = counting.finish()
             ledger.did("policy.counted", log.ballots)
     return log
 
 
-def _count(ledger: Ledger, counting: Counting, index: int, entry: Entry) -> None:
+def entry_place(index: int, size: int) -> str:
+    """Where an entry of a log of `size` is, for messages."""
+    number = index // BUNDLE
+    return f"{bundle_path(number, min(BUNDLE, size - number * BUNDLE))}: entry {index}"
+
+
+def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes, size: int) -> Entry | None:
+    """An entry that is well formed and, as far as that can be told, has its place."""
+    try:
+        entry = decode_entry(data, where=entry_place(index, size))
+    except EvoteError as error:
+        ledger.fail("board.entries", error)
+        log.in_order = False
+        return None
+    if log.in_order:  # once the order is broken, every later entry would seem out of place
+        try:
+            log.stage = next_stage(log.stage, entry, index)
+        except BrokenLog as error:
+            ledger.fail("board.entries", f"{entry_place(index, size)}: {error.message}")
+            log.in_order = False
+    return entry
+
+
+def _count(ledger: Ledger, counting: Counting, index: int, entry: Entry, size: int) -> None:
     try:
         counting.add(index, entry)
-    except EvoteError as error:
-        ledger.fail("policy.counted", error)
+    except BrokenLog as error:
+        where = entry_place(index if error.entry is None else error.entry, size)
+        ledger.fail("policy.counted", f"{where}: {error.message}")
 
 
 class _Witnessed:

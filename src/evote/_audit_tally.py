@@ -76,6 +76,9 @@ def check_tally(
     rest = [name for name in CHECKS if name.startswith(("shares.", "result."))]
     tally: Tally | None = None
     digest = b""
+    if election.election_id is None:
+        ledger.block("ceremony or roll failed", "tally.form", "tally.sums", *rest)
+        return None
     with ledger.guard("tally.form", "tally.sums", *rest):
         ledger.did("tally.form")
         data = record.tally_bytes()
@@ -89,9 +92,7 @@ def check_tally(
     if tally is None:
         return None
     _check_sums(ledger, log, tally, election.sums)
-    if election.ceremony is None:
-        ledger.block("the ceremony failed", *rest)
-        return None
+    assert election.ceremony is not None
     shares = _check_shares(ledger, record, manifest, log, election.ceremony, tally, digest)
     if log.result is None:
         return None

@@ -25,8 +25,8 @@ from evote.ballots import (
     encrypt_ballots,
     open_ballot,
 )
-from evote.board import Action, BallotEntry, Board, OpenedContest, Opening, Receipt, Stage
-from evote.credentials import Roll, read_roll, verify_ballot_signatures
+from evote.board import BallotEntry, Board, OpenedContest, Opening, Receipt, Stage
+from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
 from evote.election import ElectionParameters, decode_manifest
 from evote.elgamal import PublicKey
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json

@@ -18,8 +18,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from evote.credentials import Action
 from evote.encoding import (
     JSON,
     Fields,
@@ -40,8 +41,6 @@ _MAX_SIGNATURES = 99
 _MAX_CONTESTS = 1000
 _MAX_SELECTIONS = 20_000
 _MAX_MARK = 255
-
-Action: TypeAlias = Literal["cast", "spoil"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,7 +156,11 @@ class Report:
 
     def unchecked(self) -> tuple[Finding, ...]:
         """The checks that had to be done and could not be."""
-        return tuple(f for f in self.findings if f.outcome is Outcome.NOT_CHECKED)
+        return tuple(
+            f
+            for f in self.findings
+            if f.outcome is Outcome.NOT_CHECKED and f.check in self.required
+        )
 
     def raise_for_failure(self) -> None:
         """Raise unless `ok`.
@@ -217,12 +221,13 @@ class Report:
             return
         for contest, row in zip(self.manifest.contests, self.result.contests, strict=True):
             yield f"{contest.title} ({row.ballots} ballots)"
-            width = max(len(option.title) for option in contest.options)
-            for option, votes in zip(contest.options, row.votes, strict=True):
-                yield f"  {option.title:<{width}}  {votes:>8}"
+            titles = [option.title for option in contest.options]
+            lines = list(zip(titles, row.votes, strict=True))
             if row.blank is not None:
-                yield f"  {'(blank)':<{width}}  {row.blank:>8}"
-            yield f"  {'(undervotes)':<{width}}  {row.undervotes:>8}"
+                lines.append(("(blank)", row.blank))
+            lines.append(("(marks not used)", row.undervotes))
+            width = max(len(title) for title, _ in lines)
+            yield from (f"  {title:<{width}}  {votes:>8}" for title, votes in lines)
             yield ""
 
     def to_json(self) -> bytes:

@@ -25,6 +25,7 @@ from evote import workflow
 from evote._files import make_directory, write_file
 from evote.ceremony import trustee_decrypt, verified_tally
 from evote.contests import Contest, Option
+from evote.credentials import Action
 from evote.encoding import JSON
 from evote.errors import ParameterError
 from evote.groups import ristretto255
@@ -253,7 +254,8 @@ def _vote(
         jobs=jobs,
         progress=progress,
     )
-    actions = ["spoil"] * len(spoiled) + ["cast"] * (len(ballots) - len(spoiled))
+    actions: list[Action] = ["spoil"] * len(spoiled)
+    actions += ["cast"] * (len(ballots) - len(spoiled))
     signed = workflow.sign_ballots(
         record,
         [

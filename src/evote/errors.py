@@ -57,7 +57,7 @@ class DecodingError(EvoteError, ValueError):
     """There is no canonical value here.
 
     Attributes:
-        where: the place, as a file and a JSON path: `manifest.json: $.contests[3].id`; may be empty.
+        where: the place, as a file and a JSON path, `manifest.json: $.contests[3].id`; or empty.
         reason: what was expected and what was found.
         indices: of an array, the positions of the bad items, ascending; empty when unknown.
     """

@@ -21,8 +21,21 @@ from pathlib import Path
 
 import numpy as np
 
-from evote._audit_ballots import BundleJob, BundleOutcome, auditor, check_bundle, read_bodies
-from evote._audit_log import LogSummary, PinnedReceipt, check_authorities, read_log
+from evote._audit_ballots import (
+    Auditor,
+    BundleJob,
+    BundleOutcome,
+    auditor,
+    check_bundle,
+    read_bodies,
+)
+from evote._audit_log import (
+    LogSummary,
+    PinnedReceipt,
+    check_authorities,
+    entry_place,
+    read_log,
+)
 from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._files import read_file
 from evote._fingerprints import Fingerprints
@@ -46,7 +59,7 @@ from evote.board import (
 )
 from evote.ceremony import ceremony_parameters
 from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
-from evote.election import Manifest, decode_manifest, election_id
+from evote.election import Manifest, election_id
 from evote.elgamal import decode_ciphertexts
 from evote.encoding import decode_hex
 from evote.errors import (
@@ -57,7 +70,7 @@ from evote.errors import (
 )
 from evote.groups.eddsa import decode_verification_keys
 from evote.policies import Fate
-from evote.record import Phase, Record
+from evote.record import ROLL, ROLL_BUNDLE, Phase, Record, rows_path
 from evote.tally import ContestTally, Result, Summation, Tally
 from evote.threshold import CeremonyResult, examine_ceremony
 
@@ -207,7 +220,7 @@ class _Audit:
     def _manifest(self, expected: bytes | None) -> Manifest | None:
         ledger, record = self.ledger, self.record
         with ledger.guard("manifest.form"):
-            self.manifest = decode_manifest(record.manifest_bytes)
+            self.manifest = record.manifest
             self.manifest_digest = record.manifest_digest
             ledger.did("manifest.form")
         if self.manifest is None:
@@ -227,19 +240,18 @@ class _Audit:
         ledger = self.ledger
         with ledger.guard("record.files"):
             problems = self.record.problems()
-            ledger.did("record.files", len(self.record.files()))
             for problem in problems:
                 ledger.fail("record.files", problem)
-        with ledger.guard("record.complete"):
-            if self.manifest is None:
-                return
-            self.phase = self.record.phase()
-            reached = PHASES[self.phase]
-            if self.phase >= PHASES.index(ledger.required_phase):
-                ledger.did("record.complete")
-            else:
-                reason = f"the record is {reached}, not yet {ledger.required_phase}"
-                ledger.block(reason, "record.complete")
+            ledger.did("record.files", len(problems) or len(self.record.files()))
+        try:
+            self.phase = self.record.phase() if self.manifest is not None else None
+        except EvoteError as error:  # what is wrong with the log is reported where it is checked
+            ledger.block(f"the phase cannot be told: {error}", "record.complete")
+        if self.phase is not None and self.phase >= PHASES.index(ledger.required_phase):
+            ledger.did("record.complete")
+        elif self.phase is not None:
+            reason = f"the record is {PHASES[self.phase]}, not yet {ledger.required_phase}"
+            ledger.block(reason, "record.complete")
 
     def _base_id(self) -> bytes:
         return ceremony_parameters(self.record).base_id
@@ -261,7 +273,8 @@ class _Audit:
                 check = f"ceremony.{problem.check}"
                 if check not in checks:  # a file that cannot be read: the check of its kind
                     check = kinds[problem.file.split("-")[0]]
-                ledger.fail(check, f"ceremony/{problem.file}: {problem.reason}")
+                reason = problem.reason.removeprefix(f"ceremony/{problem.file}: ")
+                ledger.fail(check, f"ceremony/{problem.file}: {reason}")
             ledger.absent("no trustee complained", "ceremony.complaints")
             for kind, absent in status.missing.items():
                 if absent and kind in kinds and kind != "complaint":
@@ -285,14 +298,22 @@ class _Audit:
             )
             ledger.did("roll.form", len(roll))
             if header.base != self._base_id():
-                ledger.fail("roll.form", "roll/roll.json: $.base: the roll of another election")
-            verify_roll(roll, header)
+                reason = "not the roll of the election of manifest.json"
+                ledger.fail("roll.form", f"roll/roll.json: $.base: {reason}")
+            try:
+                verify_roll(roll, header)
+            except VerificationError as error:
+                last = rows_path(max(len(roll) - 1, 0) // ROLL_BUNDLE)
+                raise VerificationError(f"{ROLL}, rows up to {last}: {error}") from None
             if len(roll) > manifest.maximum_voters or roll.total_weight > manifest.total_weight:
                 ledger.fail("roll.form", "roll/roll.json: more voters or weight than the manifest")
             self.roll = roll
             with ledger.guard("roll.signatures"):
                 ledger.did("roll.signatures", len(header.signatures))
-                verify_roll_signatures(header, manifest.registrars)
+                try:
+                    verify_roll_signatures(header, manifest.registrars)
+                except VerificationError as error:
+                    raise VerificationError(f"{ROLL}: {error}") from None
             with ledger.guard("roll.keys"):
                 check_roll_keys(roll)
                 ledger.did("roll.keys", len(roll))
@@ -351,12 +372,14 @@ class _Audit:
             parts = (entry.election, entry.manifest)
             count = check_authorities(manifest, entry.signatures, "open", *parts)
             ledger.did("open.signatures", count)
+        where = entry_place(index, self.size)
+        ledger.did("election.id")
+        if entry.manifest != self.manifest_digest:
+            ledger.fail("election.id", f"manifest.json: not the manifest that {where} opens")
         if self.election_id is None:
             ledger.block("ceremony or roll failed", "election.id")
-            return
-        ledger.did("election.id")
-        if entry.election != self.election_id or entry.manifest != self.manifest_digest:
-            ledger.fail("election.id", f"entry {index}: opens another election than this record's")
+        elif entry.election != self.election_id:
+            ledger.fail("election.id", f"{where}: opens another election than this record's")
 
     # -- ballots ---------------------------------------------------------------------------------
 
@@ -394,8 +417,10 @@ class _Audit:
                 context.key.element.encode(),
                 context.election_id,
             )
-            processes = self.jobs if log.ballots > BUNDLE else 1
             work = Work(auditor, start, check_bundle)
+            processes = self.jobs if log.ballots > BUNDLE else 1
+            if processes == 1:
+                work = Work(Auditor, (self.path, manifest, context), check_bundle)
             for outcome in run_jobs(work, self._jobs(log), processes):
                 if isinstance(outcome, EvoteError):
                     for check in _BALLOT_CHECKS:
@@ -434,15 +459,19 @@ class _Audit:
         ballots = 0
         with self.ledger.guard("board.entries", *_BALLOT_CHECKS):
             for first, bundle in self.record.entry_bundles():
-                indices, entries = [], []
+                indices, entries, broken = [], [], False
                 for index, data in enumerate(bundle, first):
                     tree.append(leaf_hash(data))
                     entry = _entry_or_none(data, index)
+                    broken |= entry is None
                     if isinstance(entry, BallotEntry):
                         indices.append(index)
                         entries.append(entry)
                 ballots += len(entries)
-                if entries:
+                if broken:
+                    reason = f"an entry of bundle {first // BUNDLE} cannot be read"
+                    self.ledger.block(reason, *_BALLOT_CHECKS)
+                elif entries:
                     yield self._job(log, first // BUNDLE, indices, entries)
             if tree.root() != log.root or ballots != log.ballots:
                 raise BrokenLog("the record changed while it was audited")
@@ -524,7 +553,8 @@ def check_roll_keys(roll: Roll) -> None:
         usable = decode_verification_keys(keys)
         if not usable.all():
             row = start + int(np.argmin(usable))
-            raise VerificationError(f"roll row {row}: the credential is no key of prime order")
+            where = f"{rows_path(row // ROLL_BUNDLE)}: line {row % ROLL_BUNDLE + 1}"
+            raise VerificationError(f"{where}: the credential is no key of prime order")
 
 
 def _entry_or_none(data: bytes, index: int) -> object:

@@ -126,6 +126,7 @@ __all__ = [
     "open_ballot_box",
     "open_election",
     "open_spoiled",
+    "opening_of",
     "publish_result",
     "publish_roll",
     "publish_shares",

@@ -75,8 +75,8 @@ def check(
 ) -> None:
     """Check everybody's files; confirm the key, or say what is wrong and whose it is."""
     outcome = ceremony.trustee_check(directory, record, passphrase(passphrase_file))
-    for problem in outcome.problems:
-        say(f"trustee {', '.join(map(str, problem.trustees))}: {problem.reason}")
+    for line in outcome.lines:
+        say(line)
     if outcome.confirmed is None:
         context.exit(FAILED)
     say(outcome.confirmed)

@@ -30,6 +30,7 @@ __all__ = [
     "build_comb",
     "comb_power",
     "double",
+    "doublings",
     "inverses",
     "multiexp",
     "negative",
@@ -66,20 +67,25 @@ def add(a: Point, b: Point) -> Point:
     x2, y2, z2, t2 = b
     u = (y1 - x1) * (y2 - x2)
     v = (y1 + x1) * (y2 + x2)
-    c = t1 * t2 % _P * _D2 % _P
+    c = t1 * t2 % _P * _D2
     d = 2 * z1 * z2
-    e, f, g, h = v - u, d - c, d + c, v + u
+    e, f, g, h = v - u, (d - c) % _P, (d + c) % _P, v + u
     return e * f % _P, g * h % _P, f * g % _P, e * h % _P
 
 
 def double(a: Point) -> Point:
+    return doublings(a, 1)
+
+
+def doublings(a: Point, count: int) -> Point:
+    """a^(2^count), count > 0; T is not needed between."""
     x, y, z, _ = a
-    u, v = x * x, y * y
-    e = 2 * x * y % _P
-    g = (v - u) % _P
-    f = (g - 2 * z * z) % _P
-    h = -u - v
-    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+    for _ in range(count):
+        u, v = x * x, y * y
+        e, g = -2 * x * y % _P, (u - v) % _P
+        f, h = (g + 2 * z * z) % _P, u + v
+        x, y, z = e * f % _P, g * h % _P, f * g % _P
+    return x, y, z, e * h % _P
 
 
 def negative(a: Point) -> Point:
@@ -132,8 +138,7 @@ def power_constant_time(point: Point, exponent: int) -> Point:
     multiples = [negative(a) for a in reversed(positive)] + positive
     result = multiples[8 + (odd >> 253)]
     for start in range(249, -1, -4):
-        result = double(double(double(double(result))))
-        result = add(result, multiples[odd >> start & 15])
+        result = add(doublings(result, 4), multiples[odd >> start & 15])
     return result
 
 
@@ -143,8 +148,7 @@ def build_comb(base: Point, teeth: int, rows: int, spacing: int) -> Comb:
     for _ in range(teeth):
         for row in points:  # tooth = base^(2^(j places + k spacing))
             row += [tooth, *(add(a, tooth) for a in row[1:])]
-            for _ in range(spacing):
-                tooth = double(tooth)
+            tooth = doublings(tooth, spacing)
     # Fresh numbers take just the memory they need, side by side.
     table = [
         [(mpz(int(a % _P)), mpz(int(b % _P)), mpz(int(c))) for a, b, c in to_triples(row)]
@@ -211,8 +215,7 @@ def _straus(points: list[Point], exponents: list[int], window: int) -> Point:
     lengths = [-n for n in counts]
     result = NEUTRAL
     for k in reversed(range(counts[0])):
-        for _ in range(window):
-            result = double(result)
+        result = doublings(result, window)
         active = bisect_left(lengths, -k)
         for table, e in zip(tables[:active], shifted, strict=False):
             digit = (e >> window * k & mask) - half
@@ -229,8 +232,7 @@ def _buckets(points: list[Point], exponents: list[int], window: int) -> Point:
     lengths = [-n for n in counts]
     result = NEUTRAL
     for k in reversed(range(counts[0])):
-        for _ in range(window):
-            result = double(result)
+        result = doublings(result, window)
         shift = window * k
         buckets: list[Point | None] = [None] * (half + 1)
         active = bisect_left(lengths, -k)

@@ -218,7 +218,7 @@ def _square_step(s: mpz, ratio: mpz) -> mpz:
 
 
 def _times_eight(point: Point) -> Point:
-    return curve.double(curve.double(curve.double(point)))
+    return curve.doublings(point, 3)
 
 
 def _is_neutral(point: Point) -> bool:

@@ -1,0 +1,175 @@
+"""A small complete election, made once, for the tests of verify, of tampering and of attackers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evote import workflow
+from evote.encoding import JSON
+from evote.operators import SCRYPT_COST_FLOOR, load_card
+from evote.workflow import Choice, Credential, EncryptedBallot, RollLine
+
+PASSPHRASE = "correct horse"
+
+YES_NO: dict[str, JSON] = {
+    "id": "bridge",
+    "title": "Shall the bridge be built?",
+    "kind": "yes-no",
+    "options": [{"id": "yes", "title": "Yes"}, {"id": "no", "title": "No"}],
+    "option_limit": 1,
+    "minimum": 0,
+    "maximum": 1,
+    "blank": "none",
+}
+APPROVAL: dict[str, JSON] = {
+    "id": "board",
+    "title": "Members of the board",
+    "kind": "limited",
+    "options": [{"id": name, "title": name.upper()} for name in ("ann", "bob", "eve")],
+    "option_limit": 1,
+    "minimum": 1,
+    "maximum": 2,
+    "blank": "counted",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the election is to hold; the defaults are the smallest that has everything in it."""
+
+    contests: Sequence[Mapping[str, JSON]] = (YES_NO,)
+    styles: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"all": ["bridge"]})
+    trustees: int = 2
+    quorum: int = 2
+    authorities: int = 1
+    voters: Sequence[RollLine] = (RollLine(style="all", count=3),)
+    maximum_weight: int = 1
+    revote: str = "last"
+    spoil: str = "allowed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A record, the directories of its operators, and what the voters hold."""
+
+    path: Path
+    operators: dict[str, Path]
+    credentials: list[Credential]
+    ballots: list[EncryptedBallot]
+    plan: Plan
+
+    def trustees(self) -> list[Path]:
+        return [path for name, path in self.operators.items() if name.startswith("trustee")]
+
+    def authorities(self) -> list[Path]:
+        return [path for name, path in self.operators.items() if name.startswith("authority")]
+
+    @property
+    def board(self) -> Path:
+        return self.operators["board"]
+
+
+def draft(plan: Plan) -> dict[str, JSON]:
+    """The manifest's draft, operators by name."""
+    voters = sum(line.count for line in plan.voters)
+    trustees: list[JSON] = [f"trustee-{i + 1}" for i in range(plan.trustees)]
+    authorities: list[JSON] = [f"authority-{i + 1}" for i in range(plan.authorities)]
+    return {
+        "title": "A small election",
+        "contests": [dict(contest) for contest in plan.contests],
+        "styles": [{"id": id_, "contests": list(names)} for id_, names in plan.styles.items()],
+        "trustees": trustees,
+        "quorum": plan.quorum,
+        "registrars": ["registrar-1"],
+        "authorities": {"cards": authorities, "quorum": plan.authorities},
+        "board": {"origin": "log.example/small", "card": "board"},
+        "policies": {"revote": plan.revote, "spoil": plan.spoil},
+        "weights": {
+            "maximum": plan.maximum_weight,
+            "total": sum(line.count * line.weight for line in plan.voters),
+        },
+        "voters": {"maximum": voters},
+    }
+
+
+def make_ready(directory: Path, plan: Plan = Plan()) -> Made:
+    """An election up to its opening."""
+    operators = workflow.create_operators(
+        directory / "operators",
+        PASSPHRASE,
+        trustees=plan.trustees,
+        authorities=plan.authorities,
+        cost=SCRYPT_COST_FLOOR,
+    )
+    record = directory / "record"
+    cards = {name: load_card(path) for name, path in operators.items()}
+    workflow.new_election(record, draft(plan), cards=cards)
+    made = Made(path=record, operators=operators, credentials=[], ballots=[], plan=plan)
+    workflow.run_ceremony(record, made.trustees(), PASSPHRASE)
+    credentials = workflow.issue_credentials(
+        record, operators["registrar-1"], plan.voters, PASSPHRASE
+    )
+    made.credentials.extend(credentials)
+    return made
+
+
+def open_small(made: Made) -> None:
+    workflow.open_election(made.path, made.authorities(), made.board, PASSPHRASE)
+
+
+def marks(*votes: int) -> Choice:
+    """A choice in the yes/no contest."""
+    return Choice(contests={"bridge": votes})
+
+
+def cast(made: Made, choices: Sequence[tuple[int, Choice, str]]) -> list[EncryptedBallot]:
+    """Voters, by number, cast or spoil these choices, in order."""
+    codes = [made.credentials[voter].code for voter, _, _ in choices]
+    ballots = workflow.encrypt_ballots(
+        made.path, [(code, choice) for code, (_, choice, _) in zip(codes, choices, strict=True)]
+    )
+    submissions = workflow.sign_ballots(
+        made.path,
+        [
+            (code, ballot, "cast" if action == "cast" else "spoil")
+            for code, ballot, (_, _, action) in zip(codes, ballots, choices, strict=True)
+        ],
+    )
+    workflow.submit(made.path, made.board, submissions, PASSPHRASE)
+    made.ballots.extend(ballots)
+    return ballots
+
+
+def vote_small(made: Made) -> None:
+    """A spoiled and opened ballot, a revote, and one more: counted are a yes and a no."""
+    ballots = cast(
+        made,
+        [
+            (0, marks(1, 0), "spoil"),
+            (0, marks(1, 0), "cast"),
+            (1, marks(1, 0), "cast"),
+            (1, marks(0, 1), "cast"),
+        ],
+    )
+    workflow.open_spoiled(made.path, made.board, ballots[0], PASSPHRASE)
+
+
+def finish(made: Made, trustees: Sequence[int] | None = None) -> None:
+    """Seal, tally, decrypt by these trustees (all by default), and publish."""
+    workflow.seal_election(made.path, made.authorities(), made.board, PASSPHRASE)
+    workflow.compute_tally(made.path, made.board, PASSPHRASE)
+    chosen = made.trustees() if trustees is None else [made.trustees()[i - 1] for i in trustees]
+    for directory in chosen:
+        workflow.decrypt_share(made.path, directory, PASSPHRASE, board_directory=made.board)
+    workflow.publish_result(made.path, made.board, PASSPHRASE)
+
+
+def make_small(directory: Path) -> Made:
+    """The smallest finished election with a spoil, an opening and a revote."""
+    made = make_ready(directory)
+    open_small(made)
+    vote_small(made)
+    finish(made)
+    return made
