@@ -12,7 +12,7 @@ from evote.groups import Elements, Group, Scalars, Secrecy, _gmp, named_group, r
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups import _python as obvious
-from evote.groups._plans import CombCache, Costs, comb_digits, plan_multiexp
+from evote.groups._plans import Comb, CombCache, Costs, comb_digits, comb_shapes, plan_multiexp
 
 GROUPS = ["ristretto255", "belenios-2048", "rfc3526-2048"]
 RNG = random.Random(1)  # test inputs only
@@ -90,7 +90,9 @@ def test_one_base_many_times_through_all_tables() -> None:
         assert base**edges == base.broadcast_to((6,)) ** edges
 
 
-@pytest.mark.parametrize(("teeth", "rows"), [(4, 1), (4, 3), (6, 2), (10, 4), (8, 32)])
+@pytest.mark.parametrize(
+    ("teeth", "rows"), [(4, 1), (4, 3), (6, 2), (10, 4), (8, 32), (4, 64), (10, 26)]
+)
 def test_combs(teeth: int, rows: int) -> None:
     spacing = -(-256 // (teeth * rows))
     places = rows * spacing
@@ -105,11 +107,27 @@ def test_combs(teeth: int, rows: int) -> None:
     group = named_group("belenios-2048")
     kernel = group._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
-    comb = kernel._build_comb(kernel.generator, teeth, rows, spacing)
-    assert kernel._comb_power(comb, e) == pow(int(kernel.generator), e, int(kernel.p))
-    if teeth < 10:
-        edwards = curve.build_comb(curve.BASE, teeth, rows, spacing)
-        assert same(curve.comb_power(edwards, e), obvious.scale(ristretto_base(), e))
+    shape = Comb(teeth, rows, spacing, [])
+    comb = shape._replace(table=kernel._build_table(kernel.generator, shape))
+    for exponent in (0, 1, e, 2**256 - 1):
+        expected = pow(int(kernel.generator), exponent, int(kernel.p))
+        assert kernel._comb_power(comb, exponent) == expected
+    if rows << teeth < 2**14:
+        edwards = shape._replace(table=curve.build_table(curve.BASE, shape))
+        for exponent in (0, 1, e, 2**256 - 1):
+            expected_point = obvious.scale(ristretto_base(), exponent)
+            assert same(curve.comb_power(edwards, exponent), expected_point)
+
+
+@pytest.mark.parametrize("bits", [1, 4, 253, 256, 3071])
+def test_shapes_of_combs_cover_the_exponent_and_no_row_too_many(bits: int) -> None:
+    for comb in comb_shapes(bits):
+        block = comb.teeth * comb.spacing
+        assert (comb.rows - 1) * block < bits <= comb.rows * block
+        places = {comb.bit(k, j) + s
+                  for k in range(comb.rows) for j in range(comb.teeth)
+                  for s in range(comb.spacing)}  # fmt: skip
+        assert places == set(range(comb.rows * block))
 
 
 def test_every_window_of_every_method() -> None:
@@ -222,19 +240,19 @@ def test_tables_are_bounded() -> None:
     kernel = named_group("belenios-2048")._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
 
-    def build(teeth: int, rows: int, spacing: int) -> object:
-        built.append((teeth, rows))
-        return kernel._build_comb(kernel.generator, teeth, rows, spacing)
+    def build(comb: Comb) -> list[list[object]]:
+        built.append((comb.teeth, comb.rows))
+        return kernel._build_table(kernel.generator, comb)
 
     cache = CombCache(costs, max_bases=3)
-    assert cache.find("once", 1, 256, build) is None  # type: ignore[arg-type]
+    assert cache.find("once", 1, 256, build) is None
     assert built == []
     for base in range(10):
-        assert cache.find(base, 10**4, 256, build) is not None  # type: ignore[arg-type]
+        assert cache.find(base, 10**4, 256, build) is not None
     assert len(built) == 10
     assert len(cache._uses) <= 3
     assert all(rows << teeth <= 1024 for teeth, rows in built)
-    assert cache.find(9, 5, 256, build) is not None  # type: ignore[arg-type]
+    assert cache.find(9, 5, 256, build) is not None
     assert len(built) == 10  # kept
 
 

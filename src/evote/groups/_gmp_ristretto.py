@@ -15,7 +15,7 @@ from gmpy2 import mpz
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups._gmp_edwards import Point
-from evote.groups._plans import Comb, CombCache
+from evote.groups._plans import CombCache
 
 __all__ = ["RistrettoKernel"]
 
@@ -76,11 +76,9 @@ class RistrettoKernel:
     def powers_of_one(self, base: Point, exponents: Sequence[int], bits: int) -> list[Point]:
         if 16 * bits < _BITS:  # small public numbers: a comb would still do all its places
             return self.powers([base] * len(exponents), exponents)
-
-        def build(teeth: int, rows: int, spacing: int) -> Comb:
-            return curve.build_comb(base, teeth, rows, spacing)
-
-        comb = self._combs.find(base, len(exponents), _BITS, build)
+        comb = self._combs.find(
+            base, len(exponents), _BITS, lambda comb: curve.build_table(base, comb)
+        )
         if comb is None:
             return self.powers([base] * len(exponents), exponents)
         return [curve.comb_power(comb, int(e)) for e in exponents]
@@ -144,7 +142,7 @@ def _encode(point: Point) -> bytes:
 
 
 def _inverse_root(v: mpz) -> mpz | None:
-    """The even root of 1/v; None where v is not a square, or 0."""
+    """A root of 1/v, whichever; None where v is not a square, or 0."""
     cube = v * v % _P * v % _P
     root = cube * gmpy2.powmod(cube * cube % _P * v % _P, _ROOT_EXPONENT, _P) % _P
     check = v * root % _P * root % _P
@@ -152,7 +150,7 @@ def _inverse_root(v: mpz) -> mpz | None:
         if check != _P - 1:
             return None
         root = root * _SQRT_M1 % _P
-    return _P - root if root.is_odd() else root
+    return root
 
 
 def _map_to_point(data: bytes) -> Point:
