@@ -30,6 +30,7 @@ def _costs(bits: int) -> Costs:
         signed=False,
         max_entries=max(1024, 2**27 // bits),  # 16 MiB,
         max_window=12,
+        digits=0.5,
     )
 
 

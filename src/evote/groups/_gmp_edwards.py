@@ -58,7 +58,7 @@ COSTS = Costs(
     term=0.8,
     close=2.2,
     signed=True,
-    max_entries=2**14,
+    max_entries=2**15,  # 8 MiB
     max_window=11,
 )
 """In additions of 9 products."""

@@ -47,6 +47,7 @@ class Costs:
         signed: whether inverses are free, so that buckets serve both signs.
         max_entries: of one comb, for memory.
         max_window: of buckets, so that they stay in the processor's cache.
+        digits: reading the digits of a comb that has squarings.
     """
 
     square: float
@@ -58,6 +59,7 @@ class Costs:
     signed: bool
     max_entries: int
     max_window: int
+    digits: float = 3.0
 
 
 class Comb(NamedTuple):
@@ -153,6 +155,8 @@ class CombCache:
             if entries > costs.max_entries or comb.places * comb.teeth < bits:
                 continue
             each = comb.places * costs.lookup + (comb.spacing - 1) * costs.square
+            if comb.spacing > 1:
+                each += costs.digits
             total = uses * each
             if comb is not use.comb:
                 total += entries * costs.entry + bits * costs.square
