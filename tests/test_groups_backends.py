@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Callable
 
 import gmpy2
 import pytest
 
-from evote.groups import Elements, Group, Scalars, Secrecy, _gmp, named_group, ristretto255
+from evote.groups import (
+    Elements,
+    Group,
+    Scalars,
+    Secrecy,
+    _gmp,
+    _gmp_ristretto,
+    concatenate,
+    named_group,
+    ristretto255,
+    stack,
+)
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups import _python as obvious
@@ -128,6 +140,51 @@ def test_shapes_of_combs_cover_the_exponent_and_no_row_too_many(bits: int) -> No
                   for k in range(comb.rows) for j in range(comb.teeth)
                   for s in range(comb.spacing)}  # fmt: skip
         assert places == set(range(comb.rows * block))
+
+
+def test_squares_are_encoded_as_the_obvious_backend_encodes_them() -> None:
+    """Every representative of an element too: torsion, and both signs of what a root may be."""
+    kernel, plain = _gmp_ristretto.RistrettoKernel(), obvious.RistrettoKernel()
+    torsion = [curve.NEUTRAL]
+    root = gmpy2.mpz(ed.SQRT_M1)
+    quarter = (root, gmpy2.mpz(0), gmpy2.mpz(1), gmpy2.mpz(0))
+    for _ in range(3):
+        torsion.append(curve.add(torsion[-1], quarter))
+    points = [curve.power(curve.BASE, RNG.getrandbits(252)) for _ in range(40)]
+    points = [curve.add(a, b) for a in [curve.NEUTRAL, *points] for b in torsion]
+    encoded = kernel.encode_squares(points)
+    assert encoded == plain.encode([curve.double(a) for a in points])
+    assert encoded[: 4 * 32] == bytes(4 * 32)
+    assert kernel.encode_squares([]) == b""
+
+
+def test_roots_follow_their_elements() -> None:
+    """What is done to powers with a one-time secret shows the same bytes as to decoded elements."""
+    e = ristretto255.random_scalars((3, 4), secrecy=Secrecy.ONE_TIME)
+    a = ristretto255.generator**e
+    b = ristretto255.hash_to_elements(b"base", 1)[0] ** (e + 1)
+    assert a._halves is not None
+    plain_a, plain_b = (Elements._make(ristretto255, x._items, x.shape) for x in (a, b))
+    changes: list[Callable[[Elements, Elements], Elements]] = [
+        lambda x, y: x * y,
+        lambda x, y: x[0] * y,
+        lambda x, y: x[..., 2],
+        lambda x, y: x[:0],
+        lambda x, y: x.reshape((4, 3)),
+        lambda x, y: x.broadcast_to((2, 3, 4)),
+        lambda x, y: x.take([2, 0]),
+        lambda x, y: concatenate([x, y], axis=1),
+        lambda x, y: stack([x, y]),
+        lambda x, y: x.inverse() * y,
+        lambda x, y: x / y,
+        lambda x, y: x.prod(0) * y[0],
+        lambda x, y: x.cumprod(),
+        lambda x, y: pickle.loads(pickle.dumps(x)),
+    ]
+    for change in changes:
+        changed, expected = change(a, b), change(plain_a, plain_b)
+        assert changed == expected
+        assert changed.encode() == expected.encode()
 
 
 def test_every_window_of_every_method() -> None:

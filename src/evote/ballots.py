@@ -181,6 +181,7 @@ def encrypt_ballots(
     for contest, values in zip(contests, plaintexts, strict=True):
         nonces = _nonces(context, contest, credentials, seeds, values)
         encrypted = _encrypt(key, contest, values, nonces)
+        encrypted.encode()  # whatever is cut from it then has its encoding already
         ciphertexts.append(encrypted)
         statements.append(_statements(key, contest, encrypted))
         witnesses.append(_witnesses(contest, values, nonces))
@@ -270,7 +271,8 @@ def _encrypt(
     key: PublicKey, contest: Contest, plaintexts: NDArray[np.int64], nonces: Scalars
 ) -> Ciphertexts:
     group = key.group
-    messages = group.generator ** group.scalars(range(contest.option_limit + 1))
+    values = group.scalars(range(contest.option_limit + 1), secrecy=Secrecy.ONE_TIME)
+    messages = group.generator**values  # of all that there may be, whatever was chosen
     return encrypt_with_nonces(key, messages[plaintexts], nonces)
 
 

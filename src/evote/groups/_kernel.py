@@ -12,7 +12,7 @@ from typing import Protocol
 
 from evote.groups._arrays import Item
 
-__all__ = ["Kernel"]
+__all__ = ["EncodesSquares", "Kernel"]
 
 
 class Kernel(Protocol):
@@ -53,3 +53,14 @@ class Kernel(Protocol):
 
     def log_keys(self, items: Sequence[Item]) -> list[int]:
         """A 64-bit number of each element, perhaps the same as that of its inverse."""
+
+
+class EncodesSquares(Protocol):
+    """A kernel that encodes squares of known items for much less than others.
+
+    In a group of odd order every item has one root, and a power's root is the power with half the
+    exponent modulo q. So whoever will encode a power computes its root, and then squares it.
+    """
+
+    def encode_squares(self, items: Sequence[Item]) -> bytes:
+        """The encodings of item * item."""

@@ -29,7 +29,10 @@ class Ristretto255(Group):
     _keeps_encodings = True
 
     def __init__(self, *, backend: str = "gmp") -> None:
-        self._complete(_kernel(backend), backend)
+        kernel = _kernel(backend)
+        self._complete(kernel, backend)
+        if isinstance(kernel, _gmp_ristretto.RistrettoKernel):
+            self._square_encoder = kernel
 
     def parameters(self) -> bytes:
         numbers = (ed.P, ed.L)
