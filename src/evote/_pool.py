@@ -14,7 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
-from evote.errors import EvoteError
+from evote.errors import EvoteError, ParameterError
 
 __all__ = ["Work", "run_jobs"]
 
@@ -40,7 +40,9 @@ class Work(Generic[S, J, R]):
 
 
 def run_jobs(what: Work[S, J, R], jobs: Iterable[J], processes: int) -> Iterator[R | EvoteError]:
-    """The outcome of each job, or the error that broke it."""
+    """The outcome of each job, or the error that broke it; never fewer outcomes than jobs."""
+    if processes < 1:
+        raise ParameterError("at least 1 process expected")
     if processes == 1:
         state = what.build(*what.arguments)
         for job in jobs:
@@ -52,13 +54,23 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], processes: int) -> Iterator
     ) as pool:
         try:
             for job in jobs:
-                waiting.append(pool.submit(_work, job))
+                waiting.append(_submitted(pool, job))
                 if len(waiting) > 2 * processes:
                     yield _arrived(waiting.popleft())
             while waiting:
                 yield _arrived(waiting.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, job: Any) -> Future[Any]:
+    """Where the job's outcome will be; a pool that has lost a process takes no more jobs."""
+    try:
+        return pool.submit(_work, job)
+    except Exception as error:
+        refused: Future[Any] = Future()
+        refused.set_exception(error)
+        return refused
 
 
 def _done(work: Callable[[S, J], R], state: S, job: J) -> R | EvoteError:
