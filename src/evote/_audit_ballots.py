@@ -31,16 +31,17 @@ from evote.ballots import (
 )
 from evote.board import BallotEntry, Opening, bodies_path
 from evote.credentials import verify_ballot_signatures
-from evote.election import Manifest, decode_manifest
-from evote.elgamal import PublicKey
-from evote.errors import DecodingError, EvoteError
+from evote.election import Manifest, ballot_context, decode_manifest
+from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.record import Record
 from evote.tally import Summation
 
 __all__ = [
     "BundleJob",
     "BundleOutcome",
+    "auditor",
     "check_bundle",
+    "check_opening",
     "read_bodies",
 ]
 
@@ -95,11 +96,12 @@ def read_bodies(path: Path, number: int, count: int) -> tuple[list[bytes], str]:
     try:
         lines = Record(path).ballot_bodies(number)
         bodies.extend(islice(lines, count))
-        extra = sum(1 for _ in lines)
+        more = next(lines, None) is not None
     except DecodingError as error:
         return bodies, str(error)
-    if len(bodies) < count or extra:
-        return bodies, f"{bodies_path(number)}: {count} ballots expected, got {len(bodies) + extra}"
+    if len(bodies) < count or more:
+        found = "more" if more else str(len(bodies))
+        return bodies, f"{bodies_path(number)}: {count} ballots expected, got {found}"
     return bodies, ""
 
 
@@ -114,13 +116,7 @@ class Auditor(NamedTuple):
 def auditor(path: Path, manifest_bytes: bytes, key: bytes, election_id: bytes) -> Auditor:
     """Build it from bytes: of the manifest, and of the joint key."""
     manifest = decode_manifest(manifest_bytes)
-    context = BallotContext(
-        key=PublicKey(element=manifest.group.decode_elements(key, ())),
-        election_id=election_id,
-        contests=manifest.contests,
-        styles=manifest.styles,
-    )
-    return Auditor(path, manifest, context)
+    return Auditor(path, manifest, ballot_context(manifest, key, election_id))
 
 
 def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
@@ -233,17 +229,32 @@ def _check_openings(
             continue
         done += 1
         try:
-            open_ballot(
-                context,
-                bodies[position],
-                opening.seed,
-                {contest.id: contest.selections for contest in opening.contests},
-                {c.id: c.blank for c in opening.contests if c.blank is not None},
-            )
+            check_opening(context, bodies[position], opening)
         except EvoteError as error:
             outcome.fail("spoiled.openings", f"entry {index}: {error}")
     if job.openings:
         outcome.did("spoiled.openings", done, len(job.openings))
+
+
+def check_opening(context: BallotContext, body: bytes, opening: Opening) -> None:
+    """Check that a spoiled ballot opens to what its opening says, and that it says it once.
+
+    Raises:
+        VerificationError: the first contest where it does not.
+    """
+    counts_blanks = {contest.id: contest.counts_blanks for contest in context.contests}
+    selections: dict[str, tuple[int, ...]] = {}
+    blanks: dict[str, int] = {}
+    for contest in opening.contests:
+        if contest.id in selections:
+            raise VerificationError(f"contest {contest.id!r} is opened twice")
+        if (contest.blank is not None) != counts_blanks.get(contest.id, False):
+            reason = "a blank is stated where blanks are counted, and only there"
+            raise VerificationError(f"contest {contest.id!r}: {reason}")
+        selections[contest.id] = contest.selections
+        if contest.blank is not None:
+            blanks[contest.id] = contest.blank
+    open_ballot(context, body, opening.seed, selections, blanks)
 
 
 def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:

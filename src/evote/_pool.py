@@ -11,6 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
@@ -66,11 +67,25 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], processes: int) -> Iterator
 def _submitted(pool: ProcessPoolExecutor, job: Any) -> Future[Any]:
     """Where the job's outcome will be; a pool that has lost a process takes no more jobs."""
     try:
-        return pool.submit(_work, job)
+        with _interrupts_blocked():
+            return pool.submit(_work, job)
     except Exception as error:
         refused: Future[Any] = Future()
         refused.set_exception(error)
         return refused
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes that start here inherit the block: Ctrl-C is answered by the parent alone."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _done(work: Callable[[S, J], R], state: S, job: J) -> R | EvoteError:
@@ -94,7 +109,7 @@ _here: tuple[Callable[[Any, Any], Any], Any] | None = None  # of a worker: its w
 
 def _start(what: Work[Any, Any, Any]) -> None:
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent alone answers Ctrl-C
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
     _here = (what.work, what.build(*what.arguments))
 
 

@@ -33,8 +33,10 @@ from evote._ballot_box import (
     load_ballot,
     opening_of,
     save_ballot,
+    signed_roll,
 )
 from evote._files import make_directory
+from evote._trustee import clear_leftovers
 from evote.board import (
     Board,
     NoteSigner,
@@ -264,6 +266,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     manifest = Record(record).manifest
     for line in lines:
         manifest.style(line.style)
+        if line.count < 0:
+            raise ParameterError("a negative number of voters")
         if not 1 <= line.weight <= manifest.maximum_weight:
             raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
     if sum(line.count for line in lines) > manifest.maximum_voters:
@@ -289,8 +293,6 @@ def publish_roll(
         ParameterError: the record has another roll already.
     """
     opened = Record(record)
-    if opened.has(ROLL):
-        raise ParameterError("the record has a roll already")
     key = _operator(registrar_directory, passphrase, opened.manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     rows = [
@@ -303,6 +305,11 @@ def publish_roll(
         for item in credentials
     ]
     header, encoded = make_roll(base, rows)
+    if opened.has(ROLL):
+        posted = decode_roll(opened.roll_header())
+        if posted.signed_parts() != header.signed_parts():
+            raise ParameterError("the record has another roll already")
+        header = posted  # with the signatures of other registrars
     write_roll(opened.path, sign_roll(header, key).encode(), encoded)
 
 
@@ -326,8 +333,13 @@ def cosign_roll(
     manifest = opened.manifest
     key = _operator(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
-    styles = [style.id for style in manifest.styles]
-    verify_roll(read_roll(opened.roll_rows(), styles, place=opened.roll_row_place), header)
+    roll = read_roll(
+        opened.roll_rows(),
+        [style.id for style in manifest.styles],
+        maximum_weight=manifest.maximum_weight,
+        place=opened.roll_row_place,
+    )
+    verify_roll(roll, header)
     if header.base != ceremony_parameters(opened).base_id:
         raise VerificationError("the roll is of another election")
     write_roll(opened.path, sign_roll(header, key).encode(), opened.roll_rows())
@@ -385,7 +397,8 @@ def open_election(
         signatures=signatures,
     )
     with _board(record, board_directory, passphrase) as board:
-        board.append([entry])
+        if board.stage == Stage.EMPTY:  # else the audit has found it to be this election, open
+            board.append([entry])
     return parameters
 
 
@@ -431,10 +444,7 @@ def encrypt_ballots(
     """Encrypt the choices of many voters, in several processes if asked; order is kept."""
     parameters = load_parameters(record)
     opened = Record(record)
-    styles = [style.id for style in parameters.manifest.styles]
-    roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
-    if roll.root != parameters.roll_root:
-        raise VerificationError("the rows of the roll do not have the signed root")
+    roll = signed_roll(opened, parameters)
     credentials = [derive_voter_key(code, parameters.base_id).credential for code, _ in voters]
     rows = roll.find(credentials)
     if (rows < 0).any():
@@ -513,7 +523,7 @@ def open_spoiled(
         VerificationError: not spoiled on this board, open already, or of another choice.
     """
     with open_ballot_box(record, board_directory, passphrase) as box:
-        return box.open(opening_of(ballot, load_parameters(record)))
+        return box.open(opening_of(ballot, Record(record).manifest))
 
 
 # -- after the election ------------------------------------------------------------------------
@@ -525,15 +535,19 @@ def seal_election(
     board_directory: Path | str,
     passphrase: Passphrase,
 ) -> Fates:
-    """End voting: the authorities sign the log as it is, and the set of ballots that count."""
+    """End voting: the authorities sign the log as it is, and the set of ballots that count.
+
+    The ballots were verified when they were taken in, and are again before they are tallied.
+    """
     opened = Record(record)
     manifest, parameters = opened.manifest, load_parameters(record)
-    styles = [style.id for style in manifest.styles]
     keys = _authorities(record, authority_directories, passphrase)
     with _board(record, board_directory, passphrase) as board:
-        roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
+        roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
         fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        if board.stage > Stage.VOTING:  # sealed by an earlier call
+            return fates
         seal = Seal(
             cast=fates.cast,
             spoiled=fates.spoiled,
@@ -561,6 +575,10 @@ def compute_tally(
     Raises:
         VerificationError: a check failed or was not done; nothing is published.
     """
+    with _board(record, board_directory, passphrase) as board:
+        clear_leftovers(Path(record))
+        if board.stage == Stage.SEALED:  # a file that the board never got is an interrupted call's
+            (Path(record) / TALLY).unlink(missing_ok=True)
     report, tally = audited_tally(record, jobs=jobs, progress=progress)
     report.raise_for_failure()
     if tally is None:
@@ -644,7 +662,8 @@ def publish_result(
     result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
     data = encode_result(result)
     with _board(record, board_directory, passphrase) as board:
-        write_file(Path(record) / RESULT, data)
-        if board.stage == Stage.TALLIED:
+        pending = board.stage == Stage.TALLIED  # then a file is an interrupted call's
+        write_file(Path(record) / RESULT, data, overwrite=pending)
+        if pending:
             board.append([ResultEntry(digest=file_digest(data))])
     return result
