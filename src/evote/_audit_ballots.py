@@ -27,7 +27,7 @@ from evote.ballots import (
     ballot_digest,
     ballots_hold,
     decode_ballots,
-    open_ballot,
+    open_ballots,
 )
 from evote.board import BallotEntry, Opening, bodies_path
 from evote.credentials import verify_ballot_signatures
@@ -41,8 +41,8 @@ __all__ = [
     "BundleOutcome",
     "auditor",
     "check_bundle",
-    "check_opening",
     "read_bodies",
+    "verify_opening",
 ]
 
 _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
@@ -229,32 +229,38 @@ def _check_openings(
             continue
         done += 1
         try:
-            check_opening(context, bodies[position], opening)
+            verify_opening(context, bodies[position], opening)
         except EvoteError as error:
             outcome.fail("spoiled.openings", f"entry {index}: {error}")
     if job.openings:
         outcome.did("spoiled.openings", done, len(job.openings))
 
 
-def check_opening(context: BallotContext, body: bytes, opening: Opening) -> None:
-    """Check that a spoiled ballot opens to what its opening says, and that it says it once.
+def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> None:
+    """Check that the ballot of a body encrypts what an opening says of it.
+
+    An opening has one form: the contests of the ballot's style in their order, each once, and a
+    blank bit exactly where the contest counts blanks. Two readers see the same marks.
 
     Raises:
-        VerificationError: the first contest where it does not.
+        DecodingError: the body holds no ballot of this election.
+        VerificationError: it opens to something else, or the opening has another form.
     """
-    counts_blanks = {contest.id: contest.counts_blanks for contest in context.contests}
-    selections: dict[str, tuple[int, ...]] = {}
-    blanks: dict[str, int] = {}
-    for contest in opening.contests:
-        if contest.id in selections:
-            raise VerificationError(f"contest {contest.id!r} is opened twice")
-        if (contest.blank is not None) != counts_blanks.get(contest.id, False):
-            reason = "a blank is stated where blanks are counted, and only there"
-            raise VerificationError(f"contest {contest.id!r}: {reason}")
-        selections[contest.id] = contest.selections
-        if contest.blank is not None:
-            blanks[contest.id] = contest.blank
-    open_ballot(context, body, opening.seed, selections, blanks)
+    decoded = decode_ballots(context, [body], ["ballot"])
+    for error in decoded.errors.values():
+        raise error
+    [(_, ballots)] = decoded.batches
+    contests = context.style_contests(ballots.style)
+    expected = [(contest.id, contest.counts_blanks) for contest in contests]
+    if [(contest.id, contest.blank is not None) for contest in opening.contests] != expected:
+        raise VerificationError("an opening lists each contest of the ballot once, in its order")
+    open_ballots(
+        context,
+        ballots,
+        [opening.seed],
+        {contest.id: [contest.selections] for contest in opening.contests},
+        {c.id: [c.blank] for c in opening.contests if c.blank is not None},
+    )
 
 
 def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from evote._audit_ballots import check_opening
+from evote._audit_ballots import verify_opening
 from evote._files import make_directory, read_file, write_file
 from evote._fingerprints import fingerprint_rows
 from evote._nonces import nonce_rows, uses_nonce_twice
@@ -27,7 +27,7 @@ from evote.ballots import (
 )
 from evote.board import BallotEntry, Board, OpenedContest, Opening, Receipt, Stage
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
-from evote.election import ElectionParameters, Manifest, ballot_context, decode_manifest
+from evote.election import ElectionParameters, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
 from evote.record import Record
@@ -204,7 +204,7 @@ def _encryption_job(
     )
 
 
-def opening_of(ballot: EncryptedBallot, manifest: Manifest) -> Opening:
+def opening_of(ballot: EncryptedBallot, parameters: ElectionParameters) -> Opening:
     """The entry that opens a spoiled ballot."""
     choice = ballot.choice
     return Opening(
@@ -216,7 +216,7 @@ def opening_of(ballot: EncryptedBallot, manifest: Manifest) -> Opening:
                 selections=tuple(choice.contests.get(contest.id, [0] * len(contest.options))),
                 blank=int(contest.id in choice.blank) if contest.counts_blanks else None,
             )
-            for contest in manifest.style_contests(ballot.style)
+            for contest in parameters.manifest.style_contests(ballot.style)
         ),
     )
 
@@ -441,7 +441,7 @@ class BallotBox:
         if opening.ballot in self._opened:
             raise VerificationError("the ballot is open already")
         body = next(body for i, _, body in self._record.ballots() if i == index)
-        check_opening(self._context, body, opening)
+        verify_opening(self._context, body, opening)
         [place] = self._board.append([opening])
         self._opened.add(opening.ballot)
         return self._board.receipt(place)

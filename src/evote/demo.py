@@ -265,9 +265,9 @@ def _vote(
     )
     with workflow.open_ballot_box(record, board, passphrase) as box:
         box.submit(signed, jobs=jobs, progress=progress)
-        manifest = Record(record).manifest
+        parameters = workflow.load_parameters(record)
         for ballot in made[: len(spoiled)]:
-            box.open(workflow.opening_of(ballot, manifest))
+            box.open(workflow.opening_of(ballot, parameters))
     return {
         contest.id: tuple(
             sum(marks[contest.id][i] for marks in final) for i in range(len(contest.options))

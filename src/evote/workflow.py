@@ -36,7 +36,6 @@ from evote._ballot_box import (
     signed_roll,
 )
 from evote._files import make_directory
-from evote._trustee import clear_leftovers
 from evote.board import (
     Board,
     NoteSigner,
@@ -293,6 +292,8 @@ def publish_roll(
         ParameterError: the record has another roll already.
     """
     opened = Record(record)
+    if opened.has(ROLL):
+        raise ParameterError("the record has a roll already")
     key = _operator(registrar_directory, passphrase, opened.manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     rows = [
@@ -305,11 +306,6 @@ def publish_roll(
         for item in credentials
     ]
     header, encoded = make_roll(base, rows)
-    if opened.has(ROLL):
-        posted = decode_roll(opened.roll_header())
-        if posted.signed_parts() != header.signed_parts():
-            raise ParameterError("the record has another roll already")
-        header = posted  # with the signatures of other registrars
     write_roll(opened.path, sign_roll(header, key).encode(), encoded)
 
 
@@ -397,8 +393,7 @@ def open_election(
         signatures=signatures,
     )
     with _board(record, board_directory, passphrase) as board:
-        if board.stage == Stage.EMPTY:  # else the audit has found it to be this election, open
-            board.append([entry])
+        board.append([entry])
     return parameters
 
 
@@ -523,7 +518,7 @@ def open_spoiled(
         VerificationError: not spoiled on this board, open already, or of another choice.
     """
     with open_ballot_box(record, board_directory, passphrase) as box:
-        return box.open(opening_of(ballot, Record(record).manifest))
+        return box.open(opening_of(ballot, load_parameters(record)))
 
 
 # -- after the election ------------------------------------------------------------------------
@@ -535,10 +530,7 @@ def seal_election(
     board_directory: Path | str,
     passphrase: Passphrase,
 ) -> Fates:
-    """End voting: the authorities sign the log as it is, and the set of ballots that count.
-
-    The ballots were verified when they were taken in, and are again before they are tallied.
-    """
+    """End voting: the authorities sign the log as it is, and the set of ballots that count."""
     opened = Record(record)
     manifest, parameters = opened.manifest, load_parameters(record)
     keys = _authorities(record, authority_directories, passphrase)
@@ -546,8 +538,6 @@ def seal_election(
         roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
         fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
-        if board.stage > Stage.VOTING:  # sealed by an earlier call
-            return fates
         seal = Seal(
             cast=fates.cast,
             spoiled=fates.spoiled,
@@ -575,10 +565,6 @@ def compute_tally(
     Raises:
         VerificationError: a check failed or was not done; nothing is published.
     """
-    with _board(record, board_directory, passphrase) as board:
-        clear_leftovers(Path(record))
-        if board.stage == Stage.SEALED:  # a file that the board never got is an interrupted call's
-            (Path(record) / TALLY).unlink(missing_ok=True)
     report, tally = audited_tally(record, jobs=jobs, progress=progress)
     report.raise_for_failure()
     if tally is None:
@@ -662,8 +648,7 @@ def publish_result(
     result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
     data = encode_result(result)
     with _board(record, board_directory, passphrase) as board:
-        pending = board.stage == Stage.TALLIED  # then a file is an interrupted call's
-        write_file(Path(record) / RESULT, data, overwrite=pending)
-        if pending:
+        write_file(Path(record) / RESULT, data)
+        if board.stage == Stage.TALLIED:
             board.append([ResultEntry(digest=file_digest(data))])
     return result
