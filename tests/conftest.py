@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.records import make_phases
 
 from evote.groups import Group, modp_group, named_group
 
@@ -46,3 +47,9 @@ def group(request: pytest.FixtureRequest, backend: str) -> Group:
     if request.param == "tiny":
         return modp_group(23, 11, 4, allow_weak=True).with_backend(backend)
     return named_group(request.param).with_backend(backend)
+
+
+@pytest.fixture(scope="session")
+def phases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Read-only: the record of a small election in every phase. Copy what is to be changed."""
+    return make_phases(tmp_path_factory.mktemp("phases"))

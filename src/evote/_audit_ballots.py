@@ -27,21 +27,22 @@ from evote.ballots import (
     ballot_digest,
     ballots_hold,
     decode_ballots,
-    open_ballot,
+    open_ballots,
 )
 from evote.board import BallotEntry, Opening, bodies_path
 from evote.credentials import verify_ballot_signatures
-from evote.election import Manifest, decode_manifest
-from evote.elgamal import PublicKey
-from evote.errors import DecodingError, EvoteError
+from evote.election import Manifest, ballot_context, decode_manifest
+from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.record import Record
 from evote.tally import Summation
 
 __all__ = [
     "BundleJob",
     "BundleOutcome",
+    "auditor",
     "check_bundle",
     "read_bodies",
+    "verify_opening",
 ]
 
 _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
@@ -95,11 +96,12 @@ def read_bodies(path: Path, number: int, count: int) -> tuple[list[bytes], str]:
     try:
         lines = Record(path).ballot_bodies(number)
         bodies.extend(islice(lines, count))
-        extra = sum(1 for _ in lines)
+        more = next(lines, None) is not None
     except DecodingError as error:
         return bodies, str(error)
-    if len(bodies) < count or extra:
-        return bodies, f"{bodies_path(number)}: {count} ballots expected, got {len(bodies) + extra}"
+    if len(bodies) < count or more:
+        found = "more" if more else str(len(bodies))
+        return bodies, f"{bodies_path(number)}: {count} ballots expected, got {found}"
     return bodies, ""
 
 
@@ -114,13 +116,7 @@ class Auditor(NamedTuple):
 def auditor(path: Path, manifest_bytes: bytes, key: bytes, election_id: bytes) -> Auditor:
     """Build it from bytes: of the manifest, and of the joint key."""
     manifest = decode_manifest(manifest_bytes)
-    context = BallotContext(
-        key=PublicKey(element=manifest.group.decode_elements(key, ())),
-        election_id=election_id,
-        contests=manifest.contests,
-        styles=manifest.styles,
-    )
-    return Auditor(path, manifest, context)
+    return Auditor(path, manifest, ballot_context(manifest, key, election_id))
 
 
 def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
@@ -233,17 +229,38 @@ def _check_openings(
             continue
         done += 1
         try:
-            open_ballot(
-                context,
-                bodies[position],
-                opening.seed,
-                {contest.id: contest.selections for contest in opening.contests},
-                {c.id: c.blank for c in opening.contests if c.blank is not None},
-            )
+            verify_opening(context, bodies[position], opening)
         except EvoteError as error:
             outcome.fail("spoiled.openings", f"entry {index}: {error}")
     if job.openings:
         outcome.did("spoiled.openings", done, len(job.openings))
+
+
+def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> None:
+    """Check that the ballot of a body encrypts what an opening says of it.
+
+    An opening has one form: the contests of the ballot's style in their order, each once, and a
+    blank bit exactly where the contest counts blanks. Two readers see the same marks.
+
+    Raises:
+        DecodingError: the body holds no ballot of this election.
+        VerificationError: it opens to something else, or the opening has another form.
+    """
+    decoded = decode_ballots(context, [body], ["ballot"])
+    for error in decoded.errors.values():
+        raise error
+    [(_, ballots)] = decoded.batches
+    contests = context.style_contests(ballots.style)
+    expected = [(contest.id, contest.counts_blanks) for contest in contests]
+    if [(contest.id, contest.blank is not None) for contest in opening.contests] != expected:
+        raise VerificationError("an opening lists each contest of the ballot once, in its order")
+    open_ballots(
+        context,
+        ballots,
+        [opening.seed],
+        {contest.id: [contest.selections] for contest in opening.contests},
+        {c.id: [c.blank] for c in opening.contests if c.blank is not None},
+    )
 
 
 def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:

@@ -11,10 +11,11 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
-from evote.errors import EvoteError
+from evote.errors import EvoteError, ParameterError
 
 __all__ = ["Work", "run_jobs"]
 
@@ -40,7 +41,9 @@ class Work(Generic[S, J, R]):
 
 
 def run_jobs(what: Work[S, J, R], jobs: Iterable[J], processes: int) -> Iterator[R | EvoteError]:
-    """The outcome of each job, or the error that broke it."""
+    """The outcome of each job, or the error that broke it; never fewer outcomes than jobs."""
+    if processes < 1:
+        raise ParameterError("at least 1 process expected")
     if processes == 1:
         state = what.build(*what.arguments)
         for job in jobs:
@@ -52,13 +55,37 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], processes: int) -> Iterator
     ) as pool:
         try:
             for job in jobs:
-                waiting.append(pool.submit(_work, job))
+                waiting.append(_submitted(pool, job))
                 if len(waiting) > 2 * processes:
                     yield _arrived(waiting.popleft())
             while waiting:
                 yield _arrived(waiting.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, job: Any) -> Future[Any]:
+    """Where the job's outcome will be; a pool that has lost a process takes no more jobs."""
+    try:
+        with _interrupts_blocked():
+            return pool.submit(_work, job)
+    except Exception as error:
+        refused: Future[Any] = Future()
+        refused.set_exception(error)
+        return refused
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes that start here inherit the block: Ctrl-C is answered by the parent alone."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _done(work: Callable[[S, J], R], state: S, job: J) -> R | EvoteError:
@@ -82,7 +109,7 @@ _here: tuple[Callable[[Any, Any], Any], Any] | None = None  # of a worker: its w
 
 def _start(what: Work[Any, Any, Any]) -> None:
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent alone answers Ctrl-C
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
     _here = (what.work, what.build(*what.arguments))
 
 

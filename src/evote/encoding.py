@@ -43,6 +43,7 @@ __all__ = [
 
 JSON: TypeAlias = bool | int | str | list["JSON"] | dict[str, "JSON"] | None
 _JSONList: TypeAlias = list[JSON]
+_BytesList: TypeAlias = list[bytes]  # `Fields.list` hides the name
 _JSONPairs: TypeAlias = list[tuple[str, JSON]]
 
 MAX_INTEGER = 2**53 - 1
@@ -277,6 +278,16 @@ class Fields:
         if max_size is not None and length > max_size:
             self.fail(key, f"at most {max_size} bytes expected, got {length}")
         return decode_base64url(value, where=self.path(key))
+
+    def packed_list(self, key: str, max_length: int) -> _BytesList:
+        """A list of byte strings in base64url."""
+        result = []
+        for i, item in enumerate(self.list(key, max_length)):
+            where = f"{self.path(key)}[{i}]"
+            if type(item) is not str:
+                raise DecodingError(f"a string expected, got {_kind(item)}", where=where)
+            result.append(decode_base64url(item, where=where))
+        return result
 
     def choice(self, key: str, options: Collection[str]) -> str:
         """One of the given words."""

@@ -33,6 +33,7 @@ from evote._ballot_box import (
     load_ballot,
     opening_of,
     save_ballot,
+    signed_roll,
 )
 from evote._files import make_directory
 from evote.board import (
@@ -264,6 +265,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     manifest = Record(record).manifest
     for line in lines:
         manifest.style(line.style)
+        if line.count < 0:
+            raise ParameterError("a negative number of voters")
         if not 1 <= line.weight <= manifest.maximum_weight:
             raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
     if sum(line.count for line in lines) > manifest.maximum_voters:
@@ -326,8 +329,13 @@ def cosign_roll(
     manifest = opened.manifest
     key = _operator(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
-    styles = [style.id for style in manifest.styles]
-    verify_roll(read_roll(opened.roll_rows(), styles, place=opened.roll_row_place), header)
+    roll = read_roll(
+        opened.roll_rows(),
+        [style.id for style in manifest.styles],
+        maximum_weight=manifest.maximum_weight,
+        place=opened.roll_row_place,
+    )
+    verify_roll(roll, header)
     if header.base != ceremony_parameters(opened).base_id:
         raise VerificationError("the roll is of another election")
     write_roll(opened.path, sign_roll(header, key).encode(), opened.roll_rows())
@@ -431,10 +439,7 @@ def encrypt_ballots(
     """Encrypt the choices of many voters, in several processes if asked; order is kept."""
     parameters = load_parameters(record)
     opened = Record(record)
-    styles = [style.id for style in parameters.manifest.styles]
-    roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
-    if roll.root != parameters.roll_root:
-        raise VerificationError("the rows of the roll do not have the signed root")
+    roll = signed_roll(opened, parameters)
     credentials = [derive_voter_key(code, parameters.base_id).credential for code, _ in voters]
     rows = roll.find(credentials)
     if (rows < 0).any():
@@ -528,10 +533,9 @@ def seal_election(
     """End voting: the authorities sign the log as it is, and the set of ballots that count."""
     opened = Record(record)
     manifest, parameters = opened.manifest, load_parameters(record)
-    styles = [style.id for style in manifest.styles]
     keys = _authorities(record, authority_directories, passphrase)
     with _board(record, board_directory, passphrase) as board:
-        roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
+        roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
         fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
         seal = Seal(

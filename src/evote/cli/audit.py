@@ -86,7 +86,7 @@ def verify(
             )
     except EvoteError as error:  # of the arguments: whatever is wrong with a record is a finding
         raise click.UsageError(str(error)) from None
-    text = report.to_json().decode("ascii") if form == "json" else plain(report.to_text())
+    text = report.to_json().decode("utf-8") if form == "json" else plain(report.to_text())
     if output is None:
         click.echo(text, nl=False)
     else:
