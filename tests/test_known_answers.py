@@ -1,0 +1,137 @@
+"""The known answers for clients and auditors, computed twice: by evote and in plain integers.
+
+`make_*.py` in tests/vectors say what evote computes, `check_*.py` compute it again from the inputs
+alone, without a line of evote: files and formats are what docs/record-format.md says they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VECTORS = Path(__file__).parent / "vectors"
+
+
+def script(name: str) -> Any:
+    """A script of tests/vectors, as a module."""
+    sys.path.insert(0, str(VECTORS))
+    try:
+        spec = importlib.util.spec_from_file_location(name, VECTORS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(VECTORS))
+    return module
+
+
+def answers(name: str) -> Any:
+    return json.loads((VECTORS / f"{name}.json").read_bytes())
+
+
+BALLOT = answers("ballot")
+PLAIN = script("check_ballot")
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every leaf of nested lists and objects, and the way to it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from places(inner, (*path, key))
+    elif isinstance(value, list):
+        for key, inner in enumerate(value):
+            yield from places(inner, (*path, key))
+    else:
+        yield path, value
+
+
+def altered(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy with another value in one place."""
+    other = copy.deepcopy(document)
+    inner = other
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return other
+
+
+def another(value: Any) -> Any:
+    """A value of the same kind that differs as little as it can."""
+    if isinstance(value, int):
+        return value + 1
+    last = {"0": "1", "1": "0"}.get(value[:1], "0") if value[:1].isalnum() else "x"
+    return last + value[1:]
+
+
+@pytest.mark.parametrize("name", ["ballot"])
+def test_evote_computes_the_file(name: str) -> None:
+    made = script(f"make_{name}")
+    text = json.dumps(made.build(), indent=1, ensure_ascii=False) + "\n"
+    assert text == (VECTORS / f"{name}.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["ballot"])
+def test_plain_integers_compute_the_file(name: str) -> None:
+    document = answers(name)
+    computed = script(f"check_{name}").compute(document["inputs"])
+    for key, value in computed.items():
+        assert value == document[key], key
+    told = {"source", "made_by", "notation", "group", "inputs"}
+    assert set(document) == told | set(computed), "values that nobody computes again"
+
+
+@pytest.mark.parametrize("name", ["plain", "check_ballot"])
+def test_the_second_computation_is_independent(name: str) -> None:
+    source = (VECTORS / f"{name}.py").read_text(encoding="utf-8")
+    imports = [line for line in source.split("\n") if line.startswith(("import ", "from "))]
+    assert imports
+    assert not [line for line in imports if "evote" in line or "cryptography" in line]
+
+
+def flipped(text: str, position: int) -> str:
+    """A packed string with one character exchanged; its unused bits stay zero."""
+    return text[:position] + ("A" if text[position] != "A" else "Q") + text[position + 1 :]
+
+
+def test_the_plain_verifier_accepts_the_ballot_and_no_altered_one() -> None:
+    inputs, body = BALLOT["inputs"], BALLOT["body_text"]
+    PLAIN.verify(inputs, body)
+    forged = [altered(json.loads(body), ("contests",), [])]
+    for path, value in places(json.loads(body)):
+        if path[-1] in ("ciphertexts", "options", "sum"):
+            for position in {0, len(value) // 3, len(value) // 2, len(value) - 3}:
+                forged.append(altered(json.loads(body), path, flipped(value, position)))
+        else:
+            forged.append(altered(json.loads(body), path, another(value)))
+    assert len(forged) > 25
+    for other in forged:
+        text = json.dumps(other, sort_keys=True, separators=(",", ":"))
+        with pytest.raises(ValueError, match=r"canonical|does not hold|another|not the|argument"):
+            PLAIN.verify(inputs, text)
+    with pytest.raises(ValueError, match="canonical"):
+        PLAIN.verify(inputs, body + " ")
+
+
+INPUTS = [path for path, _ in places(BALLOT["inputs"])]
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=[".".join(map(str, path)) for path in INPUTS])
+def test_every_input_matters(path: tuple[Any, ...]) -> None:
+    """Each changed input changes the ballot or is refused; a log's, the receipt."""
+    value = BALLOT["inputs"]
+    for key in path:
+        value = value[key]
+    try:
+        computed = PLAIN.compute(altered(BALLOT["inputs"], path, another(value)))
+    except (ValueError, KeyError):
+        return  # refused, as a mistyped code or a false statement is
+    changed = "receipt" if path[0] == "log" else "digest"
+    assert computed[changed] != BALLOT[changed]
