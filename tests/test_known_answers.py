@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,10 @@ from typing import Any
 
 import pytest
 
+from evote.verify import audit
+
 VECTORS = Path(__file__).parent / "vectors"
+RECORD = Path(__file__).parent / "records/v1-small/record"
 
 
 def script(name: str) -> Any:
@@ -71,14 +75,14 @@ def another(value: Any) -> Any:
     return last + value[1:]
 
 
-@pytest.mark.parametrize("name", ["ballot"])
+@pytest.mark.parametrize("name", ["ballot", "election"])
 def test_evote_computes_the_file(name: str) -> None:
     made = script(f"make_{name}")
     text = json.dumps(made.build(), indent=1, ensure_ascii=False) + "\n"
     assert text == (VECTORS / f"{name}.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["ballot"])
+@pytest.mark.parametrize("name", ["ballot", "election"])
 def test_plain_integers_compute_the_file(name: str) -> None:
     document = answers(name)
     computed = script(f"check_{name}").compute(document["inputs"])
@@ -88,7 +92,7 @@ def test_plain_integers_compute_the_file(name: str) -> None:
     assert set(document) == told | set(computed), "values that nobody computes again"
 
 
-@pytest.mark.parametrize("name", ["plain", "check_ballot"])
+@pytest.mark.parametrize("name", ["plain", "check_ballot", "check_election"])
 def test_the_second_computation_is_independent(name: str) -> None:
     source = (VECTORS / f"{name}.py").read_text(encoding="utf-8")
     imports = [line for line in source.split("\n") if line.startswith(("import ", "from "))]
@@ -120,7 +124,55 @@ def test_the_plain_verifier_accepts_the_ballot_and_no_altered_one() -> None:
         PLAIN.verify(inputs, body + " ")
 
 
-INPUTS = [path for path, _ in places(BALLOT["inputs"])]
+def test_the_plain_audit_accepts_the_record_and_no_altered_file(tmp_path: Path) -> None:
+    """Each file of the record in turn, with one character of one value exchanged."""
+    inputs, plain = answers("election")["inputs"], script("check_election")
+    shutil.copytree(RECORD, tmp_path / "record")
+    inputs["record_text"] = str(tmp_path / "record")
+    plain.compute(inputs)
+    files = [path for path in sorted((tmp_path / "record").rglob("*")) if path.is_file()]
+    assert len(files) == 19
+    for path in files:
+        data = path.read_bytes()
+        forged = bytearray(data)
+        # The last digit or letter of the file is one of a signature, a hash, or a count.
+        place = max(i for i, byte in enumerate(data) if bytes([byte]).isalnum())
+        forged[place] = ord("B") if data[place] != ord("B") else ord("C")
+        path.write_bytes(forged)
+        with pytest.raises((ValueError, LookupError)):
+            plain.compute(inputs)
+        path.write_bytes(data)
+    plain.compute(inputs)
+
+
+@pytest.mark.parametrize("path", [("ceremony_secrets", 1), ("codes_text", 3)])
+def test_every_secret_of_the_record_matters(path: tuple[Any, ...]) -> None:
+    inputs = answers("election")["inputs"]
+    changed = altered(inputs, path, another(inputs[path[0]][path[1]]))
+    with pytest.raises(ValueError, match=r"does not hold|mistyped"):
+        script("check_election").compute(changed)
+
+
+def test_the_kept_record_verifies() -> None:
+    """Proofs made by each release keep verifying, or CHANGELOG.md says why not."""
+    expected = answers("election")["identifiers"]
+    digest = expected["manifest_digest"]
+    first, second = (audit(RECORD, expect_manifest=digest, jobs=jobs) for jobs in (1, 2))
+    assert first.ok
+    assert first.verdict.startswith("self-consistent, not pinned: verified: ")
+    assert first.verdict.endswith("not pinned: witnesses")
+    assert first.election_id == bytes.fromhex(expected["election_id"])
+    assert first.to_json() == second.to_json()
+    assert first.to_text() == second.to_text()
+    assert first.result is not None
+    assert [list(row.votes) for row in first.result.contests] == [[1, 2], [1, 3]]
+    assert {finding.outcome for finding in first.findings} == {"passed", "not applicable"}
+    wrong = audit(RECORD, expect_manifest=bytes(32))
+    assert [finding.check for finding in wrong.failures()] == ["manifest.digest"]
+
+
+INPUTS = [path for path, _ in places(BALLOT["inputs"]) if path[0] != "proof_randomness"]
+INPUTS += [path for path, _ in places(BALLOT["inputs"]) if path[0] == "proof_randomness"][::4]
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=[".".join(map(str, path)) for path in INPUTS])

@@ -397,7 +397,7 @@ def compute(inputs: Any) -> dict[str, Any]:
     }
 
 
-def verify(inputs: Any, body: str) -> None:
+def verify(inputs: Any, body: str) -> Transcript:
     """As an auditor: the body's proofs hold under the challenge that the body gives."""
     ballot = json.loads(body)
     if canonical_json(ballot).decode() != body:
@@ -438,6 +438,7 @@ def verify(inputs: Any, body: str) -> None:
             total = multiply(total[0], pair[0]), multiply(total[1], pair[1])
         row = [*pairs[len(cut) :], total]
         verify_one_of(y, row, sum_values(contest), sums, challenge)
+    return transcript
 
 
 def main() -> int:

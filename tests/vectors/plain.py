@@ -180,11 +180,42 @@ def ed25519(seed: bytes, message: bytes = b"") -> tuple[bytes, bytes]:
     return public, first + scalar(r + k * secret)
 
 
+def ed25519_holds(public: bytes, message: bytes, signature: bytes) -> bool:
+    """[8] S B = [8] R + [8] k A, for canonical S, R and A."""
+    first, s = signature[:32], int.from_bytes(signature[32:], "little")
+    k = int.from_bytes(hashlib.sha512(first + public + message).digest(), "little") % L
+    r, a = _read_edwards(first), _read_edwards(public)
+    if len(signature) != 64 or s >= L or r is None or a is None:
+        return False
+    return _times_eight(power(G, s)) == _times_eight(multiply(r, power(a, k)))
+
+
+def _read_edwards(data: bytes) -> Point | None:
+    """RFC 8032, section 5.1.3."""
+    number = int.from_bytes(data, "little")
+    sign, y = number >> 255, number % 2**255
+    square, x = sqrt_ratio(y * y - 1, D * y * y + 1)
+    if y >= P or not square or (x == 0 and sign):
+        return None
+    x = -x % P if sign else x
+    return x, y, 1, x * y % P
+
+
+def _times_eight(point: Point) -> bytes:
+    for _ in range(3):
+        point = multiply(point, point)
+    return _edwards(point)
+
+
 # -- Transcripts ---------------------------------------------------------------------------------
 
 
 def sponge(session_id: bytes) -> Any:
     return hashlib.shake_128(session_id + bytes(168 - 32))
+
+
+def shape(*lengths: int) -> bytes:
+    return b"".join(map(uint32, (len(lengths), *lengths)))
 
 
 class Transcript:
@@ -197,6 +228,7 @@ class Transcript:
         self.session_id = start.digest(32)
         self.state = sponge(self.session_id)
         self.messages: list[dict[str, str]] = []
+        self.squeezed: list[str] = []
         self.append("group", PARAMETERS)
 
     def append(self, label: str, message: bytes) -> None:
@@ -209,12 +241,47 @@ class Transcript:
     def squeeze(self, label: str, length: int) -> bytes:
         self.state.update(frame(b"squeeze", label.encode(), uint32(length)))
         squeezed: bytes = self.state.digest(length)
+        self.squeezed.append(squeezed.hex())
         return squeezed
 
     def fork(self) -> Transcript:
+        """A copy that goes its own way; the lists go on for all."""
         twin = Transcript.__new__(Transcript)
-        twin.state, twin.messages = self.state.copy(), []
+        twin.state, twin.messages, twin.squeezed = self.state.copy(), self.messages, self.squeezed
         return twin
+
+    def array(self, label: str, shape_: tuple[int, ...], data: bytes) -> None:
+        self.append(label, shape(*shape_) + data)
+
+    def linear(
+        self, rows: list[bytes], shapes: list[tuple[int, ...]], proof: bytes, m: int
+    ) -> tuple[list[list[Point]], list[int], list[int]]:
+        """Commitments, challenges and responses of proofs in one secret with m equations each.
+
+        `rows` are the claims' own elements, `shapes` those of the arrays they are rows of. What
+        claims share has been absorbed, and the name before it.
+        """
+        n = len(rows)
+        if len(proof) != n * (m + 1) * 32:
+            raise ValueError("a proof of another length")
+        cut = [proof[i : i + 32] for i in range(0, len(proof), 32)]
+        self.append("rows", uint32(n) + b"".join(shape(*each) for each in shapes))
+        self.append("commitments", shape(n, m))
+        drawn = []
+        for i, row in enumerate(rows):
+            twin = self.fork()
+            twin.append("index", uint32(i))
+            twin.append("challenge", row + b"".join(cut[i * m : (i + 1) * m]))
+            drawn.append(twin.squeeze("challenge", UNIFORM))
+        self.append("challenge", b"".join(drawn))
+        self.array("responses", (n, 1), b"".join(cut[n * m :]))
+        elements = [decode(data) for data in cut[: n * m]]
+        commitments = [elements[i * m : (i + 1) * m] for i in range(n)]
+        return (
+            commitments,
+            [from_uniform(data) for data in drawn],
+            [*map(read_scalar, cut[n * m :])],
+        )
 
 
 # -- Roll and board: the tree of RFC 6962 ---------------------------------------------------------
@@ -245,3 +312,7 @@ def inclusion_proof(index: int, leaves: list[bytes]) -> list[bytes]:
 
 def in_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def from_base64(text: str) -> bytes:
+    return base64.b64decode(text)
