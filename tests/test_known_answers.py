@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from evote.groups import named_group
+from evote.groups.modp import ModPGroup
+from evote.transcript import Transcript
 from evote.verify import audit
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -151,6 +154,29 @@ def test_every_secret_of_the_record_matters(path: tuple[Any, ...]) -> None:
     changed = altered(inputs, path, another(inputs[path[0]][path[1]]))
     with pytest.raises(ValueError, match=r"does not hold|mistyped"):
         script("check_election").compute(changed)
+
+
+@pytest.mark.parametrize("name", ["rfc3526-2048", "belenios-2048"])
+def test_transcripts_and_encodings_of_integer_groups(name: str) -> None:
+    """Elements and scalars big-endian, each as wide as p and q; challenges little-endian."""
+    plain, group = script("plain"), named_group(name)
+    assert isinstance(group, ModPGroup)
+    p, q, g = group.p, group.q, group.g
+    wide, narrow = (p.bit_length() + 7) // 8, (q.bit_length() + 7) // 8
+    parameters = plain.frame(
+        name.encode(), p.to_bytes(wide, "big"), q.to_bytes(narrow, "big"), g.to_bytes(wide, "big")
+    )
+    assert parameters == group.parameters()
+    ours = Transcript(b"known-answer", group, flavour=b"CDS")
+    ours.append_elements(b"elements", group.generator ** group.scalars([[1, 2, 3]]))
+    ours.append_scalars(b"scalars", group.scalars([5, q - 1]))
+    theirs = plain.Transcript("known-answer", "CDS", name, parameters)
+    elements = b"".join(pow(g, e, p).to_bytes(wide, "big") for e in (1, 2, 3))
+    theirs.array("elements", (1, 3), elements)
+    theirs.array("scalars", (2,), b"".join(x.to_bytes(narrow, "big") for x in (5, q - 1)))
+    challenge = int.from_bytes(theirs.squeeze("challenge", narrow + 16), "little") % q
+    assert ours.challenge(b"challenge") == group.scalars(challenge)
+    assert ours.challenge(b"challenge") != group.scalars(challenge)
 
 
 def test_the_kept_record_verifies() -> None:

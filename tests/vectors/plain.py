@@ -221,15 +221,21 @@ def shape(*lengths: int) -> bytes:
 class Transcript:
     """A sponge, and a list of what it absorbed."""
 
-    def __init__(self, purpose: str, flavour: str = "DSFS") -> None:
-        self.tag = f"evote/1/{purpose}/{flavour}/evote-sigma_Shake128_ristretto255"
+    def __init__(
+        self,
+        purpose: str,
+        flavour: str = "DSFS",
+        group: str = "ristretto255",
+        parameters: bytes = PARAMETERS,
+    ) -> None:
+        self.tag = f"evote/1/{purpose}/{flavour}/evote-sigma_Shake128_{group}"
         start = sponge(b"irtf-cfrg-fiat-shamir/session-id")
         start.update(self.tag.encode())
         self.session_id = start.digest(32)
         self.state = sponge(self.session_id)
         self.messages: list[dict[str, str]] = []
         self.squeezed: list[str] = []
-        self.append("group", PARAMETERS)
+        self.append("group", parameters)
 
     def append(self, label: str, message: bytes) -> None:
         absorbed = frame(b"append", label.encode(), message)
