@@ -7,12 +7,11 @@ of p and 224 bits of q on; smaller groups are refused unless a test asks for the
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 
 import gmpy2
 
-from evote.encoding import frame
+from evote.encoding import digest, frame
 from evote.errors import ParameterError
 from evote.groups import _gmp, _python
 from evote.groups._kernel import Kernel
@@ -112,5 +111,4 @@ def unnamed(p: int, q: int, g: int) -> ModPGroup:
     """A group called after its own parameters, which the caller has checked."""
     width = (p.bit_length() + 7) // 8
     numbers = frame(*(x.to_bytes(width, "big") for x in (p, q, g)))
-    digest = hashlib.sha256(frame(b"evote/1/group", numbers)).hexdigest()
-    return ModPGroup(f"modp-{p.bit_length()}-{digest[:8]}", p, q, g)
+    return ModPGroup(f"modp-{p.bit_length()}-{digest('group', numbers).hex()[:8]}", p, q, g)
