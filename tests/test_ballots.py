@@ -802,6 +802,30 @@ def test_a_frozen_generator_repeats_no_commitment() -> None:
             seen |= pieces
 
 
+def test_a_frozen_generator_repeats_no_commitment_where_another_contest_differs() -> None:
+    """A9: the one challenge covers all contests, so the nonces of every proof must as well.
+
+    Else a voter who changes one contest answers two challenges under one commitment in the other,
+    and anyone computes its nonce.
+    """
+    proofs = []
+    for second in ([0, 1], [1, 0]):
+        ballots, _ = encrypt_ballots(
+            CONTEXT,
+            "two",
+            voters(1),
+            {"measure": [[1, 0]], "measure-2": [second]},
+            seeds=[bytes(32)],
+            rng=lambda n: bytes(n),
+        )
+        proofs.append(ballots.contests[0])
+    first, other = proofs
+    assert first.ciphertexts == other.ciphertexts  # the same seed, credential and choice
+    for a, b in ((first.options, other.options), (first.sums, other.sums)):
+        assert not a.commitments.alpha.equal_mask(b.commitments.alpha).any()
+        assert not a.commitments.beta.equal_mask(b.commitments.beta).any()
+
+
 # What an observer of sizes and steps sees.
 
 
