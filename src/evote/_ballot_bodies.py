@@ -250,17 +250,21 @@ def decode_ballots(
         raise ParameterError(f"{len(places)} places for {len(bodies)} bodies")
     errors: dict[int, EvoteError] = {}
     rows: dict[str, list[_Row]] = {style.id: [] for style in context.styles}
-    contests = {style: context.style_contests(style) for style in rows}
+    contests: dict[str, tuple[Contest, ...]] = {}  # of the styles that occur
     sizes = {contest.id: _sizes(context.group, contest) for contest in context.contests}
     for i, (body, place) in enumerate(zip(bodies, places, strict=True)):
         try:
             fields = _read_header(context, body, place)
-            style = fields.choice("style", list(rows))
+            style = fields.choice("style", rows)
+            if style not in contests:
+                contests[style] = context.style_contests(style)
             rows[style].append(_read_rest(fields, contests[style], sizes, i))
         except EvoteError as error:
             errors[i] = error
     batches = []
     for style, found in rows.items():
+        if not found:
+            continue
         good, parts = _decode_rows(context.group, contests[style], found, places, errors)
         if good:
             positions = np.array([row.position for row in good], dtype=np.intp)

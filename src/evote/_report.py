@@ -186,8 +186,10 @@ class Report:
             words = f"incomplete: nothing failed, {_count(len(unchecked), 'check')} not done"
         else:
             words = f"verified: all {done} checks passed, phase {self.phase}"
-        if self.manifest is not None and len(self.manifest.registrars) == 1:
-            words += "; registrar can impersonate: there is only one"
+        if self.manifest is not None:  # a ballot bears one signature, however many sign the roll
+            alone = len(self.manifest.registrars) == 1
+            reason = "there is only one" if alone else "one of them draws the codes"
+            words += f"; registrar can impersonate: {reason}"
         unpinned = [
             what
             for check, what in (("manifest.digest", "manifest"), ("board.witnesses", "witnesses"))

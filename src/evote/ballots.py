@@ -186,7 +186,9 @@ def encrypt_ballots(
         ciphertexts.append(encrypted)
         statements.append(_statements(key, contest, encrypted))
         witnesses.append(_witnesses(contest, values, nonces))
-    place = frame(context.election_id, style.encode("ascii"), *credentials)
+    # All that the one challenge will hash goes into the nonces of every proof under it.
+    chosen = [row for encrypted in ciphertexts for row in rows_of(encrypted, n)]
+    place = frame(context.election_id, style.encode("ascii"), *credentials, *chosen)
     committed = [
         (
             commit_one_of(s.options, w.options, rng=rng, context=place),

@@ -74,6 +74,10 @@ def canonical_json(value: JSON) -> bytes:
         ParameterError: the value, or something inside it, has no such encoding.
     """
     _check_encodable(value)
+    return _encode_json(value)
+
+
+def _encode_json(value: JSON) -> bytes:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     try:
         return text.encode("utf-8")
@@ -118,11 +122,16 @@ def parse_json(
     def refuse(reason: str) -> NoReturn:
         raise DecodingError(reason, where=where)
 
+    # With these nothing is left for `_check_encodable` to find, which would cost a second walk.
     def integer(digits: str) -> int:
-        return int(digits) if len(digits) <= 17 else refuse("integer of 2^53 or more")
+        if len(digits) > 17 or abs(number := int(digits)) > MAX_INTEGER:
+            refuse("integer of 2^53 or more in JSON")
+        return number
 
     def unique(pairs: _JSONPairs) -> dict[str, JSON]:
         result = dict(pairs)
+        if not all(map(str.isascii, result)):
+            refuse("JSON keys are ASCII strings")
         if len(result) != len(pairs):
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
@@ -142,7 +151,7 @@ def parse_json(
             parse_constant=lambda name: refuse(f"{name} is not JSON"),
             object_pairs_hook=unique,
         )
-        canonical = canonical_json(value)
+        canonical = _encode_json(value)
     except DecodingError:
         raise
     except UnicodeDecodeError as error:
