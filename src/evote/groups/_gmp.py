@@ -38,6 +38,7 @@ class ModPKernel:
 
     def __init__(self, p: int, q: int, g: int) -> None:
         self.p, self.q = mpz(p), mpz(q)
+        self.modulus = self.p
         self.identity, self.generator = mpz(1), mpz(g)
         self._width = (p.bit_length() + 7) // 8
         self._uniform_size = self._width + 16
