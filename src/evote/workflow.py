@@ -35,6 +35,7 @@ from evote._ballot_box import (
     save_ballot,
 )
 from evote._files import make_directory
+from evote._pool import Workers
 from evote.board import (
     Board,
     NoteSigner,
@@ -553,7 +554,7 @@ def compute_tally(
     board_directory: Path | str,
     passphrase: Passphrase,
     *,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Tally:
     """Verify the sealed record and publish the sums of its counted ballots.
@@ -579,7 +580,7 @@ def decrypt_share(
     passphrase: Passphrase,
     *,
     board_directory: Path | str | None = None,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Path:
     """One trustee's decryption shares, after it has verified the record up to the tally.
