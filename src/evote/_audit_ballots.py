@@ -27,6 +27,7 @@ from evote.ballots import (
     ballot_digest,
     ballots_hold,
     decode_ballots,
+    false_claims,
     open_ballot,
 )
 from evote.board import BallotEntry, Opening, bodies_path
@@ -43,6 +44,8 @@ __all__ = [
     "check_bundle",
     "read_bodies",
 ]
+
+_EXPLAINED = 3  # of the false ballots of a bundle, and of the false claims of a ballot
 
 _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 
@@ -217,8 +220,15 @@ def _check_proofs(
     where: Sequence[int],
     places: Sequence[str],
 ) -> None:
-    for i in np.flatnonzero(~ballots_hold(context, ballots)).tolist():
-        outcome.fail("ballots.proofs", f"{places[where[i]]}: invalid ballot proof")
+    wrong = np.flatnonzero(~ballots_hold(context, ballots))
+    claims = false_claims(context, ballots.take(wrong[:_EXPLAINED]))
+    for place, i in enumerate(wrong.tolist()):
+        what = ""
+        if place < len(claims):
+            shown = "; ".join(claims[place][:_EXPLAINED])
+            more = len(claims[place]) - _EXPLAINED
+            what = f" of {shown}" + (f" and {more} more" if more > 0 else "")
+        outcome.fail("ballots.proofs", f"{places[where[i]]}: invalid proof{what}")
 
 
 def _check_openings(
