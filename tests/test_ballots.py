@@ -23,6 +23,7 @@ from evote.ballots import (
     decode_ballots,
     encode_ballots,
     encrypt_ballots,
+    false_claims,
     open_ballot,
     open_ballots,
     verify_ballots,
@@ -349,8 +350,16 @@ def test_each_proof_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sum within its limit does not excuse an option, nor the other way round."""
     ballots = forged(monkeypatch, "only-budget", {"budget": [[-1, 2, 2], [2, 2, 2]]})
     option_equations, sum_equations = ballot_equations(CONTEXT, ballots)
-    assert option_equations.holds().tolist() == [False, True]
-    assert sum_equations.holds().tolist() == [True, False]
+    assert option_equations.proofs_hold().tolist() == [False, True]
+    assert sum_equations.proofs_hold().tolist() == [True, False]
+    names = [option.id for option in ballots.contests[0].contest.options]
+    assert false_claims(CONTEXT, ballots) == [
+        [f"contest 'budget', option {names[0]!r}"],
+        ["contest 'budget', sum"],
+    ]
+    honest = ballots.take([])
+    assert false_claims(CONTEXT, honest) == []
+    assert false_claims(CONTEXT, SMALL) == [[] for _ in range(len(SMALL))]
 
 
 # Proofs belong to their place.

@@ -18,6 +18,7 @@ digest, the witnesses' keys, voters' receipts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
 from evote._nonces import nonce_rows
-from evote._pool import Work, run_jobs
+from evote._pool import Work, Workers, run_jobs
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
 from evote.ballots import BallotContext
 from evote.board import (
@@ -100,6 +101,7 @@ _BALLOT_CHECKS = (
 )
 _MAX_FILE = 2**20  # bytes, of a policy or a receipt
 _KEYS_AT_ONCE = 4096
+_ONE_JOB = BUNDLE  # ballots: no more are not worth another process
 _REPEATS = 50  # repeated values told apart in full; a record with one is rejected anyway
 
 
@@ -110,7 +112,7 @@ def audit(
     expect_manifest: bytes | str | None = None,
     witness_policy: Path | str | None = None,
     receipts: Path | str | None = None,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Run every check on a record.
@@ -121,14 +123,14 @@ def audit(
         expect_manifest: its digest as published elsewhere, 32 bytes or hex.
         witness_policy: a file that says which witnesses must have cosigned the checkpoint.
         receipts: a directory of voters' receipts, or one receipt.
-        jobs: processes for the ballots.
+        jobs: processes of this machine for the ballots, or an executor such as that of a cluster.
         progress: called with what is being done, how much is done, and of how much.
 
     Raises:
         ParameterError, DecodingError: an argument is wrong. Never because of the record.
     """
-    if type(jobs) is not int or jobs < 1:
-        raise ParameterError("jobs: at least 1 expected")
+    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
+        raise ParameterError("jobs: at least 1, or an executor, expected")
     expected = expect_manifest
     if isinstance(expected, str):
         expected = decode_hex(expected, 32)
@@ -149,7 +151,7 @@ def audit(
 
 
 def audited_tally(
-    path: Path | str, *, jobs: int = 1, progress: Progress | None = None
+    path: Path | str, *, jobs: Workers = 1, progress: Progress | None = None
 ) -> tuple[Report, Tally | None]:
     """Audit a record up to its seal, and the tally of its counted ballots if that can be made."""
     run = _Audit(Path(path), Ledger("sealed", ()), jobs, progress or _silent)
@@ -167,7 +169,7 @@ def _silent(what: str, done: int, total: int) -> None:
 class _Audit:
     """One audit: what it has learned so far, for the checks that build on it."""
 
-    def __init__(self, path: Path, ledger: Ledger, jobs: int, progress: Progress) -> None:
+    def __init__(self, path: Path, ledger: Ledger, jobs: Workers, progress: Progress) -> None:
         self.path = path
         self.record = Record(path)
         self.ledger = ledger
@@ -406,10 +408,10 @@ class _Audit:
         with Fingerprints() as ciphertexts, Fingerprints() as commitments:
             done = 0
             key = self.ceremony.key.element.encode()
-            start = (self.path, self.record.manifest_bytes, key, self.election_id)
+            start = (self.record.manifest_bytes, key, self.election_id)
             work = Work(auditor, start, check_bundle)
-            processes = self.jobs if log.ballots > BUNDLE else 1
-            for outcome in run_jobs(work, self._jobs(log), processes):
+            workers = self.jobs if log.ballots > _ONE_JOB else 1
+            for outcome in run_jobs(work, self._jobs(log), workers):
                 if isinstance(outcome, EvoteError):
                     for check in _BALLOT_CHECKS:
                         ledger.fail(check, outcome)
@@ -485,10 +487,13 @@ class _Audit:
             for i, opening in enumerate(log.fates.openings[here]):
                 if opening >= 0:
                     openings.append((i, int(opening), self._opening(int(opening))))
+        bodies, problem = read_bodies(self.path, number, len(entries))
         return BundleJob(
             number=number,
             indices=tuple(indices),
             entries=tuple(entries),
+            bodies=tuple(bodies),
+            problem=problem,
             styles=tuple("" if r < 0 else styles[self.roll.style_numbers[r]] for r in rows),
             weights=tuple(weights),
             openings=tuple(openings),

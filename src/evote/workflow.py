@@ -36,6 +36,7 @@ from evote._ballot_box import (
     signed_roll,
 )
 from evote._files import make_directory
+from evote._pool import Workers
 from evote.board import (
     Board,
     NoteSigner,
@@ -557,7 +558,7 @@ def compute_tally(
     board_directory: Path | str,
     passphrase: Passphrase,
     *,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Tally:
     """Verify the sealed record and publish the sums of its counted ballots.
@@ -583,7 +584,7 @@ def decrypt_share(
     passphrase: Passphrase,
     *,
     board_directory: Path | str | None = None,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Path:
     """One trustee's decryption shares, after it has verified the record up to the tally.

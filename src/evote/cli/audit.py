@@ -13,7 +13,16 @@ import gmpy2
 
 import evote
 from evote._files import write_file
-from evote.cli._common import jobs_option, plain, progress, quiet_option, say, table
+from evote.cli._common import (
+    cluster_option,
+    jobs_option,
+    plain,
+    progress,
+    quiet_option,
+    say,
+    table,
+    workers,
+)
 from evote.errors import EvoteError
 from evote.verify import PHASES, audit
 
@@ -54,6 +63,7 @@ __all__ = ["doctor", "verify"]
     help="How far the election must have come.",
 )
 @jobs_option
+@cluster_option
 @quiet_option
 @click.pass_context
 def verify(
@@ -66,6 +76,7 @@ def verify(
     receipts: Path | None,
     phase: str,
     jobs: int,
+    cluster: str | None,
     quiet: bool,
 ) -> None:
     """Audit RECORD: run every check on it and print the report.
@@ -74,14 +85,14 @@ def verify(
     but a required check could not be done, 4 that this is not a readable record.
     """
     try:
-        with progress(quiet=quiet) as show:
+        with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
             report = audit(
                 record,
                 phase=phase,
                 expect_manifest=expect_manifest,
                 witness_policy=witness_policy,
                 receipts=receipts,
-                jobs=jobs,
+                jobs=where,
                 progress=show,
             )
     except EvoteError as error:  # of the arguments: whatever is wrong with a record is a finding

@@ -8,6 +8,7 @@ import click
 
 from evote import ceremony, workflow
 from evote.cli._common import (
+    cluster_option,
     directory_argument,
     jobs_option,
     passphrase,
@@ -16,6 +17,7 @@ from evote.cli._common import (
     quiet_option,
     record_argument,
     say,
+    workers,
 )
 from evote.groups import named_group
 from evote.operators import backup_operator, create_operator, restore_operator
@@ -131,12 +133,18 @@ def rehearse(record: Path, directory: Path, scratch: Path, passphrase_file: Path
 @directory_argument
 @passphrase_option
 @jobs_option
+@cluster_option
 @quiet_option
 def decrypt(
-    record: Path, directory: Path, passphrase_file: Path | None, jobs: int, quiet: bool
+    record: Path,
+    directory: Path,
+    passphrase_file: Path | None,
+    jobs: int,
+    cluster: str | None,
+    quiet: bool,
 ) -> None:
     """Verify the whole record up to the tally, then post this trustee's decryption share."""
     secret = passphrase(passphrase_file)
-    with progress(quiet=quiet) as report:
-        path = workflow.decrypt_share(record, directory, secret, jobs=jobs, progress=report)
+    with progress(quiet=quiet) as report, workers(jobs, cluster) as where:
+        path = workflow.decrypt_share(record, directory, secret, jobs=where, progress=report)
     say(path)

@@ -35,6 +35,7 @@ class RistrettoKernel:
     """Bulk arithmetic of ristretto255."""
 
     identity: Point = curve.NEUTRAL
+    modulus = _P
     generator: Point = curve.BASE
 
     def __init__(self) -> None:

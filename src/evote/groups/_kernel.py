@@ -8,7 +8,7 @@ members, lists fit, and exponents lie in 0 <= e < q.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from evote.groups._arrays import Item
 
@@ -20,6 +20,7 @@ class Kernel(Protocol):
 
     identity: Item
     generator: Item
+    modulus: Any  # of the numbers that items are made of
 
     def decode(self, data: bytes) -> list[Item | None]:
         """Fixed-width encodings to members; None where there is none. The identity is one."""

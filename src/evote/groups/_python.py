@@ -23,7 +23,8 @@ class ModPKernel:
     """The subgroup of order q of the integers modulo p; items are integers in 0 < x < p."""
 
     def __init__(self, p: int, q: int, g: int) -> None:
-        self.p, self.q = p, q
+        self.p = self.modulus = p
+        self.q = q
         self.identity, self.generator = 1, g
         self.width = (p.bit_length() + 7) // 8
         self.uniform_size = (p.bit_length() + 7) // 8 + 16
@@ -75,6 +76,7 @@ class RistrettoKernel:
     """ristretto255 (RFC 9496): points of edwards25519, equal when they differ by 4-torsion."""
 
     identity: EdwardsPoint = (0, 1, 1, 0)
+    modulus = ed.P
     generator: EdwardsPoint = (ed.BASE_X, ed.BASE_Y, 1, ed.BASE_X * ed.BASE_Y % ed.P)
 
     def decode(self, data: bytes) -> list[EdwardsPoint | None]:

@@ -17,6 +17,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from itertools import accumulate
 from typing import Any, Self, TypeAlias, TypeVar
@@ -29,6 +30,7 @@ from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMism
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
+from evote.groups._executor import ExecutorKernel, is_local, worker_count
 from evote.groups._kernel import Kernel
 from evote.groups._scalars import Scalars, Secrecy
 
@@ -69,6 +71,7 @@ class Group(ABC):
     generator: Elements
     backend: str
     _kernel: Kernel
+    _kernel_for_secrets: Kernel
     _q: mpz
     _neutral: bytes  # encoding of the identity
     _scalar_byteorder: Any = "big"
@@ -78,7 +81,7 @@ class Group(ABC):
     def _complete(self, kernel: Kernel, backend: str) -> None:
         """Finish construction: `name`, `order` and the sizes are already there."""
         self.backend = backend
-        self._kernel = kernel
+        self._kernel = self._kernel_for_secrets = kernel
         self._q = mpz(self.order)
         self.scalar_size = (self.order.bit_length() + 7) // 8
         self.uniform_size = self.scalar_size + 16
@@ -97,6 +100,34 @@ class Group(ABC):
     @abstractmethod
     def with_backend(self, name: str) -> Self:
         """The same group, equal to this one, served by "gmp" or "python"."""
+
+    def with_executor(
+        self, executor: Executor, *, workers: int | None = None, local: bool | None = None
+    ) -> Self:
+        """The same group, equal to this one, whose bulk calls are cut into chunks over `executor`.
+
+        Any `concurrent.futures.Executor` serves: a `ProcessPoolExecutor` (spawned processes are
+        safe), or a Dask client's `get_executor()` for a cluster. Arrays keep the group they were
+        made with, pickles forget the executor. Small calls are done here.
+
+        Args:
+            executor: stays the caller's, to be shut down after the last call.
+            workers: how many it has, where it does not say.
+            local: whether its workers are on this machine. Scalars marked as secret are sent to
+                such workers only, and otherwise served here. By default true for the pools of the
+                standard library and false for everything else.
+
+        Raises:
+            EvoteError: from a bulk call one of whose chunks failed, whose worker died, or whose
+                reply is incomplete or out of order.
+        """
+        twin = self.with_backend(self.backend)
+        plain = self.with_backend(self.backend)
+        kernel = ExecutorKernel(plain, executor, workers or worker_count(executor))
+        twin._kernel = kernel
+        if is_local(executor) if local is None else local:
+            twin._kernel_for_secrets = kernel
+        return twin
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -246,7 +277,7 @@ class Group(ABC):
             return elements.reshape(()) ** scalars.broadcast_to(shape).sum()
         bases, exponents = elements.broadcast_to(shape), scalars.broadcast_to(shape)
         counted(self, "multiexp_terms", bases.size)
-        multiexp = self._kernel.multiexp
+        multiexp = (self._kernel_for_secrets if scalars.secret else self._kernel).multiexp
         if axis is None:
             return Elements._make(self, [multiexp(bases._items, exponents._items)], ())
         rest, base_rows = bases._rows(axis)
@@ -276,10 +307,14 @@ class Group(ABC):
 
         Each is derived from its own index and try, so the first ten of twenty are those of ten.
         """
-        items: list[Item] = []
-        for index in range(count):
-            for attempt in range(256):
-                seed = xof(
+        items: list[Item] = [self._kernel.identity] * count
+        missing = list(range(count))
+        for attempt in range(256):
+            if not missing:
+                counted(self, "hashes", count)
+                return Elements._make(self, items, (count,))
+            seeds = [
+                xof(
                     "hash-to-elements",
                     self.parameters(),
                     domain,
@@ -287,14 +322,14 @@ class Group(ABC):
                     uint32(attempt),
                     length=self._hash_size,
                 )
-                [item] = self._kernel.from_uniform(seed)
-                if not self._kernel.equal([item], [self._kernel.identity])[0]:
-                    items.append(item)
-                    break
-            else:
-                raise ParameterError("no element but the identity found")
-        counted(self, "hashes", count)
-        return Elements._make(self, items, (count,))
+                for index in missing
+            ]
+            found = self._kernel.from_uniform(b"".join(seeds))
+            neutral = self._kernel.equal(found, [self._kernel.identity] * len(found))
+            for index, item in zip(missing, found, strict=True):
+                items[index] = item
+            missing = [index for index, bad in zip(missing, neutral, strict=True) if bad]
+        raise ParameterError("no element but the identity found")
 
     def count(self) -> AbstractContextManager[OperationCount]:
         """Count this group's operations inside a `with` block, on whichever backend."""

@@ -145,6 +145,8 @@ _SETS: dict[str, Callable[[], tuple[int, int, int]]] = {
     "helios-2048": partial(_copied, _HELIOS_P, _HELIOS_Q, _HELIOS_G),
 }
 
+_PRIME_COFACTOR = frozenset(name for name in _SETS if name.startswith("electionguard-"))
+
 GROUP_NAMES: tuple[str, ...] = (ristretto255.name, *_SETS)
 """Every name that `named_group` knows."""
 
@@ -160,7 +162,7 @@ def named_group(name: str) -> Group:
         return ristretto255
     if name not in _SETS:
         raise ParameterError(f"no group is called {name!r}; known: {', '.join(GROUP_NAMES)}")
-    return ModPGroup(name, *_SETS[name]())
+    return ModPGroup(name, *_SETS[name](), prime_cofactor=name in _PRIME_COFACTOR)
 
 
 def modp_group(p: int, q: int, g: int, *, allow_weak: bool = False) -> ModPGroup:
