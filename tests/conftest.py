@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.records import make_phases
 
-from evote.groups import Group, modp_group, named_group
+from evote.groups import Group, modp_group, named_group, weierstrass_group
 
 _VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 
@@ -41,11 +41,16 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session", params=["ristretto255", "belenios-2048", "tiny"])
+@pytest.fixture(
+    scope="session",
+    params=["ristretto255", "ed25519", "P-256", "belenios-2048", "tiny", "tiny-curve"],
+)
 def group(request: pytest.FixtureRequest, backend: str) -> Group:
-    """A curve, a large and a tiny subgroup of Z_p^*, each on every backend."""
+    """Curves, subgroups of Z_p^*, and a tiny one of both, each on every backend."""
     if request.param == "tiny":
         return modp_group(23, 11, 4, allow_weak=True).with_backend(backend)
+    if request.param == "tiny-curve":
+        return weierstrass_group(107, 104, 5, 1, 18, 101, allow_weak=True).with_backend(backend)
     return named_group(request.param).with_backend(backend)
 
 

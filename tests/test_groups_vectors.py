@@ -81,7 +81,8 @@ def test_ristretto_arithmetic(vectors: Vectors, backend: str) -> None:
 
 def test_named_groups_are_the_published_ones(vectors: Vectors) -> None:
     known = vectors.json("groups/groups.json")["groups"]
-    assert {entry["name"] for entry in known} | {"ristretto255"} == set(GROUP_NAMES)
+    modp = {name for name in GROUP_NAMES if isinstance(named_group(name), ModPGroup)}
+    assert {entry["name"] for entry in known} == modp
     for entry in known:
         group = named_group(entry["name"])
         assert isinstance(group, ModPGroup)
@@ -145,7 +146,7 @@ def test_an_unnamed_group_is_checked() -> None:
 
 
 def test_groups_are_values(backend: str) -> None:
-    for group in (ristretto255, named_group("belenios-2048")):
+    for group in map(named_group, ("ristretto255", "ed25519", "P-256", "belenios-2048")):
         same = group.with_backend(backend)
         assert same == group
         assert hash(same) == hash(group)

@@ -141,7 +141,7 @@ class ExecutorKernel:
         self._executor, self._workers = executor, workers
         self._seconds: dict[str, float] = {}  # per item of each method, as last seen
         self.identity, self.generator = self._inner.identity, self._inner.generator
-        self.modulus = self._inner.modulus
+        self.modulus, self.block_size = self._inner.modulus, self._inner.block_size
 
     # What is cheaper than its transfer.
 
@@ -162,6 +162,14 @@ class ExecutorKernel:
 
     def log_keys(self, items: Sequence[Item]) -> list[int]:
         return self._inner.log_keys(items)
+
+    # Messages are secrets, whoever the workers are.
+
+    def embed(self, blocks: Sequence[bytes]) -> list[Item | None]:
+        return self._inner.embed(blocks)
+
+    def extract(self, items: Sequence[Item]) -> list[bytes | None]:
+        return self._inner.extract(items)
 
     # What is worth sending.
 

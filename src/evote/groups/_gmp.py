@@ -46,6 +46,7 @@ class ModPKernel:
         self._width = (p.bit_length() + 7) // 8
         self._uniform_size = self._width + 16
         self._safe_prime, self._prime_cofactor = p == 2 * q + 1, prime_cofactor
+        self.block_size = (p.bit_length() - 2) // 8 if self._safe_prime else 0
         # Exponents e + blind, 0 <= e < q, all fill the same number of machine words.
         limbs = {-(-x.bit_length() // 64) for x in (q, 2 * q - 1)}
         self._blind = self.q if len(limbs) == 1 else 2 * self.q
@@ -223,6 +224,21 @@ class ModPKernel:
     def log_keys(self, items: Sequence[mpz]) -> list[int]:
         # Not the low bits: small powers of a small generator share them.
         return [hash(mpz(x).to_bytes(self._width, "big")) for x in items]
+
+    def embed(self, blocks: Sequence[bytes]) -> list[mpz | None]:
+        return [self._embed(block) for block in blocks]
+
+    def _embed(self, block: bytes) -> mpz:
+        """x or p - x: as -1 is no square, one of the two is."""
+        p, x = self.p, mpz.from_bytes(block, "big") + 2
+        # The symbol of a random number times a square takes no time of its own for a certain block.
+        blind = mpz.from_bytes(os.urandom(self._uniform_size), "big") % p
+        return (p - x, x)[gmpy2.jacobi(blind * blind % p * x % p, p) == 1]
+
+    def extract(self, items: Sequence[mpz]) -> list[bytes | None]:
+        size = self.block_size
+        numbers = [min(mpz(x), self.p - x) - 2 for x in items]
+        return [None if x < 0 or x >> 8 * size else x.to_bytes(size, "big") for x in numbers]
 
 
 def _by_length(pair: tuple[int, mpz]) -> int:

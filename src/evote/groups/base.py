@@ -32,6 +32,7 @@ from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
 from evote.groups._kernel import Kernel
+from evote.groups._messages import capacity, join_blocks, split_message
 from evote.groups._scalars import Scalars, Secrecy
 
 __all__ = [
@@ -330,6 +331,71 @@ class Group(ABC):
                 items[index] = item
             missing = [index for index, bad in zip(missing, neutral, strict=True) if bad]
         raise ParameterError("no element but the identity found")
+
+    def message_size(self, width: int = 1) -> int:
+        """The longest message that `width` elements hold, in bytes; 0 where the group holds none.
+
+        Curves of prime order hold messages, and subgroups with p = 2q + 1. In the other subgroups
+        of Z_p^*, ElectionGuard's among them, no map from messages to elements has an inverse.
+        """
+        if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 1:
+            raise ParameterError(f"a width is a positive integer, not {width!r}")
+        size = self._kernel.block_size
+        return capacity(size, int(width)) if size else 0
+
+    def encode_message(self, messages: Sequence[bytes], width: int | None = None) -> Elements:
+        """Each message as one element, or as a row of `width` elements: shape (n,) or (n, width).
+
+        Every message of up to `message_size` bytes has one encoding, never with the identity in it.
+        All messages take the same steps: a fixed number of candidates is tried.
+
+        Raises:
+            ParameterError: a message is too long, or the group holds none.
+        """
+        limit = self.message_size(1 if width is None else width)
+        self._check_embedding()
+        for i, message in enumerate(messages):
+            if not isinstance(message, bytes):
+                raise ParameterError(f"a message is bytes, not {type(message).__name__}")
+            if len(message) > limit:
+                raise ParameterError(
+                    f"message {i} has {len(message)} bytes; at most {limit} fit {width or 1} "
+                    f"elements of {self.name}"
+                )
+        size = self._kernel.block_size
+        blocks = [b for message in messages for b in split_message(message, size, width or 1)]
+        items = self._kernel.embed(blocks)
+        if any(item is None for item in items):
+            raise ParameterError("a message has no encoding in this group")
+        shape = (len(messages),) if width is None else (len(messages), int(width))
+        return Elements._make(self, items, shape)
+
+    def decode_message(self, elements: Elements, *, where: str = "") -> list[bytes]:
+        """The messages of elements of shape (n,), or of rows of shape (n, width).
+
+        Raises:
+            DecodingError: some are not what `encode_message` makes; `indices` lists all of those.
+            ParameterError: the group holds no messages.
+        """
+        self._check_embedding()
+        elements._check_same_group(self.generator)
+        if elements.ndim not in (1, 2) or 0 in elements.shape[1:]:
+            raise ShapeMismatch(f"messages are of shape (n,) or (n, width), not {elements.shape}")
+        width = elements.shape[1] if elements.ndim == 2 else 1
+        blocks = self._kernel.extract(elements._items)
+        messages = []
+        for start in range(0, len(blocks), width):
+            row = [block for block in blocks[start : start + width] if block is not None]
+            messages.append(join_blocks(row) if len(row) == width else None)
+        bad = [i for i, message in enumerate(messages) if message is None]
+        if bad:
+            shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+            raise DecodingError(f"no message at index {shown}", where=where, indices=bad)
+        return [message for message in messages if message is not None]
+
+    def _check_embedding(self) -> None:
+        if not self._kernel.block_size:
+            raise ParameterError(f"elements of {self.name} hold no messages")
 
     def count(self) -> AbstractContextManager[OperationCount]:
         """Count this group's operations inside a `with` block, on whichever backend."""
