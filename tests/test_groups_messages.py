@@ -148,7 +148,7 @@ def test_other_padding_is_refused() -> None:
 @pytest.mark.parametrize("name", FAST)
 def test_random_elements_and_bad_padding_are_refused(name: str, backend: str) -> None:
     group = named_group(name).with_backend(backend)
-    kernel, size = group._kernel, group._embedding.block_size
+    kernel, size = group._kernel, group._kernel.block_size
     good = group.encode_message([b"good", b"too"])
     items: list[Any] = [*good._items]
     items += kernel.embed([b"\1" * size, b"\xff" * size, b"\3abcd" + bytes(size - 5)])
