@@ -122,10 +122,25 @@ def test_a_trustee_that_misbehaves_is_named(full: Made, tmp_path: Path) -> None:
         workflow.publish_shares(path, full.board, PASSPHRASE)
     data = (path / share_path(1)).read_bytes().replace(b'"trustee":1', b'"trustee":2')
     (path / share_path(2)).write_bytes(data)
-    with pytest.raises(VerificationError, match="trustee 2"):
+    advice = r"trustee 2.*2 others hold, 2 are needed: take the file away"
+    with pytest.raises(VerificationError, match=advice):
         workflow.publish_shares(path, full.board, PASSPHRASE)
     (path / share_path(2)).unlink()
     assert workflow.publish_shares(path, full.board, PASSPHRASE) == []
+
+
+def test_a_trustee_pins_what_it_decrypts(tmp_path: Path) -> None:
+    made = make_ready(tmp_path)
+    open_small(made)
+    vote_small(made)
+    workflow.seal_election(made.path, made.authorities(), made.board, PASSPHRASE)
+    workflow.compute_tally(made.path, made.board, PASSPHRASE)
+    digest, trustee = Record(made.path).manifest_digest, made.trustees()[0]
+    with pytest.raises(VerificationError, match=r"manifest\.digest failed"):
+        workflow.decrypt_share(made.path, trustee, PASSPHRASE, expect_manifest=bytes(32))
+    assert not (made.path / share_path(1)).exists()
+    workflow.decrypt_share(made.path, trustee, PASSPHRASE, expect_manifest=digest)
+    assert (made.path / share_path(1)).exists()
 
 
 def test_seal_needs_a_quorum_of_authorities(full: Made, tmp_path: Path) -> None:

@@ -77,7 +77,13 @@ from evote.election import (
     encode_manifest,
 )
 from evote.encoding import JSON, canonical_json, encode_hex, parse_json
-from evote.errors import DecodingError, ParameterError, QuorumError, VerificationError
+from evote.errors import (
+    DecodingError,
+    EvoteError,
+    ParameterError,
+    QuorumError,
+    VerificationError,
+)
 from evote.groups import Group, ristretto255
 from evote.operators import (
     SCRYPT_COST,
@@ -584,6 +590,8 @@ def decrypt_share(
     passphrase: Passphrase,
     *,
     board_directory: Path | str | None = None,
+    expect_manifest: bytes | str | None = None,
+    witness_policy: Path | str | None = None,
     jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Path:
@@ -591,8 +599,17 @@ def decrypt_share(
 
     Args:
         board_directory: if given, the board publishes the shares at once.
+        expect_manifest, witness_policy: what this trustee pins the record to, as for `audit`.
+        jobs: processes, or an executor, for the verification.
     """
-    checked = verified_tally(record, partial(audit, jobs=jobs, progress=progress))
+    pinned = partial(
+        audit,
+        expect_manifest=expect_manifest,
+        witness_policy=witness_policy,
+        jobs=jobs,
+        progress=progress,
+    )
+    checked = verified_tally(record, pinned)
     path = trustee_decrypt(trustee_directory, checked, passphrase)
     if board_directory is not None:
         publish_shares(record, board_directory, passphrase)
@@ -619,19 +636,31 @@ def publish_shares(
 
 
 def _read_shares(opened: Record) -> tuple[Tally, bytes, dict[int, TallyShare]]:
-    """The tally and the verified shares of all trustees whose files are there."""
+    """The tally and the shares of all trustees whose files are there, verified.
+
+    Raises:
+        VerificationError, DecodingError: some do not hold; says how many do without them.
+    """
     manifest, data = opened.manifest, opened.tally_bytes()
     tally, digest = decode_tally(manifest, data), file_digest(data)
     if opened.survey().tally != digest:
         raise VerificationError("tally.json is not the file on the board")
     keys = load_parameters(opened.path).verification_keys
-    shares = {}
+    shares, wrong = {}, []
     for index in opened.share_indices():
-        share = decode_share(manifest, tally, opened.share_bytes(index), where=share_path(index))
-        if share.trustee != index:
-            raise VerificationError(f"{share_path(index)}: the shares of trustee {share.trustee}")
-        verify_share(tally, digest, share, keys[index - 1])
-        shares[index] = share
+        name = share_path(index)
+        try:
+            share = decode_share(manifest, tally, opened.share_bytes(index), where=name)
+            if share.trustee != index:
+                raise VerificationError(f"{name}: the shares of trustee {share.trustee}")
+            verify_share(tally, digest, share, keys[index - 1])
+            shares[index] = share
+        except EvoteError as error:
+            reason = str(error)
+            wrong.append(reason if name in reason else f"{name}: {reason}")
+    if wrong:
+        rest = f"{len(shares)} others hold, {manifest.quorum} are needed: take the file away"
+        raise VerificationError(f"{'; '.join(wrong)} ({rest} to go on without it)")
     return tally, digest, shares
 
 

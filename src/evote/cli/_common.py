@@ -159,6 +159,22 @@ def cluster_option(function: F) -> F:
     )(function)
 
 
+def pin_options(function: F) -> F:
+    """--expect-manifest and --witness-policy: they tie a record to what was published elsewhere."""
+    digest = click.option(
+        "--expect-manifest",
+        metavar="DIGEST",
+        help="The manifest's digest as it was published elsewhere, 64 hex digits.",
+    )
+    policy = click.option(
+        "--witness-policy",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Whose cosignatures the log's head must bear.",
+    )
+    return digest(policy(function))
+
+
 @contextmanager
 def workers(jobs: int, cluster: str | None) -> Iterator[Workers]:
     """Processes of this machine, or the workers of a cluster as long as the block lasts."""

@@ -16,6 +16,7 @@ from evote._files import write_file
 from evote.cli._common import (
     cluster_option,
     jobs_option,
+    pin_options,
     plain,
     progress,
     quiet_option,
@@ -38,17 +39,7 @@ __all__ = ["doctor", "verify"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the report there instead of to stdout.",
 )
-@click.option(
-    "--expect-manifest",
-    metavar="DIGEST",
-    help="The manifest's digest as it was published elsewhere, 64 hex digits.",
-)
-@click.option(
-    "--witness-policy",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Whose cosignatures the log's head must bear.",
-)
+@pin_options
 @click.option(
     "--receipts",
     metavar="DIR",
