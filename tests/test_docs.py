@@ -125,18 +125,32 @@ APPENDING = {"append", "append_integer", "append_elements", "append_scalars"}
 SQUEEZING = {"squeeze", "challenge", "challenges", "weights"}
 
 
-def test_every_message_of_a_transcript_is_documented() -> None:
-    labels = first_constants(APPENDING | SQUEEZING, 0, bytes) - {b"", b"nonces"}
+def labels() -> set[str]:
+    """What src calls the messages of transcripts; `nonces` is squeezed by provers alone."""
+    found = first_constants(APPENDING | SQUEEZING, 0, bytes) - {b"", b"nonces"}
     for name, call in calls():
         if name == "LinearRelation":
             [common] = [keyword.value for keyword in call.keywords if keyword.arg == "common"]
-            labels |= {node.value for node in ast.walk(common) if isinstance(node, ast.Constant)}
-    assert len(labels) > 30
+            found |= {node.value for node in ast.walk(common) if isinstance(node, ast.Constant)}
+    return {label.decode() for label in found if isinstance(label, bytes)}
+
+
+def test_every_message_of_a_transcript_is_documented() -> None:
+    used = labels()
+    assert len(used) > 30
     text = FORMAT + (DOCS / "proofs.md").read_text(encoding="utf-8")
-    for label in labels:
-        assert isinstance(label, bytes)
-        word = label.decode()
-        assert f"`{word}`" in text or f'"{word}"' in text, word
+    assert not [word for word in used if f"`{word}`" not in text and f'"{word}"' not in text]
+
+
+def test_every_documented_message_is_one() -> None:
+    shares, transcripts = section("Shares"), section("Transcripts")
+    documented = set(re.findall(r'(?:append|array|squeeze)\("([^"]+)"', transcripts + shares))
+    for row in table(transcripts, "purpose"):
+        documented |= quoted([row[2]])
+    _, _, ballot = section("Ballots").partition("**The challenge.**")
+    documented |= set(re.findall(r'"([^"]+)"', ballot.partition("c = challenge")[0]))
+    assert len(documented) > 25
+    assert documented <= labels()
 
 
 def test_every_format_is_documented() -> None:
