@@ -272,6 +272,7 @@ BAD_FIELDS: list[tuple[str, Any, Any]] = [
     ("hex too long", lambda f: f.hex("x", 1), "00ff"),
     ("packed too long", lambda f: f.packed("x", 1), "AP8"),
     ("packed over the limit", lambda f: f.packed("x", max_size=1), "AP8"),
+    ("packed list too long", lambda f: f.packed_list("x", 1), ["AP8", "AP8"]),
     ("choice", lambda f: f.choice("x", ("a", "b")), "c"),
     ("list", lambda f: f.list("x", 3), {}),
     ("list too long", lambda f: f.list("x", 0), [1]),
@@ -279,6 +280,14 @@ BAD_FIELDS: list[tuple[str, Any, Any]] = [
     ("objects", lambda f: f.objects("x", 3), [{}, 1]),
     ("null", lambda f: f.text("x"), None),
 ]
+
+
+def test_lists_of_packed_bytes() -> None:
+    assert fields(x=["AP8", ""]).packed_list("x", 2) == [b"\x00\xff", b""]
+    for wrong in ("A===", "AP9", 7, None):
+        with pytest.raises(DecodingError) as caught:
+            fields(x=["AP8", wrong]).packed_list("x", 2)
+        assert caught.value.where.endswith(".x[1]")
 
 
 @pytest.mark.parametrize(
