@@ -27,13 +27,13 @@ from evote.ballots import (
     ballot_digest,
     ballots_hold,
     decode_ballots,
-    open_ballot,
+    open_ballots,
 )
-from evote.board import BallotEntry, Opening, bodies_path
+from evote.board import BallotEntry, Opening, bodies_path, entry_place
 from evote.credentials import verify_ballot_signatures
 from evote.election import Manifest, decode_manifest
 from evote.elgamal import PublicKey
-from evote.errors import DecodingError, EvoteError
+from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.record import Record
 from evote.tally import Summation
 
@@ -42,6 +42,7 @@ __all__ = [
     "BundleOutcome",
     "check_bundle",
     "read_bodies",
+    "verify_opening",
 ]
 
 _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
@@ -51,12 +52,13 @@ _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 class BundleJob:
     """The ballot entries of one entry bundle, and what the rest of the record says of them.
 
-    `styles` are those of the roll, empty for a credential that is not on it. `weights` are those
-    of the roll where the ballot counts, and 0 where it does not. `openings` are (position in this
-    job, entry index of the opening, the opening).
+    `size` is that of the log. `styles` are those of the roll, empty for a credential that is not
+    on it. `weights` are those of the roll where the ballot counts, and 0 where it does not.
+    `openings` are (position in this job, entry index of the opening, the opening).
     """
 
     number: int
+    size: int
     indices: tuple[int, ...]
     entries: tuple[BallotEntry, ...]
     styles: tuple[str, ...]
@@ -185,7 +187,8 @@ def _check_signatures(outcome: BundleOutcome, context: BallotContext, job: Bundl
         [entry.signature for entry in entries],
     )
     for i in np.flatnonzero(~holds):
-        reason = f"entry {job.indices[i]}: the signature is not that of its credential"
+        where = entry_place(job.indices[i], job.size)
+        reason = f"{where}: the signature is not that of its credential"
         outcome.fail("ballots.signatures", reason)
     outcome.did("ballots.signatures", len(entries))
 
@@ -233,17 +236,38 @@ def _check_openings(
             continue
         done += 1
         try:
-            open_ballot(
-                context,
-                bodies[position],
-                opening.seed,
-                {contest.id: contest.selections for contest in opening.contests},
-                {c.id: c.blank for c in opening.contests if c.blank is not None},
-            )
+            verify_opening(context, bodies[position], opening)
         except EvoteError as error:
-            outcome.fail("spoiled.openings", f"entry {index}: {error}")
+            outcome.fail("spoiled.openings", f"{entry_place(index, job.size)}: {error}")
     if job.openings:
         outcome.did("spoiled.openings", done, len(job.openings))
+
+
+def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> None:
+    """Check that the ballot of a body encrypts what an opening says of it.
+
+    An opening has one form: the contests of the ballot's style in their order, each once, and a
+    blank bit exactly where the contest counts blanks. Two readers see the same marks.
+
+    Raises:
+        DecodingError: the body holds no ballot of this election.
+        VerificationError: it opens to something else, or the opening has another form.
+    """
+    decoded = decode_ballots(context, [body], ["ballot"])
+    for error in decoded.errors.values():
+        raise error
+    [(_, ballots)] = decoded.batches
+    contests = context.style_contests(ballots.style)
+    expected = [(contest.id, contest.counts_blanks) for contest in contests]
+    if [(contest.id, contest.blank is not None) for contest in opening.contests] != expected:
+        raise VerificationError("an opening lists each contest of the ballot once, in its order")
+    open_ballots(
+        context,
+        ballots,
+        [opening.seed],
+        {contest.id: [contest.selections] for contest in opening.contests},
+        {c.id: [c.blank] for c in opening.contests if c.blank is not None},
+    )
 
 
 def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:

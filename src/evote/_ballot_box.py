@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from evote._audit_ballots import verify_opening
 from evote._files import make_directory, read_file, write_file
 from evote._fingerprints import fingerprint_rows
 from evote._nonces import nonce_rows
@@ -23,7 +24,6 @@ from evote.ballots import (
     decode_ballots,
     encode_ballots,
     encrypt_ballots,
-    open_ballot,
 )
 from evote.board import BallotEntry, Board, OpenedContest, Opening, Receipt, Stage
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
@@ -448,13 +448,7 @@ class BallotBox:
         if opening.ballot in self._opened:
             raise VerificationError("the ballot is open already")
         body = next(body for i, _, body in self._record.ballots() if i == index)
-        open_ballot(
-            self._context,
-            body,
-            opening.seed,
-            {contest.id: contest.selections for contest in opening.contests},
-            {c.id: c.blank for c in opening.contests if c.blank is not None},
-        )
+        verify_opening(self._context, body, opening)
         [place] = self._board.append([opening])
         self._opened.add(opening.ballot)
         return self._board.receipt(place)

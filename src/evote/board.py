@@ -50,6 +50,7 @@ from evote._entries import (
     decode_entry,
     encode_bundle,
     encode_entry,
+    entry_place,
     next_stage,
     tile_name,
 )
@@ -159,6 +160,7 @@ __all__ = [
     "encode_bundle",
     "encode_entry",
     "encode_receipt",
+    "entry_place",
     "leaf_hash",
     "merkle_root",
     "next_stage",

@@ -33,7 +33,6 @@ from evote._audit_log import (
     LogSummary,
     PinnedReceipt,
     check_authorities,
-    entry_place,
     read_log,
 )
 from evote._audit_tally import AuditedElection, check_seal, check_tally
@@ -54,6 +53,7 @@ from evote.board import (
     decode_entry,
     decode_policy,
     decode_receipt,
+    entry_place,
     leaf_hash,
     verify_receipt,
 )
@@ -368,11 +368,11 @@ class _Audit:
             ledger.block("the log does not open", "election.id", "open.signatures")
             return
         index, entry = log.opened
+        where = log.place(index)
         with ledger.guard("open.signatures"):
             parts = (entry.election, entry.manifest)
-            count = check_authorities(manifest, entry.signatures, "open", *parts)
+            count = check_authorities(manifest, entry.signatures, where, "open", *parts)
             ledger.did("open.signatures", count)
-        where = entry_place(index, self.size)
         ledger.did("election.id")
         if entry.manifest != self.manifest_digest:
             ledger.fail("election.id", f"manifest.json: not the manifest that {where} opens")
@@ -495,6 +495,7 @@ class _Audit:
                     openings.append((i, int(opening), self._opening(int(opening))))
         return BundleJob(
             number=number,
+            size=self.size,
             indices=tuple(indices),
             entries=tuple(entries),
             styles=tuple("" if r < 0 else styles[self.roll.style_numbers[r]] for r in rows),
@@ -527,7 +528,8 @@ class _Audit:
                 for key in (data[i : i + size] for i in range(0, len(data), size)):
                     if key in seen:
                         told += 1
-                        reason = f"entry {owner}: {what} that entry {seen[key]} has"
+                        where = entry_place(owner, self.size)
+                        reason = f"{where}: {what} that entry {seen[key]} has"
                         self.ledger.fail(check, reason)
                     seen.setdefault(key, owner)
             if told >= _REPEATS:
