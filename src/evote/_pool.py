@@ -7,11 +7,14 @@ outcome less. Outcomes come in the order of the jobs; only a few jobs per proces
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
 from typing import Any, Generic, TypeVar
 
 from evote.errors import EvoteError
@@ -52,7 +55,8 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], processes: int) -> Iterator
     ) as pool:
         try:
             for job in jobs:
-                waiting.append(pool.submit(_work, job))
+                with _interrupts_held():
+                    waiting.append(pool.submit(_work, job))
                 if len(waiting) > 2 * processes:
                     yield _arrived(waiting.popleft())
             while waiting:
@@ -80,9 +84,31 @@ def _arrived(future: Future[R | EvoteError]) -> R | EvoteError:
 _here: tuple[Callable[[Any, Any], Any], Any] | None = None  # of a worker: its work and state
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until this is over; a process started in it never sees one, imports included."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _leave_with_parent() -> None:
+    """A parent that was killed has told nobody to stop."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _start(what: Work[Any, Any, Any]) -> None:
     global _here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent alone answers Ctrl-C
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _here = (what.work, what.build(*what.arguments))
 
 
