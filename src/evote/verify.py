@@ -128,7 +128,11 @@ def audit(
     """
     if type(jobs) is not int or jobs < 1:
         raise ParameterError("jobs: at least 1 expected")
-    expected = decode_hex(expect_manifest, 32) if isinstance(expect_manifest, str) else None
+    expected = (
+        decode_hex(expect_manifest, 32, where="expect_manifest")
+        if isinstance(expect_manifest, str)
+        else None
+    )
     if isinstance(expect_manifest, bytes):
         expected = expect_manifest
     policy = None
