@@ -9,6 +9,7 @@ the order of the jobs; only a few jobs per process wait at a time.
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import signal
 import threading
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from evote.errors import EvoteError, ParameterError
@@ -138,15 +139,22 @@ def processes(count: int) -> ProcessPoolExecutor:
                 pool.shutdown(wait=False, cancel_futures=True)
                 pool = None
         if pool is None:
-            pool = ProcessPoolExecutor(
-                count, mp_context=get_context("spawn"), initializer=_ignore_interrupts
-            )
+            pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start)
             _pools[count] = pool
         return pool
 
 
-def _ignore_interrupts() -> None:
+def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where they could not be blocked
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """A parent that was killed has told nobody to stop."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _stop(executor: Executor) -> None:

@@ -49,6 +49,7 @@ _JSONPairs: TypeAlias = list[tuple[str, JSON]]
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
 MAX_BYTES = 16 * 2**20
+MAX_ITEMS = 2**19  # values of one JSON text: about 160 bytes of memory each
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)
@@ -140,6 +141,8 @@ def parse_json(
 
     if len(data) > max_bytes:
         refuse(f"{len(data)} bytes of JSON, at most {max_bytes} expected")
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_ITEMS:  # as in strings too
+        refuse(f"more than {MAX_ITEMS} values in JSON")
     if _depth(data) > max_depth:
         refuse(f"JSON nested deeper than {max_depth}")
     try:

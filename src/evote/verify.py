@@ -133,7 +133,7 @@ def audit(
         raise ParameterError("jobs: at least 1, or an executor, expected")
     expected = expect_manifest
     if isinstance(expected, str):
-        expected = decode_hex(expected, 32)
+        expected = decode_hex(expected, 32, where="expect_manifest")
     elif expected is not None and len(expected) != 32:
         raise ParameterError("expect_manifest: 32 bytes expected")
     policy = None

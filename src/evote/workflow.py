@@ -3,7 +3,7 @@
     new_election   publish the manifest          issue_credentials   draw codes, publish the roll
     run_ceremony   all trustees in one place     open_election       entry 0 of the board
     encrypt_ballot, sign_ballot                  what a voter's device does
-    submit, open_spoiled, seal_election          what the board and the authorities do
+    submit, deliver, open_spoiled, seal_election  what the board and the authorities do
     compute_tally, decrypt_share, publish_result
 
 Each step checks what it stands on before it signs or publishes anything, and each may be repeated
@@ -37,6 +37,7 @@ from evote._ballot_box import (
 )
 from evote._files import make_directory
 from evote._pool import Workers
+from evote._trustee import clear_leftovers
 from evote.board import (
     Board,
     NoteSigner,
@@ -95,7 +96,17 @@ from evote.operators import (
     load_operator,
 )
 from evote.policies import Fates, counted_set
-from evote.record import MANIFEST, RESULT, ROLL, TALLY, Record, share_path, write_file, write_roll
+from evote.record import (
+    CHECKPOINT,
+    MANIFEST,
+    RESULT,
+    ROLL,
+    TALLY,
+    Record,
+    share_path,
+    write_file,
+    write_roll,
+)
 from evote.tally import (
     Result,
     Tally,
@@ -123,6 +134,7 @@ __all__ = [
     "cosign_roll",
     "create_operators",
     "decrypt_share",
+    "deliver",
     "draw_credentials",
     "encrypt_ballot",
     "encrypt_ballots",
@@ -267,9 +279,13 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     """Fresh codes for all voters, in the order of the lines. Save them before the roll is signed.
 
     Raises:
-        ParameterError: more voters or weight than the manifest allows, or an unknown style.
+        ParameterError: more voters or weight than the manifest allows, an unknown style, or the
+            record has a roll already.
     """
-    manifest = Record(record).manifest
+    opened = Record(record)
+    manifest = opened.manifest
+    if opened.has(ROLL):
+        raise ParameterError("the record has a roll already")
     for line in lines:
         manifest.style(line.style)
         if line.count < 0:
@@ -299,8 +315,6 @@ def publish_roll(
         ParameterError: the record has another roll already.
     """
     opened = Record(record)
-    if opened.has(ROLL):
-        raise ParameterError("the record has a roll already")
     key = _operator(registrar_directory, passphrase, opened.manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     rows = [
@@ -313,6 +327,10 @@ def publish_roll(
         for item in credentials
     ]
     header, encoded = make_roll(base, rows)
+    if opened.has(ROLL):
+        if decode_roll(opened.roll_header()).root == header.root:
+            return  # done before
+        raise ParameterError("the record has a roll already")
     write_roll(opened.path, sign_roll(header, key).encode(), encoded)
 
 
@@ -355,7 +373,7 @@ def _operator(
     key = load_operator(directory, passphrase)
     card = key.card
     if card.role != role:
-        raise ParameterError(f"the key of a {role} expected, got that of a {card.role}")
+        raise ParameterError(f"{role} expected, got the key of {card.role} {card.id}")
     if manifest.card(card.role, card.id) != card:
         raise ParameterError(f"{card.role} {card.id}: not the key that the manifest has")
     return key
@@ -389,18 +407,24 @@ def open_election(
     Raises:
         VerificationError: ceremony, roll or listing do not verify.
     """
-    audit(record, phase="ready").raise_for_failure()
-    parameters = load_parameters(record)
-    parts = (parameters.election_id, parameters.manifest_digest)
     keys = _authorities(record, authority_directories, passphrase)
-    signatures = tuple(_signature(key, "open", *parts) for key in keys)
-    entry = Open(
-        election=parameters.election_id,
-        manifest=parameters.manifest_digest,
-        signatures=signatures,
-    )
+    fresh = not Record(record).has(CHECKPOINT)
+    if fresh:
+        clear_leftovers(Path(record) / "board")
+        audit(record, phase="ready").raise_for_failure()
+    # Opening the board clears what a killed step has left there, which no audit would pass.
     with _board(record, board_directory, passphrase) as board:
-        board.append([entry])
+        if board.stage == Stage.EMPTY and not fresh:
+            audit(record, phase="ready").raise_for_failure()
+        parameters = load_parameters(record)
+        parts = (parameters.election_id, parameters.manifest_digest)
+        entry = Open(
+            election=parameters.election_id,
+            manifest=parameters.manifest_digest,
+            signatures=tuple(_signature(key, "open", *parts) for key in keys),
+        )
+        if board.stage != Stage.VOTING or next(board.entries()) != entry:
+            board.append([entry])
     return parameters
 
 
@@ -505,6 +529,18 @@ def submit(
         return box.submit(submissions, jobs=jobs, progress=progress)
 
 
+def deliver(
+    record: Path | str, board_directory: Path | str, submission: Submission, passphrase: Passphrase
+) -> Receipt:
+    """`submit` for one voter, to be repeated after an interruption: taken in once, receipt again.
+
+    Raises:
+        VerificationError: the submission is refused, and why.
+    """
+    with open_ballot_box(record, board_directory, passphrase) as box:
+        return box.receipt(submission.entry) or box.submit([submission])[0]
+
+
 def open_ballot_box(
     record: Path | str, board_directory: Path | str, passphrase: Passphrase
 ) -> BallotBox:
@@ -519,13 +555,14 @@ def open_spoiled(
     ballot: EncryptedBallot,
     passphrase: Passphrase,
 ) -> Receipt:
-    """Publish seed and choice of a spoiled ballot.
+    """Publish seed and choice of a spoiled ballot; once, however often it is called.
 
     Raises:
-        VerificationError: not spoiled on this board, open already, or of another choice.
+        VerificationError: not spoiled on this board, or of another choice.
     """
     with open_ballot_box(record, board_directory, passphrase) as box:
-        return box.open(opening_of(ballot, load_parameters(record)))
+        opening = opening_of(ballot, load_parameters(record))
+        return box.receipt(opening) or box.open(opening)
 
 
 # -- after the election ------------------------------------------------------------------------
@@ -545,6 +582,9 @@ def seal_election(
         roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
         fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        last = next(board.entries(board.size - 1)) if board.size else None
+        if isinstance(last, Seal) and last.digest == fates.digest:
+            return fates  # done before
         seal = Seal(
             cast=fates.cast,
             spoiled=fates.spoiled,
@@ -572,13 +612,18 @@ def compute_tally(
     Raises:
         VerificationError: a check failed or was not done; nothing is published.
     """
-    report, tally = audited_tally(record, jobs=jobs, progress=progress)
-    report.raise_for_failure()
-    if tally is None:
-        raise VerificationError("the counted ballots could not be added")
-    data = encode_tally(tally)
+    place = Path(record) / TALLY
+    # The board first: opening it clears what a killed step has left, which no audit would pass.
     with _board(record, board_directory, passphrase) as board:
-        write_file(Path(record) / TALLY, data)
+        clear_leftovers(place.parent, TALLY)
+        if board.stage == Stage.SEALED:
+            place.unlink(missing_ok=True)  # written, and never named by the board
+        report, tally = audited_tally(record, jobs=jobs, progress=progress)
+        report.raise_for_failure()
+        if tally is None:
+            raise VerificationError("the counted ballots could not be added")
+        data = encode_tally(tally)
+        write_file(place, data)
         if board.stage == Stage.SEALED:
             board.append([TallyEntry(digest=file_digest(data))])
     return tally
@@ -626,12 +671,13 @@ def publish_shares(
     """
     opened = Record(record)
     with _board(record, board_directory, passphrase) as board:
-        shares = _read_shares(opened)[2]
-        known = opened.survey().shares
-        fresh = [index for index in sorted(shares) if index not in known]
-        board.append(
-            [ShareEntry(trustee=i, digest=file_digest(opened.share_bytes(i))) for i in fresh]
-        )
+        return _append_shares(board, opened, _read_shares(opened)[2])
+
+
+def _append_shares(board: Board, opened: Record, shares: Mapping[int, TallyShare]) -> list[int]:
+    known = opened.survey().shares
+    fresh = [index for index in sorted(shares) if index not in known]
+    board.append([ShareEntry(trustee=i, digest=file_digest(opened.share_bytes(i))) for i in fresh])
     return fresh
 
 
@@ -673,11 +719,12 @@ def publish_result(
         QuorumError: fewer than the quorum; names the absent trustees.
     """
     opened = Record(record)
-    publish_shares(record, board_directory, passphrase)
-    tally, digest, shares = _read_shares(opened)
-    result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
-    data = encode_result(result)
     with _board(record, board_directory, passphrase) as board:
+        clear_leftovers(opened.path / "shares")
+        tally, digest, shares = _read_shares(opened)
+        _append_shares(board, opened, shares)
+        result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
+        data = encode_result(result)
         write_file(Path(record) / RESULT, data)
         if board.stage == Stage.TALLIED:
             board.append([ResultEntry(digest=file_digest(data))])
