@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import tracemalloc
 import unicodedata
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from evote import encoding
 from evote.encoding import (
+    MAX_ITEMS,
     Fields,
     canonical_json,
     check_format,
@@ -130,6 +132,19 @@ DIFFERENTIALS = {
     "empty": b"",
     "NUL": b"[]\x00",
 }
+
+
+@pytest.mark.parametrize(("item", "factor"), [(b"0", 30), (b"{}", 40)])
+def test_reading_takes_a_multiple_of_the_size_in_memory(item: bytes, factor: int) -> None:
+    """attacks: G2; many small values are what costs most, and a second walk doubled it."""
+    data = b"[" + b",".join([item] * (2**18 // (len(item) + 1))) + b"]"
+    tracemalloc.start()
+    try:
+        parse_json(data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < factor * len(data)
 
 
 @pytest.mark.parametrize("data", DIFFERENTIALS.values(), ids=DIFFERENTIALS)
@@ -258,6 +273,7 @@ BAD_FIELDS: list[tuple[str, Any, Any]] = [
     ("hex too long", lambda f: f.hex("x", 1), "00ff"),
     ("packed too long", lambda f: f.packed("x", 1), "AP8"),
     ("packed over the limit", lambda f: f.packed("x", max_size=1), "AP8"),
+    ("packed list too long", lambda f: f.packed_list("x", 1), ["AP8", "AP8"]),
     ("choice", lambda f: f.choice("x", ("a", "b")), "c"),
     ("list", lambda f: f.list("x", 3), {}),
     ("list too long", lambda f: f.list("x", 0), [1]),
@@ -265,6 +281,14 @@ BAD_FIELDS: list[tuple[str, Any, Any]] = [
     ("objects", lambda f: f.objects("x", 3), [{}, 1]),
     ("null", lambda f: f.text("x"), None),
 ]
+
+
+def test_lists_of_packed_bytes() -> None:
+    assert fields(x=["AP8", ""]).packed_list("x", 2) == [b"\x00\xff", b""]
+    for wrong in ("A===", "AP9", 7, None):
+        with pytest.raises(DecodingError) as caught:
+            fields(x=["AP8", wrong]).packed_list("x", 2)
+        assert caught.value.where.endswith(".x[1]")
 
 
 @pytest.mark.parametrize(
@@ -392,3 +416,11 @@ def test_integers_of_four_bytes() -> None:
             uint32(bad)
     with pytest.raises(ParameterError):
         xof("x", length=-1)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "0"])
+def test_json_of_very_many_values_is_refused(text: str) -> None:
+    many = MAX_ITEMS // 2
+    assert len(parse_json(f"[{','.join([text] * (many - 9))}]".encode())) == many - 9  # type: ignore[arg-type]
+    with pytest.raises(DecodingError, match=f"more than {MAX_ITEMS} values"):
+        parse_json(f"[{','.join([text] * (2 * many + 1))}]".encode())

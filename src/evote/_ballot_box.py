@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from evote._audit_ballots import verify_opening
-from evote._files import make_directory, read_file, write_file
+from evote._files import make_directory, read_file, shown_path, write_file
 from evote._fingerprints import fingerprint_rows
-from evote._nonces import nonce_rows
+from evote._nonces import nonce_rows, uses_nonce_twice
 from evote._pool import Work, run_jobs
 from evote.ballots import (
     BallotContext,
@@ -25,10 +25,18 @@ from evote.ballots import (
     encode_ballots,
     encrypt_ballots,
 )
-from evote.board import BallotEntry, Board, OpenedContest, Opening, Receipt, Stage
+from evote.board import (
+    BallotEntry,
+    Board,
+    Entry,
+    OpenedContest,
+    Opening,
+    Receipt,
+    Stage,
+    encode_entry,
+)
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
-from evote.election import ElectionParameters, decode_manifest
-from evote.elgamal import PublicKey
+from evote.election import ElectionParameters, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
 from evote.record import Record
@@ -44,6 +52,7 @@ __all__ = [
     "load_ballot",
     "opening_of",
     "save_ballot",
+    "signed_roll",
 ]
 
 _CHUNK = 64  # ballots of one job
@@ -122,15 +131,9 @@ class _EncryptionJob(NamedTuple):
     blanks: dict[str, list[int]]
 
 
-def ballot_context(manifest_bytes: bytes, key: bytes, election_id: bytes) -> BallotContext:
-    """What ballots are made and checked in, from bytes."""
-    manifest = decode_manifest(manifest_bytes)
-    return BallotContext(
-        key=PublicKey(element=manifest.group.decode_elements(key, ())),
-        election_id=election_id,
-        contests=manifest.contests,
-        styles=manifest.styles,
-    )
+def _context(manifest_bytes: bytes, key: bytes, election_id: bytes) -> BallotContext:
+    """What a process of its own makes and checks ballots in."""
+    return ballot_context(decode_manifest(manifest_bytes), key, election_id)
 
 
 def _start(parameters: ElectionParameters, manifest_bytes: bytes) -> tuple[bytes, bytes, bytes]:
@@ -166,7 +169,7 @@ def encrypt_all(
         _encryption_job(parameters, style, [voters[i] for i in places]) for style, places in parts
     ]
     done: dict[int, EncryptedBallot] = {}
-    work = Work(ballot_context, _start(parameters, manifest_bytes), _encrypt)
+    work = Work(_context, _start(parameters, manifest_bytes), _encrypt)
     outcomes = run_jobs(work, todo, jobs if len(todo) > 1 else 1)
     for (style, places), outcome in zip(parts, outcomes, strict=True):
         if isinstance(outcome, EvoteError):
@@ -231,8 +234,15 @@ def opening_of(ballot: EncryptedBallot, parameters: ElectionParameters) -> Openi
 
 
 def save_ballot(ballot: EncryptedBallot, directory: Path | str) -> None:
-    """Keep a ballot until it is cast or opened: ballot.json, and secret.json for the owner only."""
+    """Keep a ballot until it is cast or opened: ballot.json, and secret.json for the owner only.
+
+    Raises:
+        ParameterError: the directory has held a ballot. A secret alone, as a killed step leaves
+            it, is of a ballot that nobody has seen, and is replaced.
+    """
     directory = Path(directory)
+    if (directory / _BODY).exists():
+        raise ParameterError(f"{shown_path(directory)} holds a ballot already: take a new folder")
     make_directory(directory, mode=0o700)
     contests: list[JSON] = [
         {"id": name, "selections": list(map(int, marks)), "blank": name in ballot.choice.blank}
@@ -250,7 +260,7 @@ def save_ballot(ballot: EncryptedBallot, directory: Path | str) -> None:
             "contests": contests,
         }
     )
-    write_file(directory / _SECRET, secret, mode=0o600)
+    write_file(directory / _SECRET, secret, mode=0o600, overwrite=True)
     write_file(directory / _BODY, ballot.body)
 
 
@@ -261,7 +271,10 @@ def load_ballot(directory: Path | str) -> EncryptedBallot:
         DecodingError: a file is missing (the ballot was cast or opened), or damaged.
     """
     directory = Path(directory)
-    body = read_file(directory / _BODY, _MAX_FILE, where=_BODY)
+    body = read_file(directory / _BODY, _MAX_FILE)
+    if not (directory / _SECRET).exists():
+        reason = "file is missing: the ballot was cast or spoiled, and its secrets are erased"
+        raise DecodingError(reason, where=shown_path(directory / _SECRET))
     data = read_file(directory / _SECRET, _MAX_FILE, where=_SECRET)
     fields = Fields(parse_json(data, where=_SECRET), f"{_SECRET}: $")
     check_format(fields, "evote/ballot-secret", 1)
@@ -298,7 +311,8 @@ def erase_ballot(directory: Path | str) -> None:
 class BallotBox:
     """A board open for ballots, with what decides on the next one. A context manager.
 
-    Memory: what `Board` has, and 8 bytes in a set for every ciphertext and proof commitment.
+    Memory: what `Board` has, and about 100 bytes for every ciphertext and proof commitment, whose
+    fingerprints are kept in sets.
     """
 
     def __init__(self, record: Record, parameters: ElectionParameters, board: Board) -> None:
@@ -306,7 +320,7 @@ class BallotBox:
         self._record, self._parameters, self._board = record, parameters, board
         self._context = parameters.ballot_context
         try:
-            self._roll = _read_roll(record, parameters)
+            self._roll = signed_roll(record, parameters)
             self._used: tuple[set[int], set[int]] = (set(), set())
             self._cast: set[bytes] = set()
             self._spoiled: dict[bytes, int] = {}
@@ -411,9 +425,7 @@ class BallotBox:
             ]
             for start in range(0, len(submissions), _CHUNK)
         ]
-        work = Work(
-            ballot_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies
-        )
+        work = Work(_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies)
         done = 0
         for outcome in run_jobs(work, todo, jobs if len(todo) > 1 else 1):
             if isinstance(outcome, EvoteError):
@@ -435,6 +447,13 @@ class BallotBox:
                 if not seen.isdisjoint(new[which]):
                     _refuse(i, what[which])
                 seen |= new[which]
+
+    def receipt(self, entry: Entry) -> Receipt | None:
+        """The receipt of an entry that is on the board already, word for word."""
+        data = encode_entry(entry)
+        places = (index for index, found, _ in self._record.entries() if found == data)
+        index = next(places, None)
+        return None if index is None else self._board.receipt(index)
 
     def open(self, opening: Opening) -> Receipt:
         """Publish the opening of a spoiled ballot, after checking it.
@@ -476,10 +495,13 @@ def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str
                 reasons[position] = f"a ballot of style {ballots.style!r}, not {style!r}"
             elif not right:
                 reasons[position] = "the proofs do not hold"
+            elif uses_nonce_twice(context, items[position][0]):
+                reasons[position] = "it uses a nonce twice"
     return reasons
 
 
-def _read_roll(record: Record, parameters: ElectionParameters) -> Roll:
+def signed_roll(record: Record, parameters: ElectionParameters) -> Roll:
+    """The rows of the roll, which must be those that its header and the election id speak of."""
     styles = [style.id for style in parameters.manifest.styles]
     roll = read_roll(record.roll_rows(), styles, place=record.roll_row_place, check_keys=False)
     if roll.root != parameters.roll_root:

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
-from evote.errors import DecodingError, ParameterError
+from evote.errors import DecodingError, ParameterError, UnsupportedError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = [
     "append_file",
     "create_file",
     "cut_file",
+    "lock_directory",
     "make_directory",
     "open_file",
     "read_file",
@@ -129,6 +135,29 @@ def make_directory(path: Path | str, *, mode: int = 0o755) -> None:
     sync_directory(path.parent)
 
 
+def lock_directory(path: Path, timeout: float) -> int:
+    """A descriptor that holds the exclusive lock on a directory; closing it gives it back.
+
+    Raises:
+        ParameterError: another process has held it for `timeout` seconds.
+    """
+    if sys.platform == "win32":
+        raise UnsupportedError("this needs flock, which POSIX systems have")
+    descriptor = os.open(path, os.O_RDONLY | _flag("O_CLOEXEC"))
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= end:
+                os.close(descriptor)
+                reason = "another process is at work there"
+                raise ParameterError(f"{shown_path(path)}: {reason}") from None
+            time.sleep(0.02)
+        else:
+            return descriptor
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory last; Windows has no such call, and needs none."""
     if os.name == "nt":
@@ -169,11 +198,11 @@ def read_file(path: Path | str, max_bytes: int, *, where: str = "") -> bytes:
     Raises:
         DecodingError: missing, not a regular file, a symlink, or too large.
     """
-    descriptor, _ = open_file(path, max_bytes, where=where)
+    descriptor, size = open_file(path, max_bytes, where=where)
     with os.fdopen(descriptor, "rb") as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:  # it grew since it was opened
-        raise DecodingError(f"more than {max_bytes} bytes", where=where or shown_path(path))
+        data = file.read(size + 1)
+    if len(data) > size:
+        raise DecodingError("the file grew while it was read", where=where or shown_path(path))
     return data
 
 

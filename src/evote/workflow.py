@@ -3,7 +3,7 @@
     new_election   publish the manifest          issue_credentials   draw codes, publish the roll
     run_ceremony   all trustees in one place     open_election       entry 0 of the board
     encrypt_ballot, sign_ballot                  what a voter's device does
-    submit, open_spoiled, seal_election          what the board and the authorities do
+    submit, deliver, open_spoiled, seal_election  what the board and the authorities do
     compute_tally, decrypt_share, publish_result
 
 Each step checks what it stands on before it signs or publishes anything, and each may be repeated
@@ -33,8 +33,11 @@ from evote._ballot_box import (
     load_ballot,
     opening_of,
     save_ballot,
+    signed_roll,
 )
 from evote._files import make_directory
+from evote._pool import Workers
+from evote._trustee import clear_leftovers
 from evote.board import (
     Board,
     NoteSigner,
@@ -75,7 +78,13 @@ from evote.election import (
     encode_manifest,
 )
 from evote.encoding import JSON, canonical_json, encode_hex, parse_json
-from evote.errors import DecodingError, ParameterError, QuorumError, VerificationError
+from evote.errors import (
+    DecodingError,
+    EvoteError,
+    ParameterError,
+    QuorumError,
+    VerificationError,
+)
 from evote.groups import Group, ristretto255
 from evote.operators import (
     SCRYPT_COST,
@@ -87,7 +96,17 @@ from evote.operators import (
     load_operator,
 )
 from evote.policies import Fates, counted_set
-from evote.record import MANIFEST, RESULT, ROLL, TALLY, Record, share_path, write_file, write_roll
+from evote.record import (
+    CHECKPOINT,
+    MANIFEST,
+    RESULT,
+    ROLL,
+    TALLY,
+    Record,
+    share_path,
+    write_file,
+    write_roll,
+)
 from evote.tally import (
     Result,
     Tally,
@@ -115,6 +134,7 @@ __all__ = [
     "cosign_roll",
     "create_operators",
     "decrypt_share",
+    "deliver",
     "draw_credentials",
     "encrypt_ballot",
     "encrypt_ballots",
@@ -259,11 +279,17 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     """Fresh codes for all voters, in the order of the lines. Save them before the roll is signed.
 
     Raises:
-        ParameterError: more voters or weight than the manifest allows, or an unknown style.
+        ParameterError: more voters or weight than the manifest allows, an unknown style, or the
+            record has a roll already.
     """
-    manifest = Record(record).manifest
+    opened = Record(record)
+    manifest = opened.manifest
+    if opened.has(ROLL):
+        raise ParameterError("the record has a roll already")
     for line in lines:
         manifest.style(line.style)
+        if line.count < 0:
+            raise ParameterError("a negative number of voters")
         if not 1 <= line.weight <= manifest.maximum_weight:
             raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
     if sum(line.count for line in lines) > manifest.maximum_voters:
@@ -289,8 +315,6 @@ def publish_roll(
         ParameterError: the record has another roll already.
     """
     opened = Record(record)
-    if opened.has(ROLL):
-        raise ParameterError("the record has a roll already")
     key = _operator(registrar_directory, passphrase, opened.manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     rows = [
@@ -303,6 +327,10 @@ def publish_roll(
         for item in credentials
     ]
     header, encoded = make_roll(base, rows)
+    if opened.has(ROLL):
+        if decode_roll(opened.roll_header()).root == header.root:
+            return  # done before
+        raise ParameterError("the record has a roll already")
     write_roll(opened.path, sign_roll(header, key).encode(), encoded)
 
 
@@ -326,8 +354,13 @@ def cosign_roll(
     manifest = opened.manifest
     key = _operator(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
-    styles = [style.id for style in manifest.styles]
-    verify_roll(read_roll(opened.roll_rows(), styles, place=opened.roll_row_place), header)
+    roll = read_roll(
+        opened.roll_rows(),
+        [style.id for style in manifest.styles],
+        maximum_weight=manifest.maximum_weight,
+        place=opened.roll_row_place,
+    )
+    verify_roll(roll, header)
     if header.base != ceremony_parameters(opened).base_id:
         raise VerificationError("the roll is of another election")
     write_roll(opened.path, sign_roll(header, key).encode(), opened.roll_rows())
@@ -340,7 +373,7 @@ def _operator(
     key = load_operator(directory, passphrase)
     card = key.card
     if card.role != role:
-        raise ParameterError(f"the key of a {role} expected, got that of a {card.role}")
+        raise ParameterError(f"{role} expected, got the key of {card.role} {card.id}")
     if manifest.card(card.role, card.id) != card:
         raise ParameterError(f"{card.role} {card.id}: not the key that the manifest has")
     return key
@@ -374,18 +407,24 @@ def open_election(
     Raises:
         VerificationError: ceremony, roll or listing do not verify.
     """
-    audit(record, phase="ready").raise_for_failure()
-    parameters = load_parameters(record)
-    parts = (parameters.election_id, parameters.manifest_digest)
     keys = _authorities(record, authority_directories, passphrase)
-    signatures = tuple(_signature(key, "open", *parts) for key in keys)
-    entry = Open(
-        election=parameters.election_id,
-        manifest=parameters.manifest_digest,
-        signatures=signatures,
-    )
+    fresh = not Record(record).has(CHECKPOINT)
+    if fresh:
+        clear_leftovers(Path(record) / "board")
+        audit(record, phase="ready").raise_for_failure()
+    # Opening the board clears what a killed step has left there, which no audit would pass.
     with _board(record, board_directory, passphrase) as board:
-        board.append([entry])
+        if board.stage == Stage.EMPTY and not fresh:
+            audit(record, phase="ready").raise_for_failure()
+        parameters = load_parameters(record)
+        parts = (parameters.election_id, parameters.manifest_digest)
+        entry = Open(
+            election=parameters.election_id,
+            manifest=parameters.manifest_digest,
+            signatures=tuple(_signature(key, "open", *parts) for key in keys),
+        )
+        if board.stage != Stage.VOTING or next(board.entries()) != entry:
+            board.append([entry])
     return parameters
 
 
@@ -431,10 +470,7 @@ def encrypt_ballots(
     """Encrypt the choices of many voters, in several processes if asked; order is kept."""
     parameters = load_parameters(record)
     opened = Record(record)
-    styles = [style.id for style in parameters.manifest.styles]
-    roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
-    if roll.root != parameters.roll_root:
-        raise VerificationError("the rows of the roll do not have the signed root")
+    roll = signed_roll(opened, parameters)
     credentials = [derive_voter_key(code, parameters.base_id).credential for code, _ in voters]
     rows = roll.find(credentials)
     if (rows < 0).any():
@@ -493,6 +529,18 @@ def submit(
         return box.submit(submissions, jobs=jobs, progress=progress)
 
 
+def deliver(
+    record: Path | str, board_directory: Path | str, submission: Submission, passphrase: Passphrase
+) -> Receipt:
+    """`submit` for one voter, to be repeated after an interruption: taken in once, receipt again.
+
+    Raises:
+        VerificationError: the submission is refused, and why.
+    """
+    with open_ballot_box(record, board_directory, passphrase) as box:
+        return box.receipt(submission.entry) or box.submit([submission])[0]
+
+
 def open_ballot_box(
     record: Path | str, board_directory: Path | str, passphrase: Passphrase
 ) -> BallotBox:
@@ -507,13 +555,14 @@ def open_spoiled(
     ballot: EncryptedBallot,
     passphrase: Passphrase,
 ) -> Receipt:
-    """Publish seed and choice of a spoiled ballot.
+    """Publish seed and choice of a spoiled ballot; once, however often it is called.
 
     Raises:
-        VerificationError: not spoiled on this board, open already, or of another choice.
+        VerificationError: not spoiled on this board, or of another choice.
     """
     with open_ballot_box(record, board_directory, passphrase) as box:
-        return box.open(opening_of(ballot, load_parameters(record)))
+        opening = opening_of(ballot, load_parameters(record))
+        return box.receipt(opening) or box.open(opening)
 
 
 # -- after the election ------------------------------------------------------------------------
@@ -528,12 +577,14 @@ def seal_election(
     """End voting: the authorities sign the log as it is, and the set of ballots that count."""
     opened = Record(record)
     manifest, parameters = opened.manifest, load_parameters(record)
-    styles = [style.id for style in manifest.styles]
     keys = _authorities(record, authority_directories, passphrase)
     with _board(record, board_directory, passphrase) as board:
-        roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
+        roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
         fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        last = next(board.entries(board.size - 1)) if board.size else None
+        if isinstance(last, Seal) and last.digest == fates.digest:
+            return fates  # done before
         seal = Seal(
             cast=fates.cast,
             spoiled=fates.spoiled,
@@ -553,7 +604,7 @@ def compute_tally(
     board_directory: Path | str,
     passphrase: Passphrase,
     *,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Tally:
     """Verify the sealed record and publish the sums of its counted ballots.
@@ -561,13 +612,18 @@ def compute_tally(
     Raises:
         VerificationError: a check failed or was not done; nothing is published.
     """
-    report, tally = audited_tally(record, jobs=jobs, progress=progress)
-    report.raise_for_failure()
-    if tally is None:
-        raise VerificationError("the counted ballots could not be added")
-    data = encode_tally(tally)
+    place = Path(record) / TALLY
+    # The board first: opening it clears what a killed step has left, which no audit would pass.
     with _board(record, board_directory, passphrase) as board:
-        write_file(Path(record) / TALLY, data)
+        clear_leftovers(place.parent, TALLY)
+        if board.stage == Stage.SEALED:
+            place.unlink(missing_ok=True)  # written, and never named by the board
+        report, tally = audited_tally(record, jobs=jobs, progress=progress)
+        report.raise_for_failure()
+        if tally is None:
+            raise VerificationError("the counted ballots could not be added")
+        data = encode_tally(tally)
+        write_file(place, data)
         if board.stage == Stage.SEALED:
             board.append([TallyEntry(digest=file_digest(data))])
     return tally
@@ -579,15 +635,26 @@ def decrypt_share(
     passphrase: Passphrase,
     *,
     board_directory: Path | str | None = None,
-    jobs: int = 1,
+    expect_manifest: bytes | str | None = None,
+    witness_policy: Path | str | None = None,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Path:
     """One trustee's decryption shares, after it has verified the record up to the tally.
 
     Args:
         board_directory: if given, the board publishes the shares at once.
+        expect_manifest, witness_policy: what this trustee pins the record to, as for `audit`.
+        jobs: processes, or an executor, for the verification.
     """
-    checked = verified_tally(record, partial(audit, jobs=jobs, progress=progress))
+    pinned = partial(
+        audit,
+        expect_manifest=expect_manifest,
+        witness_policy=witness_policy,
+        jobs=jobs,
+        progress=progress,
+    )
+    checked = verified_tally(record, pinned)
     path = trustee_decrypt(trustee_directory, checked, passphrase)
     if board_directory is not None:
         publish_shares(record, board_directory, passphrase)
@@ -604,29 +671,42 @@ def publish_shares(
     """
     opened = Record(record)
     with _board(record, board_directory, passphrase) as board:
-        shares = _read_shares(opened)[2]
-        known = opened.survey().shares
-        fresh = [index for index in sorted(shares) if index not in known]
-        board.append(
-            [ShareEntry(trustee=i, digest=file_digest(opened.share_bytes(i))) for i in fresh]
-        )
+        return _append_shares(board, opened, _read_shares(opened)[2])
+
+
+def _append_shares(board: Board, opened: Record, shares: Mapping[int, TallyShare]) -> list[int]:
+    known = opened.survey().shares
+    fresh = [index for index in sorted(shares) if index not in known]
+    board.append([ShareEntry(trustee=i, digest=file_digest(opened.share_bytes(i))) for i in fresh])
     return fresh
 
 
 def _read_shares(opened: Record) -> tuple[Tally, bytes, dict[int, TallyShare]]:
-    """The tally and the verified shares of all trustees whose files are there."""
+    """The tally and the shares of all trustees whose files are there, verified.
+
+    Raises:
+        VerificationError, DecodingError: some do not hold; says how many do without them.
+    """
     manifest, data = opened.manifest, opened.tally_bytes()
     tally, digest = decode_tally(manifest, data), file_digest(data)
     if opened.survey().tally != digest:
         raise VerificationError("tally.json is not the file on the board")
     keys = load_parameters(opened.path).verification_keys
-    shares = {}
+    shares, wrong = {}, []
     for index in opened.share_indices():
-        share = decode_share(manifest, tally, opened.share_bytes(index), where=share_path(index))
-        if share.trustee != index:
-            raise VerificationError(f"{share_path(index)}: the shares of trustee {share.trustee}")
-        verify_share(tally, digest, share, keys[index - 1])
-        shares[index] = share
+        name = share_path(index)
+        try:
+            share = decode_share(manifest, tally, opened.share_bytes(index), where=name)
+            if share.trustee != index:
+                raise VerificationError(f"{name}: the shares of trustee {share.trustee}")
+            verify_share(tally, digest, share, keys[index - 1])
+            shares[index] = share
+        except EvoteError as error:
+            reason = str(error)
+            wrong.append(reason if name in reason else f"{name}: {reason}")
+    if wrong:
+        rest = f"{len(shares)} others hold, {manifest.quorum} are needed: take the file away"
+        raise VerificationError(f"{'; '.join(wrong)} ({rest} to go on without it)")
     return tally, digest, shares
 
 
@@ -639,11 +719,12 @@ def publish_result(
         QuorumError: fewer than the quorum; names the absent trustees.
     """
     opened = Record(record)
-    publish_shares(record, board_directory, passphrase)
-    tally, digest, shares = _read_shares(opened)
-    result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
-    data = encode_result(result)
     with _board(record, board_directory, passphrase) as board:
+        clear_leftovers(opened.path / "shares")
+        tally, digest, shares = _read_shares(opened)
+        _append_shares(board, opened, shares)
+        result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
+        data = encode_result(result)
         write_file(Path(record) / RESULT, data)
         if board.stage == Stage.TALLIED:
             board.append([ResultEntry(digest=file_digest(data))])
