@@ -77,6 +77,7 @@ class Attacker:
     codes: list[str]  # of bribed voters
     base: bytes  # as it was when the voters got their codes
     pinned: set[tuple[str, JSONPath]] = field(default_factory=set)
+    raw: dict[str, bytes] = field(default_factory=dict)  # in the place of a document's own bytes
 
     @classmethod
     def of(cls, made: Made) -> Attacker:
@@ -149,7 +150,7 @@ class Attacker:
 
     def data(self, name: str) -> bytes:
         """A document as it stands, in bytes."""
-        return canonical_json(self.docs[name])
+        return self.raw.get(name) or canonical_json(self.docs[name])
 
     # -- recomputing -------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from evote.ballots import (
 from evote.board import decode_entry
 from evote.credentials import decode_roll, read_roll
 from evote.election import decode_manifest
-from evote.encoding import JSON, decode_base64url, encode_base64url
+from evote.encoding import JSON, canonical_json, decode_base64url, encode_base64url
 from evote.errors import EvoteError
 from evote.operators import load_operator
 from evote.record import MANIFEST, RESULT, ROLL, TALLY, rows_path
@@ -244,6 +244,25 @@ def test_every_field(honest: Honest, name: str) -> None:
         assert failing == set(expected.split()), where
         tried += 1
     assert tried > len(document)
+
+
+TOO_LONG = [f"body {i}" for i in range(1, 5)]  # of the style with the longest ballots
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name not in TOO_LONG])
+def test_a_key_that_occurs_twice(honest: Honest, name: str) -> None:
+    """attacks: G1. Python keeps the last, others the first; here it is refused, and named."""
+    attacker = honest.bribed()
+    data = attacker.data(name)
+    key, value = next(iter(sorted(attacker.docs[name].items())))
+    attacker.raw[name] = b"{" + canonical_json({key: value})[1:-1] + b"," + data[1:]
+    report = honest.audit(attacker)
+    kind = kind_of(honest, name)
+    expected = set((FORM.get(kind) or FORM[kind.split()[0]]).split()) - {"ballots.signatures"}
+    assert {finding.check for finding in report.failures()} == expected
+    details = "\n".join(finding.detail for finding in report.failures())
+    assert f"key '{key}' occurs twice" in details
+    assert place_of(attacker, name) in details
 
 
 def place_of(attacker: Attacker, name: str) -> str:
