@@ -28,6 +28,7 @@ from evote.elgamal import (
 )
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Group, Secrecy, modp_group, named_group, ristretto255
+from evote.testing import strategies
 
 TINY = modp_group(23, 11, 4, allow_weak=True)
 
@@ -67,9 +68,9 @@ EXPONENTS = st.lists(st.integers(-30, 30), min_size=1, max_size=4)
 def test_algebra_in_a_tiny_group(values: list[int], x: int, k: int, data: st.DataObject) -> None:
     g = TINY.generator
     secret = key_from_exponent(TINY.scalars(x))
-    numbers = st.lists(st.integers(0, 10), min_size=len(values), max_size=len(values))
-    nonces = TINY.scalars(data.draw(numbers), secrecy=Secrecy.ONE_TIME)
-    others = TINY.scalars(data.draw(numbers))
+    n = len(values)
+    nonces = data.draw(strategies.scalars(TINY, n, secrecy=Secrecy.ONE_TIME))
+    others = data.draw(strategies.scalars(TINY, n))
     v = TINY.scalars(values)
     one = encrypt_exponential_with_nonces(secret.public, v, nonces)
     other, _ = encrypt_exponential(secret.public, others)
