@@ -506,6 +506,7 @@ def interrupted(
 def test_nothing_acknowledged_is_lost_at_any_step(
     begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power: bool
 ) -> None:
+    """attacks: F3"""
     roots = {
         size: merkle_root(map(encode_entry, entries))
         for size, entries in whole_logs((250, 251, 261, 781))

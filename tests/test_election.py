@@ -166,6 +166,7 @@ def test_ceremony_keys_are_of_one_trustee_each() -> None:
 
 
 def test_weak_group_is_refused() -> None:
+    """attacks: B3"""
     weak = modp_group(23, 11, 4, allow_weak=True)
     with pytest.raises(ParameterError, match=r"^group: .* too small for a new election"):
         replace(GOOD, group=weak)

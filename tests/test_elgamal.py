@@ -27,7 +27,7 @@ from evote.elgamal import (
     stack_ciphertexts,
 )
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
-from evote.groups import Group, Secrecy, modp_group, named_group, ristretto255
+from evote.groups import Group, ModPGroup, Secrecy, modp_group, named_group, ristretto255
 from evote.testing import strategies
 
 TINY = modp_group(23, 11, 4, allow_weak=True)
@@ -203,3 +203,23 @@ def test_fixed_randomness_is_reproducible() -> None:
     first, second = (encrypt(key, message, rng=lambda n: b"\x07" * n)[0] for _ in range(2))
     assert first == second
     assert encrypt(key, message)[0] != encrypt(key, message)[0]
+
+
+@pytest.mark.parametrize("name", ["belenios-2048", "electionguard-2.0-3072"])
+def test_ciphertexts_of_small_order_are_refused(name: str) -> None:
+    """attacks: B1, B2. Decrypted, they would tell the key share modulo their order."""
+    group = named_group(name)
+    assert isinstance(group, ModPGroup)
+    p, g = group.p, group.generator
+    good = encrypt_exponential(key_from_exponent(group.scalars(7)).public, group.scalars([1]))[0]
+    data, size = good.encode(), group.element_size
+    assert decode_ciphertexts(group, data, (1,)) == good
+    orders = [r for r in range(2, 5000) if (p - 1) % r == 0 and all(r % d for d in range(2, r))]
+    assert 2 in orders
+    for r in orders:
+        small = next(h for a in range(2, 99) if (h := pow(a, (p - 1) // r, p)) != 1)
+        for alpha in (small, small * int.from_bytes(g.encode(), "big") % p):
+            packed = alpha.to_bytes(size, "big") + data[size:]
+            with pytest.raises(DecodingError) as caught:
+                decode_ciphertexts(group, packed, (1,), where="ballot")
+            assert caught.value.where == "ballot"
