@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests import records
 
 from evote import _audit_tally, workflow
 from evote._audit_log import LogSummary
@@ -17,6 +16,7 @@ from evote.record import Record
 from evote.tally import decode_tally, file_digest
 from evote.threshold import audit_ceremony
 from evote.verify import audit
+from tests import records
 
 
 def with_registrars(directory: Path, count: int) -> Path:
@@ -76,7 +76,7 @@ def test_shares_named_twice_fail_and_are_verified_once(
         ledger,
         record,
         record.manifest,
-        LogSummary(shares=[(9, entry), (10, entry), (11, entry)]),
+        LogSummary(size=12, shares=[(9, entry), (10, entry), (11, entry)]),
         audit_ceremony(ceremony_parameters(record), record.ceremony_files()),
         decode_tally(record.manifest, data),
         file_digest(data),

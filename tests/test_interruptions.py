@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.records import PASSPHRASE, Made, Plan, finish, make_ready, open_small
-from tests.test_board import Crash, Disk
 
 from evote import _files, cli, workflow
 from evote.board import BallotEntry, Opening, Seal
@@ -17,6 +15,8 @@ from evote.operators import load_card, load_operator
 from evote.record import Record
 from evote.verify import audit
 from evote.workflow import RollLine
+from tests.records import PASSPHRASE, Made, Plan, finish, make_ready, open_small
+from tests.test_board import Crash, Disk
 
 PLAN = Plan(voters=(RollLine(style="all", count=2),))
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.records import PASSPHRASE, Made, Plan, cast, finish, make_ready, marks, open_small
 
 import evote
 from evote import _ballot_box, verify, workflow
@@ -28,6 +27,7 @@ from evote.operators import OperatorKey, draw_operator
 from evote.record import CHECKPOINT, MANIFEST, RESULT, ROLL, TALLY, Record
 from evote.verify import CHECKS, PHASES, Outcome, Report, audit, audited_tally
 from evote.workflow import RollLine
+from tests.records import PASSPHRASE, Made, Plan, cast, finish, make_ready, marks, open_small
 
 PINS = ("manifest.digest", "board.witnesses", "board.receipts")
 SOURCE = str(Path(evote.__file__).parent.parent)

@@ -30,7 +30,7 @@ from evote.ballots import (
     false_claims,
     open_ballots,
 )
-from evote.board import BallotEntry, Opening, bodies_path
+from evote.board import BallotEntry, Opening, bodies_path, entry_place
 from evote.credentials import verify_ballot_signatures
 from evote.election import Manifest, ballot_context, decode_manifest
 from evote.errors import DecodingError, EvoteError, VerificationError
@@ -55,13 +55,14 @@ _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 class BundleJob:
     """The ballot entries of one entry bundle, and what the rest of the record says of them.
 
-    `styles` are those of the roll, empty for a credential that is not on it. `weights` are those
-    of the roll where the ballot counts, and 0 where it does not. `openings` are (position in this
-    job, entry index of the opening, the opening). `problem` says why there are not exactly as many
-    bodies as entries.
+    `size` is that of the log. `styles` are those of the roll, empty for a credential that is not
+    on it. `weights` are those of the roll where the ballot counts, and 0 where it does not.
+    `openings` are (position in this job, entry index of the opening, the opening). `problem` says
+    why there are not exactly as many bodies as entries.
     """
 
     number: int
+    size: int
     indices: tuple[int, ...]
     entries: tuple[BallotEntry, ...]
     bodies: tuple[bytes, ...]
@@ -185,7 +186,8 @@ def _check_signatures(outcome: BundleOutcome, context: BallotContext, job: Bundl
         [entry.signature for entry in entries],
     )
     for i in np.flatnonzero(~holds):
-        reason = f"entry {job.indices[i]}: the signature is not that of its credential"
+        where = entry_place(job.indices[i], job.size)
+        reason = f"{where}: the signature is not that of its credential"
         outcome.fail("ballots.signatures", reason)
     outcome.did("ballots.signatures", len(entries))
 
@@ -242,7 +244,7 @@ def _check_openings(
         try:
             verify_opening(context, bodies[position], opening)
         except EvoteError as error:
-            outcome.fail("spoiled.openings", f"entry {index}: {error}")
+            outcome.fail("spoiled.openings", f"{entry_place(index, job.size)}: {error}")
     if job.openings:
         outcome.did("spoiled.openings", done, len(job.openings))
 

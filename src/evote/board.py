@@ -48,6 +48,7 @@ from evote._entries import (
     decode_entry,
     encode_bundle,
     encode_entry,
+    entry_place,
     next_stage,
     tile_name,
 )
@@ -155,6 +156,7 @@ __all__ = [
     "encode_bundle",
     "encode_entry",
     "encode_receipt",
+    "entry_place",
     "leaf_hash",
     "merkle_root",
     "next_stage",

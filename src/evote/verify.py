@@ -34,7 +34,6 @@ from evote._audit_log import (
     LogSummary,
     PinnedReceipt,
     check_authorities,
-    entry_place,
     read_log,
 )
 from evote._audit_tally import AuditedElection, check_seal, check_tally
@@ -55,6 +54,7 @@ from evote.board import (
     decode_entry,
     decode_policy,
     decode_receipt,
+    entry_place,
     leaf_hash,
     verify_receipt,
 )
@@ -374,11 +374,11 @@ class _Audit:
             ledger.block("the log does not open", "election.id", "open.signatures")
             return
         index, entry = log.opened
+        where = log.place(index)
         with ledger.guard("open.signatures"):
             parts = (entry.election, entry.manifest)
-            count = check_authorities(manifest, entry.signatures, "open", *parts)
+            count = check_authorities(manifest, entry.signatures, where, "open", *parts)
             ledger.did("open.signatures", count)
-        where = entry_place(index, self.size)
         ledger.did("election.id")
         if entry.manifest != self.manifest_digest:
             ledger.fail("election.id", f"manifest.json: not the manifest that {where} opens")
@@ -490,6 +490,7 @@ class _Audit:
         bodies, problem = read_bodies(self.path, number, len(entries))
         return BundleJob(
             number=number,
+            size=self.size,
             indices=tuple(indices),
             entries=tuple(entries),
             bodies=tuple(bodies),
@@ -525,7 +526,8 @@ class _Audit:
                     key = data[i * size : (i + 1) * size]
                     if key in seen:
                         told += 1
-                        reason = f"entry {owner}: {what} that entry {seen[key]} has"
+                        where = entry_place(owner, self.size)
+                        reason = f"{where}: {what} that entry {seen[key]} has"
                         self.ledger.fail(check, reason)
                     seen.setdefault(key, owner)
             if told >= _REPEATS:
