@@ -266,13 +266,20 @@ FULL = Plan(
     styles={"both": ["bridge", "board"], "half": ["bridge"]},
     trustees=3,
     authorities=2,
-    voters=(RollLine(style="both", weight=2), RollLine(style="both"), RollLine(style="half")),
+    voters=(
+        RollLine(style="both", weight=2),
+        RollLine(style="both", count=2),
+        RollLine(style="half"),
+    ),
     maximum_weight=2,
 )
 
 
 def make_full(directory: Path) -> Made:
-    """Two contests, counted blanks, weights, styles, two authorities, and a trustee absent."""
+    """Two contests, counted blanks, weights, styles, two authorities; trustee 2 is absent.
+
+    Of its voters 0, 1 and 3 vote, 1 twice, and 0 spoils a ballot first.
+    """
     made = make_ready(directory, FULL)
     open_small(made)
     both = Choice(contests={"bridge": (1, 0), "board": (1, 0, 1)})
@@ -284,7 +291,7 @@ def make_full(directory: Path) -> Made:
             (0, both, "cast"),
             (1, both, "cast"),
             (1, blank, "cast"),
-            (2, marks(0, 1), "cast"),
+            (3, marks(0, 1), "cast"),
         ],
     )
     workflow.open_spoiled(made.path, made.board, ballots[0], PASSPHRASE)

@@ -450,7 +450,9 @@ def test_repeated_nonces_are_counted_once(tmp_path: Path, monkeypatch: pytest.Mo
         board.append([item.entry for item in signed], [item.body for item in signed])
     report = audit(made.path, phase="voting")
     assert [(f.check, f.failed) for f in report.failures()] == [("ballots.unique", 2)]
-    line = "entry 2: a ciphertext with the nonce of one that entry 1 has"
+    line = (
+        "board/tile/entries/000.p/3: entry 2: a ciphertext with the nonce of one that entry 1 has"
+    )
     assert report.finding("ballots.unique").detail == f"{line}\n{line}"
 
 
