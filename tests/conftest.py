@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.records import make_phases
 
-from evote.groups import Group, modp_group, named_group
+from evote.groups import Group, modp_group, named_group, weierstrass_group
 
 _VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 
@@ -40,9 +41,20 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session", params=["ristretto255", "belenios-2048", "tiny"])
+@pytest.fixture(
+    scope="session",
+    params=["ristretto255", "ed25519", "P-256", "belenios-2048", "tiny", "tiny-curve"],
+)
 def group(request: pytest.FixtureRequest, backend: str) -> Group:
-    """A curve, a large and a tiny subgroup of Z_p^*, each on every backend."""
+    """Curves, subgroups of Z_p^*, and a tiny one of both, each on every backend."""
     if request.param == "tiny":
         return modp_group(23, 11, 4, allow_weak=True).with_backend(backend)
+    if request.param == "tiny-curve":
+        return weierstrass_group(107, 104, 5, 1, 18, 101, allow_weak=True).with_backend(backend)
     return named_group(request.param).with_backend(backend)
+
+
+@pytest.fixture(scope="session")
+def phases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Read-only: the record of a small election in every phase. Copy what is to be changed."""
+    return make_phases(tmp_path_factory.mktemp("phases"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from evote import workflow
+from evote.ceremony import trustee_commit
 from evote.encoding import JSON
+from evote.groups import named_group
 from evote.operators import SCRYPT_COST_FLOOR, load_card
 from evote.workflow import Choice, Credential, EncryptedBallot, RollLine
 
@@ -44,6 +47,9 @@ class Plan:
     trustees: int = 2
     quorum: int = 2
     authorities: int = 1
+    authority_quorum: int | None = None  # all of them
+    registrars: int = 1
+    group: str = "ristretto255"
     voters: Sequence[RollLine] = (RollLine(style="all", count=3),)
     maximum_weight: int = 1
     revote: str = "last"
@@ -82,8 +88,12 @@ def draft(plan: Plan) -> dict[str, JSON]:
         "styles": [{"id": id_, "contests": list(names)} for id_, names in plan.styles.items()],
         "trustees": trustees,
         "quorum": plan.quorum,
-        "registrars": ["registrar-1"],
-        "authorities": {"cards": authorities, "quorum": plan.authorities},
+        "registrars": [f"registrar-{i + 1}" for i in range(plan.registrars)],
+        "authorities": {
+            "cards": authorities,
+            "quorum": plan.authority_quorum or plan.authorities,
+        },
+        "group": plan.group,
         "board": {"origin": "log.example/small", "card": "board"},
         "policies": {"revote": plan.revote, "spoil": plan.spoil},
         "weights": {
@@ -94,24 +104,40 @@ def draft(plan: Plan) -> dict[str, JSON]:
     }
 
 
-def make_ready(directory: Path, plan: Plan = Plan()) -> Made:
-    """An election up to its opening."""
-    operators = workflow.create_operators(
+def make_operators(directory: Path, plan: Plan) -> dict[str, Path]:
+    return workflow.create_operators(
         directory / "operators",
         PASSPHRASE,
         trustees=plan.trustees,
         authorities=plan.authorities,
+        registrars=plan.registrars,
+        group=named_group(plan.group),
         cost=SCRYPT_COST_FLOOR,
     )
+
+
+def found(directory: Path, plan: Plan, operators: dict[str, Path]) -> Made:
+    """An election that has a manifest and nothing else."""
     record = directory / "record"
     cards = {name: load_card(path) for name, path in operators.items()}
     workflow.new_election(record, draft(plan), cards=cards)
-    made = Made(path=record, operators=operators, credentials=[], ballots=[], plan=plan)
-    workflow.run_ceremony(record, made.trustees(), PASSPHRASE)
-    credentials = workflow.issue_credentials(
-        record, operators["registrar-1"], plan.voters, PASSPHRASE
-    )
+    return Made(path=record, operators=operators, credentials=[], ballots=[], plan=plan)
+
+
+def enrol(made: Made) -> None:
+    """The ceremony, as far as it is not done, and the roll, signed by every registrar."""
+    workflow.run_ceremony(made.path, made.trustees(), PASSPHRASE)
+    first, *others = [made.operators[f"registrar-{i + 1}"] for i in range(made.plan.registrars)]
+    credentials = workflow.issue_credentials(made.path, first, made.plan.voters, PASSPHRASE)
     made.credentials.extend(credentials)
+    for registrar in others:
+        workflow.cosign_roll(made.path, registrar, PASSPHRASE)
+
+
+def make_ready(directory: Path, plan: Plan = Plan()) -> Made:
+    """An election up to its opening."""
+    made = found(directory, plan, make_operators(directory, plan))
+    enrol(made)
     return made
 
 
@@ -164,6 +190,36 @@ def finish(made: Made, trustees: Sequence[int] | None = None) -> None:
     for directory in chosen:
         workflow.decrypt_share(made.path, directory, PASSPHRASE, board_directory=made.board)
     workflow.publish_result(made.path, made.board, PASSPHRASE)
+
+
+def make_phases(directory: Path) -> dict[str, Path]:
+    """The record of one small election as it was in each phase, under the name of the phase."""
+    phases: dict[str, Path] = {}
+
+    def keep(phase: str) -> None:
+        phases[phase] = directory / phase
+        shutil.copytree(made.path, phases[phase])
+
+    operators = make_operators(directory, Plan())
+    made = found(directory, Plan(), operators)
+    keep("setup")
+    for trustee in made.trustees():
+        trustee_commit(trustee, made.path, PASSPHRASE)
+    keep("ceremony")
+    enrol(made)
+    keep("ready")
+    open_small(made)
+    vote_small(made)
+    keep("voting")
+    workflow.seal_election(made.path, made.authorities(), made.board, PASSPHRASE)
+    keep("sealed")
+    workflow.compute_tally(made.path, made.board, PASSPHRASE)
+    keep("tallied")
+    for trustee in made.trustees():
+        workflow.decrypt_share(made.path, trustee, PASSPHRASE)
+    workflow.publish_result(made.path, made.board, PASSPHRASE)
+    keep("finished")
+    return phases
 
 
 def make_small(directory: Path) -> Made:

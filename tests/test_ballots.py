@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evote import _ballot_bodies as bodies_module
 from evote import ballots as module
 from evote.ballots import (
     BallotContext,
@@ -22,6 +23,7 @@ from evote.ballots import (
     decode_ballots,
     encode_ballots,
     encrypt_ballots,
+    false_claims,
     open_ballot,
     open_ballots,
     verify_ballots,
@@ -348,8 +350,16 @@ def test_each_proof_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sum within its limit does not excuse an option, nor the other way round."""
     ballots = forged(monkeypatch, "only-budget", {"budget": [[-1, 2, 2], [2, 2, 2]]})
     option_equations, sum_equations = ballot_equations(CONTEXT, ballots)
-    assert option_equations.holds().tolist() == [False, True]
-    assert sum_equations.holds().tolist() == [True, False]
+    assert option_equations.proofs_hold().tolist() == [False, True]
+    assert sum_equations.proofs_hold().tolist() == [True, False]
+    names = [option.id for option in ballots.contests[0].contest.options]
+    assert false_claims(CONTEXT, ballots) == [
+        [f"contest 'budget', option {names[0]!r}"],
+        ["contest 'budget', sum"],
+    ]
+    honest = ballots.take([])
+    assert false_claims(CONTEXT, honest) == []
+    assert false_claims(CONTEXT, SMALL) == [[] for _ in range(len(SMALL))]
 
 
 # Proofs belong to their place.
@@ -802,6 +812,30 @@ def test_a_frozen_generator_repeats_no_commitment() -> None:
             seen |= pieces
 
 
+def test_a_frozen_generator_repeats_no_commitment_where_another_contest_differs() -> None:
+    """A9: the one challenge covers all contests, so the nonces of every proof must as well.
+
+    Else a voter who changes one contest answers two challenges under one commitment in the other,
+    and anyone computes its nonce.
+    """
+    proofs = []
+    for second in ([0, 1], [1, 0]):
+        ballots, _ = encrypt_ballots(
+            CONTEXT,
+            "two",
+            voters(1),
+            {"measure": [[1, 0]], "measure-2": [second]},
+            seeds=[bytes(32)],
+            rng=lambda n: bytes(n),
+        )
+        proofs.append(ballots.contests[0])
+    first, other = proofs
+    assert first.ciphertexts == other.ciphertexts  # the same seed, credential and choice
+    for a, b in ((first.options, other.options), (first.sums, other.sums)):
+        assert not a.commitments.alpha.equal_mask(b.commitments.alpha).any()
+        assert not a.commitments.beta.equal_mask(b.commitments.beta).any()
+
+
 # What an observer of sizes and steps sees.
 
 
@@ -820,6 +854,21 @@ def test_size_and_steps_do_not_depend_on_the_choice(name: str) -> None:
         costs.add((count.fixed, count.variable, count.constant_time, count.multiexp_terms))
     assert len(sizes) == 1
     assert len(costs) == 1
+
+
+def test_styles_that_do_not_occur_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest may have thousands of styles; a bundle of ballots has a few."""
+    decoded: list[str] = []
+    decode_contests = bodies_module._decode_contests
+
+    def noted(group: Any, contests: Any, *rest: Any) -> Any:
+        decoded.extend(contest.id for contest in contests)
+        return decode_contests(group, contests, *rest)
+
+    monkeypatch.setattr(bodies_module, "_decode_contests", noted)
+    batch = decode_ballots(CONTEXT, SMALL_BODIES)
+    assert [ballots.style for _, ballots in batch.batches] == ["only-measure"]
+    assert decoded == ["measure"]
 
 
 def test_bulk_calls_do_not_grow_with_the_ballots(monkeypatch: pytest.MonkeyPatch) -> None:

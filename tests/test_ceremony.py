@@ -572,6 +572,22 @@ def test_a_trustee_decrypts_one_tally_only(tallied: Place) -> None:
     assert not path.exists()
 
 
+def test_a_restored_copy_learns_from_the_record_what_it_has_decrypted(
+    tallied: Place, tmp_path: Path
+) -> None:
+    backup_operator(tallied.directories[0], tmp_path / "backup.json", PASSPHRASE)
+    tally = verified_tally(tallied.record, Auditor())
+    path = trustee_decrypt(tallied.directories[0], tally, PASSPHRASE)
+    restore_operator(tmp_path / "backup.json", tmp_path / "restored", PASSPHRASE)
+    assert trustee_decrypt(tmp_path / "restored", tally, PASSPHRASE) == path
+    path.unlink()
+    write_tally(tallied, [3, 0], ballots=3)
+    with pytest.raises(VerificationError, match="another tally"):
+        trustee_decrypt(
+            tmp_path / "restored", verified_tally(tallied.record, Auditor()), PASSPHRASE
+        )
+
+
 def test_a_crash_before_the_shares_are_posted_still_counts(
     tallied: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

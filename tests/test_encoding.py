@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import tracemalloc
 import unicodedata
 from typing import Any
 
@@ -131,6 +132,19 @@ DIFFERENTIALS = {
     "empty": b"",
     "NUL": b"[]\x00",
 }
+
+
+@pytest.mark.parametrize(("item", "factor"), [(b"0", 30), (b"{}", 40)])
+def test_reading_takes_a_multiple_of_the_size_in_memory(item: bytes, factor: int) -> None:
+    """attacks: G2; many small values are what costs most, and a second walk doubled it."""
+    data = b"[" + b",".join([item] * (2**18 // (len(item) + 1))) + b"]"
+    tracemalloc.start()
+    try:
+        parse_json(data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < factor * len(data)
 
 
 @pytest.mark.parametrize("data", DIFFERENTIALS.values(), ids=DIFFERENTIALS)

@@ -63,8 +63,9 @@ def test_example_is_short(path: Path) -> None:
 
 
 def test_encrypt() -> None:
-    assert "1000 proofs refused" in run_example("01_encrypt.py")
-    assert "sum: 334 of 1000" in run_example("01_encrypt.py")
+    output = run_example("01_encrypt.py")
+    assert "1000 proofs refused" in output
+    assert "sum: 334 of 1000" in output
 
 
 def test_council_vote() -> None:

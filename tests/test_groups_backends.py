@@ -12,9 +12,11 @@ from evote.groups import Elements, Group, Scalars, Secrecy, _gmp, named_group, r
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups import _python as obvious
+from evote.groups._gmp_jacobian import Jacobian
 from evote.groups._plans import CombCache, Costs, comb_digits, plan_multiexp
 
-GROUPS = ["ristretto255", "belenios-2048", "rfc3526-2048"]
+GROUPS = ["ristretto255", "ed25519", "P-256", "belenios-2048", "rfc3526-2048"]
+CURVES = ["P-224", "secp256k1", "brainpoolP256r1"]
 RNG = random.Random(1)  # test inputs only
 
 
@@ -22,7 +24,7 @@ def bytes_of(size: int) -> bytes:
     return RNG.randbytes(size)
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("name", GROUPS + CURVES)
 def test_backends_agree(name: str) -> None:
     answers = []
     state = RNG.getstate()
@@ -60,7 +62,7 @@ def everything(group: Group) -> list[bytes]:
 
 
 def test_arrays_of_two_backends_meet() -> None:
-    for name in GROUPS[:2]:
+    for name in GROUPS[:4]:
         fast = named_group(name)
         slow = fast.with_backend("python")
         e = fast.random_scalars(2, secrecy=Secrecy.ONE_TIME)
@@ -76,7 +78,7 @@ def test_arrays_of_two_backends_meet() -> None:
 
 
 def test_one_base_many_times_through_all_tables() -> None:
-    for name, count in (("ristretto255", 700), ("belenios-2048", 700)):
+    for name, count in (("ristretto255", 700), ("P-256", 700), ("belenios-2048", 700)):
         group = named_group(name)
         base = group.hash_to_elements(b"fresh", 1)[0]
         e = group.random_scalars(count).publish()
@@ -158,6 +160,8 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(CombCache, "find", refuse)
     monkeypatch.setattr(curve, "multiexp", refuse)
     monkeypatch.setattr(curve, "comb_power", refuse)
+    for method in ("multiexp", "comb_power", "powers"):
+        monkeypatch.setattr(Jacobian, method, refuse)
     monkeypatch.setattr(_gmp.ModPKernel, "multiexp", refuse)
     monkeypatch.setattr(gmpy2, "powmod", refuse)
     for name in GROUPS:

@@ -769,7 +769,7 @@ def test_batch_names_exactly_the_culprits(wrong: list[int]) -> None:
     with ristretto255.count() as batch:
         mask = verify_batch([equations])
     with ristretto255.count() as alone:
-        assert equations.holds().tolist() == expected.tolist()
+        assert equations.proofs_hold().tolist() == expected.tolist()
     assert mask.tolist() == expected.tolist()
     assert batch.fixed + batch.variable <= alone.fixed + alone.variable
     assert batch.multiexp_terms <= 3 * 129 + 20  # one pass, and halves of two more
@@ -787,7 +787,7 @@ def test_errors_that_cancel_are_caught() -> None:
         a = proof.commitments * g ** ristretto255.scalars(errors)
         forged = dataclasses.replace(proof, commitments=a)
         product = linear_equations(case.statement, forged, challenges)
-        assert not product.holds().all()
+        assert not product.proofs_hold().all()
         found: list[bool] = linear_holds(case.statement, forged, challenges).tolist()
         return found
 
@@ -888,7 +888,7 @@ def test_batch_agrees_with_one_by_one_in_shapes(data: st.DataObject) -> None:
     equations = Equations(group=group, shape=shape, relations=(tuple(terms),))
     rows = np.array(errors, dtype=int).reshape((n, -1) if total.size else (n, 0))
     expected = [not row.any() for row in rows]
-    assert equations.holds().tolist() == expected
+    assert equations.proofs_hold().tolist() == expected
     assert verify_batch([equations]).tolist() == expected
 
 

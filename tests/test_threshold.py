@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from evote import _ceremony_steps, threshold
+from evote import _ceremony_steps, _decryption, threshold
 from evote._ceremony_messages import commits_digest
 from evote.elgamal import encrypt
 from evote.encoding import canonical_json, encode_base64url, encode_hex
@@ -24,8 +24,18 @@ from evote.errors import (
     ShapeMismatch,
     VerificationError,
 )
-from evote.groups import Elements, Group, Scalars, Secrecy, named_group, ristretto255, stack
+from evote.groups import (
+    Elements,
+    Group,
+    Scalars,
+    Secrecy,
+    concatenate,
+    named_group,
+    ristretto255,
+    stack,
+)
 from evote.operators import OperatorKey, draw_operator
+from evote.proofs import SharesProof
 from evote.threshold import (
     CeremonyParameters,
     CeremonyResult,
@@ -635,7 +645,7 @@ def test_shares_of_nothing(ceremony: Ceremony) -> None:
 def test_shares_are_proven_chunk_by_chunk(
     ceremony: Ceremony, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threshold, "CHUNK", 4)
+    monkeypatch.setattr(_decryption, "CHUNK", 4)
     alphas = ristretto255.generator ** ristretto255.scalars(list(range(1, 11)))
     shares = shares_of(ceremony, 2, alphas)
     assert len(shares.proofs) == 3
@@ -653,6 +663,41 @@ def test_shares_are_proven_chunk_by_chunk(
     for count in (8, 13):
         with pytest.raises(DecodingError, match="proofs expected"):
             threshold.decode_share_proofs(ristretto255, packed, count)
+
+
+def test_a_stopped_decryption_goes_on(ceremony: Ceremony, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamed, stopped after one chunk, and gone on with: the same shares, all proven."""
+    monkeypatch.setattr(_decryption, "CHUNK", 4)
+    alphas = ristretto255.generator ** ristretto255.scalars(list(range(1, 11)))
+    key = ceremony.result.verification_keys[1]
+
+    def stream(
+        chunks: Sequence[Elements], start: int = 0
+    ) -> Iterator[tuple[Elements, SharesProof]]:
+        return threshold.decryption_share_chunks(
+            2, ceremony.secret(2), key, chunks, count=10, context=CONTEXT, start=start
+        )
+
+    chunks = [alphas[:4], alphas[4:8], alphas[8:]]
+    first = next(stream(chunks))
+    parts = [first, *stream(chunks[1:], start=1)]
+    shares = threshold.DecryptionShares(
+        trustee=2,
+        shares=concatenate([part for part, _ in parts]),
+        proofs=tuple(proof for _, proof in parts),
+    )
+    verify_decryption_shares(key, alphas, shares, context=CONTEXT)
+    assert shares.shares == shares_of(ceremony, 2, alphas).shares
+    for wrong, start in (
+        ([alphas[:3]], 0),
+        ([alphas[:4], alphas[8:]], 0),
+        ([*chunks, alphas[:1]], 0),
+        (chunks[:2], 0),
+        ([], 2),
+        ([alphas[:4]], 3),
+    ):
+        with pytest.raises(ShapeMismatch, match="chunk"):
+            list(stream(wrong, start))
 
 
 def test_each_field_of_a_proof_matters(ceremony: Ceremony, alphas: Elements) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -21,11 +22,10 @@ def blocks(page: str, language: str) -> list[str]:
     return [body for name, body in FENCE.findall(text) if name == language]
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment where `evote` is this interpreter's, and nothing is preset."""
-    commands = tmp_path / "bin"
-    commands.mkdir()
+    commands = tmp_path_factory.mktemp("bin")
     shim = commands / "evote"
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m evote "$@"\n')
     shim.chmod(0o755)
@@ -49,11 +49,25 @@ def run_script(lines: list[str], directory: Path, environment: dict[str, str]) -
     return finished.returncode, finished.stdout
 
 
-def test_tutorial(tmp_path: Path, environment: dict[str, str]) -> None:
+class Walk(NamedTuple):
+    """What is left of the tutorial: its output, and the directory it was walked in."""
+
+    output: str
+    directory: Path
+
+
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Walk:
     commands = blocks("docs/tutorial.md", "sh")
     assert len(commands) > 15
-    code, output = run_script(commands, tmp_path / "election", environment)
+    directory = tmp_path_factory.mktemp("tutorial") / "election"
+    code, output = run_script(commands, directory, environment)
     assert code == 0, output
+    return Walk(output, directory)
+
+
+def test_tutorial(tutorial: Walk) -> None:
+    output = tutorial.output
     [promised] = blocks("docs/tutorial.md", "text")
     assert promised in output
     assert "rehearsed: trustees 1, 3" in output
@@ -62,10 +76,8 @@ def test_tutorial(tmp_path: Path, environment: dict[str, str]) -> None:
     assert output.splitlines()[-1].startswith("exit code 1")
 
 
-def test_no_secret_survives_casting(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, output = run_script(blocks("docs/tutorial.md", "sh"), tmp_path / "election", environment)
-    assert code == 0, output
-    left = sorted(path.parent.name for path in (tmp_path / "election").rglob("secret.json"))
+def test_no_secret_survives_casting(tutorial: Walk) -> None:
+    left = sorted(path.parent.name for path in tutorial.directory.rglob("secret.json"))
     operators = ["authority", "board", "registrar", "trustee-1", "trustee-2", "trustee-3"]
     assert left == sorted([*operators, "trustee-3-again"])
 

@@ -1,9 +1,9 @@
 """The part of an audit that costs: the ballots of one entry bundle, checked together.
 
 A bundle is up to 256 board entries, so a job is small, stands alone and runs in any process.
-Everything a job needs comes from the board; what it reads itself are the bodies, which count only
-if they have the digests on the board. Its outcome is data: counts, reasons, partial sums and
-fingerprints, so that a worker can neither lose nor invent a ballot unnoticed.
+It brings all that it needs: what the board says, and the bodies, which count only if they have the
+digests on the board. Its outcome is data: counts, reasons, partial sums and fingerprints, so that
+a worker can neither lose nor invent a ballot unnoticed.
 
 A private sibling of `verify`.
 """
@@ -27,22 +27,26 @@ from evote.ballots import (
     ballot_digest,
     ballots_hold,
     decode_ballots,
-    open_ballot,
+    false_claims,
+    open_ballots,
 )
 from evote.board import BallotEntry, Opening, bodies_path
 from evote.credentials import verify_ballot_signatures
-from evote.election import Manifest, decode_manifest
-from evote.elgamal import PublicKey
-from evote.errors import DecodingError, EvoteError
+from evote.election import Manifest, ballot_context, decode_manifest
+from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.record import Record
 from evote.tally import Summation
 
 __all__ = [
     "BundleJob",
     "BundleOutcome",
+    "auditor",
     "check_bundle",
     "read_bodies",
+    "verify_opening",
 ]
+
+_EXPLAINED = 3  # of the false ballots of a bundle, and of the false claims of a ballot
 
 _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 
@@ -53,12 +57,15 @@ class BundleJob:
 
     `styles` are those of the roll, empty for a credential that is not on it. `weights` are those
     of the roll where the ballot counts, and 0 where it does not. `openings` are (position in this
-    job, entry index of the opening, the opening).
+    job, entry index of the opening, the opening). `problem` says why there are not exactly as many
+    bodies as entries.
     """
 
     number: int
     indices: tuple[int, ...]
     entries: tuple[BallotEntry, ...]
+    bodies: tuple[bytes, ...]
+    problem: str
     styles: tuple[str, ...]
     weights: tuple[int, ...]
     openings: tuple[tuple[int, int, Opening], ...]
@@ -95,44 +102,37 @@ def read_bodies(path: Path, number: int, count: int) -> tuple[list[bytes], str]:
     try:
         lines = Record(path).ballot_bodies(number)
         bodies.extend(islice(lines, count))
-        extra = sum(1 for _ in lines)
+        more = next(lines, None) is not None
     except DecodingError as error:
         return bodies, str(error)
-    if len(bodies) < count or extra:
-        return bodies, f"{bodies_path(number)}: {count} ballots expected, got {len(bodies) + extra}"
+    if len(bodies) < count or more:
+        found = "more" if more else str(len(bodies))
+        return bodies, f"{bodies_path(number)}: {count} ballots expected, got {found}"
     return bodies, ""
 
 
 class Auditor(NamedTuple):
     """What all jobs share, built once in each process."""
 
-    path: Path
     manifest: Manifest
     context: BallotContext
 
 
-def auditor(path: Path, manifest_bytes: bytes, key: bytes, election_id: bytes) -> Auditor:
+def auditor(manifest_bytes: bytes, key: bytes, election_id: bytes) -> Auditor:
     """Build it from bytes: of the manifest, and of the joint key."""
     manifest = decode_manifest(manifest_bytes)
-    context = BallotContext(
-        key=PublicKey(element=manifest.group.decode_elements(key, ())),
-        election_id=election_id,
-        contests=manifest.contests,
-        styles=manifest.styles,
-    )
-    return Auditor(path, manifest, context)
+    return Auditor(manifest, ballot_context(manifest, key, election_id))
 
 
 def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
     """Check the ballots of one bundle: form, digests, credentials, signatures, proofs, openings."""
-    path, manifest, context = shared
-    total = len(job.entries)
+    manifest, context = shared
+    total, bodies = len(job.entries), job.bodies
     outcome = BundleOutcome(number=job.number, ballots=total)
     name = bodies_path(job.number)
     places = [f"{name}: line {i + 1} (entry {n})" for i, n in enumerate(job.indices)]
-    bodies, problem = read_bodies(path, job.number, total)
-    if problem:
-        outcome.fail("ballots.form", problem)
+    if job.problem:
+        outcome.fail("ballots.form", job.problem)
     present = _check_digests(outcome, job, bodies, places)
     batch = decode_ballots(context, [bodies[i] for i in present], [places[i] for i in present])
     for position in sorted(batch.errors):
@@ -216,8 +216,15 @@ def _check_proofs(
     where: Sequence[int],
     places: Sequence[str],
 ) -> None:
-    for i in np.flatnonzero(~ballots_hold(context, ballots)).tolist():
-        outcome.fail("ballots.proofs", f"{places[where[i]]}: invalid ballot proof")
+    wrong = np.flatnonzero(~ballots_hold(context, ballots))
+    claims = false_claims(context, ballots.take(wrong[:_EXPLAINED]))
+    for place, i in enumerate(wrong.tolist()):
+        what = ""
+        if place < len(claims):
+            shown = "; ".join(claims[place][:_EXPLAINED])
+            more = len(claims[place]) - _EXPLAINED
+            what = f" of {shown}" + (f" and {more} more" if more > 0 else "")
+        outcome.fail("ballots.proofs", f"{places[where[i]]}: invalid proof{what}")
 
 
 def _check_openings(
@@ -233,17 +240,38 @@ def _check_openings(
             continue
         done += 1
         try:
-            open_ballot(
-                context,
-                bodies[position],
-                opening.seed,
-                {contest.id: contest.selections for contest in opening.contests},
-                {c.id: c.blank for c in opening.contests if c.blank is not None},
-            )
+            verify_opening(context, bodies[position], opening)
         except EvoteError as error:
             outcome.fail("spoiled.openings", f"entry {index}: {error}")
     if job.openings:
         outcome.did("spoiled.openings", done, len(job.openings))
+
+
+def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> None:
+    """Check that the ballot of a body encrypts what an opening says of it.
+
+    An opening has one form: the contests of the ballot's style in their order, each once, and a
+    blank bit exactly where the contest counts blanks. Two readers see the same marks.
+
+    Raises:
+        DecodingError: the body holds no ballot of this election.
+        VerificationError: it opens to something else, or the opening has another form.
+    """
+    decoded = decode_ballots(context, [body], ["ballot"])
+    for error in decoded.errors.values():
+        raise error
+    [(_, ballots)] = decoded.batches
+    contests = context.style_contests(ballots.style)
+    expected = [(contest.id, contest.counts_blanks) for contest in contests]
+    if [(contest.id, contest.blank is not None) for contest in opening.contests] != expected:
+        raise VerificationError("an opening lists each contest of the ballot once, in its order")
+    open_ballots(
+        context,
+        ballots,
+        [opening.seed],
+        {contest.id: [contest.selections] for contest in opening.contests},
+        {c.id: [c.blank] for c in opening.contests if c.blank is not None},
+    )
 
 
 def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:

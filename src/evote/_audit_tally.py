@@ -130,19 +130,21 @@ def _check_shares(
 ) -> list[TallyShare]:
     """The valid shares; what is wrong with the others, and whether a quorum is left."""
     valid: dict[int, TallyShare] = {}
+    seen: set[int] = set()
     for index, entry in log.shares:
         name = f"shares/{entry.trustee:03d}.json"
         share: TallyShare | None = None
         with ledger.guard("shares.form"):
             ledger.did("shares.form")
+            if entry.trustee in seen:  # a file is read once, however often a log names it
+                raise BrokenLog(f"trustee {entry.trustee} has shares already", entry=index)
+            seen.add(entry.trustee)
             data = record.share_bytes(entry.trustee)
             if file_digest(data) != entry.digest:
                 raise BrokenLog(f"{name} is not the file on the board", entry=index)
             share = decode_share(manifest, tally, data, where=name)
             if share.trustee != entry.trustee:
                 raise DecodingError(f"{entry.trustee} expected", where=f"{name}: $.trustee")
-            if entry.trustee in valid:
-                raise BrokenLog(f"trustee {entry.trustee} has shares already", entry=index)
         if share is None:
             ledger.block("shares.form failed", "shares.proofs")
             continue

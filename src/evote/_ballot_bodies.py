@@ -37,6 +37,7 @@ __all__ = [
     "Ballots",
     "ContestBallots",
     "DecodedBatch",
+    "body_sizes",
     "decode_ballots",
     "encode_ballots",
     "rows_of",
@@ -192,25 +193,46 @@ def encode_ballots(context: BallotContext, ballots: Ballots) -> list[bytes]:
     ]
     bodies = []
     for i, credential in enumerate(ballots.credentials):
-        contests: list[JSON] = [
-            {
-                "id": part.contest.id,
-                "ciphertexts": encode_base64url(ciphertexts[i]),
-                "options": encode_base64url(options[i]),
-                "sum": encode_base64url(sums[i]),
-            }
-            for part, (ciphertexts, options, sums) in zip(ballots.contests, columns, strict=True)
+        contests = [
+            _contest_json(part.contest.id, *(encode_base64url(column[i]) for column in columns_))
+            for part, columns_ in zip(ballots.contests, columns, strict=True)
         ]
-        body: JSON = {
+        bodies.append(_body(context.election_id, ballots.style, credential, contests))
+    return bodies
+
+
+def _contest_json(name: str, ciphertexts: str = "", options: str = "", sums: str = "") -> JSON:
+    return {"id": name, "ciphertexts": ciphertexts, "options": options, "sum": sums}
+
+
+def _body(election: bytes, style: str, credential: bytes, contests: list[JSON]) -> bytes:
+    return canonical_json(
+        {
             "format": "evote/ballot",
             "version": 1,
-            "election": encode_hex(context.election_id),
-            "style": ballots.style,
+            "election": encode_hex(election),
+            "style": style,
             "credential": encode_hex(credential),
             "contests": contests,
         }
-        bodies.append(canonical_json(body))
-    return bodies
+    )
+
+
+def body_sizes(
+    group: Group, contests: Sequence[Contest], styles: Sequence[Style]
+) -> dict[str, int]:
+    """The bytes of a body, for each style: all its ballots have the same."""
+    packed = {
+        contest.id: len(canonical_json(_contest_json(contest.id)))
+        + sum(-(-4 * size // 3) for size in _sizes(group, contest).values())
+        for contest in contests
+    }
+    return {
+        style.id: len(_body(bytes(32), style.id, bytes(32), []))
+        + sum(packed[name] for name in style.contests)
+        + max(len(style.contests) - 1, 0)  # commas
+        for style in styles
+    }
 
 
 def decode_ballots(
@@ -228,17 +250,21 @@ def decode_ballots(
         raise ParameterError(f"{len(places)} places for {len(bodies)} bodies")
     errors: dict[int, EvoteError] = {}
     rows: dict[str, list[_Row]] = {style.id: [] for style in context.styles}
-    contests = {style: context.style_contests(style) for style in rows}
+    contests: dict[str, tuple[Contest, ...]] = {}  # of the styles that occur
     sizes = {contest.id: _sizes(context.group, contest) for contest in context.contests}
     for i, (body, place) in enumerate(zip(bodies, places, strict=True)):
         try:
             fields = _read_header(context, body, place)
-            style = fields.choice("style", list(rows))
+            style = fields.choice("style", rows)
+            if style not in contests:
+                contests[style] = context.style_contests(style)
             rows[style].append(_read_rest(fields, contests[style], sizes, i))
         except EvoteError as error:
             errors[i] = error
     batches = []
     for style, found in rows.items():
+        if not found:
+            continue
         good, parts = _decode_rows(context.group, contests[style], found, places, errors)
         if good:
             positions = np.array([row.position for row in good], dtype=np.intp)

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from evote._audit_ballots import verify_opening
 from evote._files import make_directory, read_file, shown_path, write_file
 from evote._fingerprints import fingerprint_rows
-from evote._nonces import nonce_rows
+from evote._nonces import nonce_rows, uses_nonce_twice
 from evote._pool import Work, run_jobs
 from evote.ballots import (
     BallotContext,
@@ -23,7 +24,6 @@ from evote.ballots import (
     decode_ballots,
     encode_ballots,
     encrypt_ballots,
-    open_ballot,
 )
 from evote.board import (
     BallotEntry,
@@ -36,8 +36,7 @@ from evote.board import (
     encode_entry,
 )
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
-from evote.election import ElectionParameters, decode_manifest
-from evote.elgamal import PublicKey
+from evote.election import ElectionParameters, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
 from evote.record import Record
@@ -53,6 +52,7 @@ __all__ = [
     "load_ballot",
     "opening_of",
     "save_ballot",
+    "signed_roll",
 ]
 
 _CHUNK = 64  # ballots of one job
@@ -131,15 +131,9 @@ class _EncryptionJob(NamedTuple):
     blanks: dict[str, list[int]]
 
 
-def ballot_context(manifest_bytes: bytes, key: bytes, election_id: bytes) -> BallotContext:
-    """What ballots are made and checked in, from bytes."""
-    manifest = decode_manifest(manifest_bytes)
-    return BallotContext(
-        key=PublicKey(element=manifest.group.decode_elements(key, ())),
-        election_id=election_id,
-        contests=manifest.contests,
-        styles=manifest.styles,
-    )
+def _context(manifest_bytes: bytes, key: bytes, election_id: bytes) -> BallotContext:
+    """What a process of its own makes and checks ballots in."""
+    return ballot_context(decode_manifest(manifest_bytes), key, election_id)
 
 
 def _start(parameters: ElectionParameters, manifest_bytes: bytes) -> tuple[bytes, bytes, bytes]:
@@ -175,7 +169,7 @@ def encrypt_all(
         _encryption_job(parameters, style, [voters[i] for i in places]) for style, places in parts
     ]
     done: dict[int, EncryptedBallot] = {}
-    work = Work(ballot_context, _start(parameters, manifest_bytes), _encrypt)
+    work = Work(_context, _start(parameters, manifest_bytes), _encrypt)
     outcomes = run_jobs(work, todo, jobs if len(todo) > 1 else 1)
     for (style, places), outcome in zip(parts, outcomes, strict=True):
         if isinstance(outcome, EvoteError):
@@ -317,7 +311,8 @@ def erase_ballot(directory: Path | str) -> None:
 class BallotBox:
     """A board open for ballots, with what decides on the next one. A context manager.
 
-    Memory: what `Board` has, and 8 bytes in a set for every ciphertext and proof commitment.
+    Memory: what `Board` has, and about 100 bytes for every ciphertext and proof commitment, whose
+    fingerprints are kept in sets.
     """
 
     def __init__(self, record: Record, parameters: ElectionParameters, board: Board) -> None:
@@ -325,7 +320,7 @@ class BallotBox:
         self._record, self._parameters, self._board = record, parameters, board
         self._context = parameters.ballot_context
         try:
-            self._roll = _read_roll(record, parameters)
+            self._roll = signed_roll(record, parameters)
             self._used: tuple[set[int], set[int]] = (set(), set())
             self._cast: set[bytes] = set()
             self._spoiled: dict[bytes, int] = {}
@@ -430,9 +425,7 @@ class BallotBox:
             ]
             for start in range(0, len(submissions), _CHUNK)
         ]
-        work = Work(
-            ballot_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies
-        )
+        work = Work(_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies)
         done = 0
         for outcome in run_jobs(work, todo, jobs if len(todo) > 1 else 1):
             if isinstance(outcome, EvoteError):
@@ -474,13 +467,7 @@ class BallotBox:
         if opening.ballot in self._opened:
             raise VerificationError("the ballot is open already")
         body = next(body for i, _, body in self._record.ballots() if i == index)
-        open_ballot(
-            self._context,
-            body,
-            opening.seed,
-            {contest.id: contest.selections for contest in opening.contests},
-            {c.id: c.blank for c in opening.contests if c.blank is not None},
-        )
+        verify_opening(self._context, body, opening)
         [place] = self._board.append([opening])
         self._opened.add(opening.ballot)
         return self._board.receipt(place)
@@ -508,10 +495,13 @@ def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str
                 reasons[position] = f"a ballot of style {ballots.style!r}, not {style!r}"
             elif not right:
                 reasons[position] = "the proofs do not hold"
+            elif uses_nonce_twice(context, items[position][0]):
+                reasons[position] = "it uses a nonce twice"
     return reasons
 
 
-def _read_roll(record: Record, parameters: ElectionParameters) -> Roll:
+def signed_roll(record: Record, parameters: ElectionParameters) -> Roll:
+    """The rows of the roll, which must be those that its header and the election id speak of."""
     styles = [style.id for style in parameters.manifest.styles]
     roll = read_roll(record.roll_rows(), styles, place=record.roll_row_place, check_keys=False)
     if roll.root != parameters.roll_root:

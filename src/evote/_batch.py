@@ -84,16 +84,20 @@ class Equations:
             group=self.group, shape=shape, relations=tuple(map(chosen, self.relations))
         )
 
-    def holds(self) -> NDArray[np.bool_]:
-        """Which proofs' equations all hold: each computed alone, without weights. Shape (n,)."""
-        mask = np.ones(len(self), dtype=np.bool_)
+    def hold(self) -> NDArray[np.bool_]:
+        """Where the equations hold, each computed alone, without weights; of `shape`."""
+        mask = np.ones(self.shape, dtype=np.bool_)
         for terms in self.relations:
             product = self.group.identity()
             for element, scalar in terms:
                 product = product * (element if scalar is None else element**scalar)
-            valid = np.broadcast_to(product.is_identity(), self.shape)
-            mask &= valid.reshape(len(self), prod(self.shape[1:])).all(axis=1)
+            mask &= product.is_identity()
         return mask
+
+    def proofs_hold(self) -> NDArray[np.bool_]:
+        """Which proofs' equations all hold, each computed alone; shape (n,)."""
+        rows = self.hold().reshape(len(self), prod(self.shape[1:]))
+        return np.asarray(rows.all(axis=1), dtype=np.bool_)
 
     def _shared(self, array: Elements | Scalars) -> bool:
         return array.ndim < len(self.shape) or array.shape[0] != self.shape[0]
@@ -151,7 +155,7 @@ def verify_batch(
         waiting += [(low, middle, left), (middle, high, value / left)]
     if suspects:
         indices = np.concatenate(suspects)
-        mask[indices] = np.all([each.take(indices).holds() for each in equations], axis=0)
+        mask[indices] = np.all([each.take(indices).proofs_hold() for each in equations], axis=0)
     return mask
 
 

@@ -198,11 +198,11 @@ def read_file(path: Path | str, max_bytes: int, *, where: str = "") -> bytes:
     Raises:
         DecodingError: missing, not a regular file, a symlink, or too large.
     """
-    descriptor, _ = open_file(path, max_bytes, where=where)
+    descriptor, size = open_file(path, max_bytes, where=where)
     with os.fdopen(descriptor, "rb") as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:  # it grew since it was opened
-        raise DecodingError(f"more than {max_bytes} bytes", where=where or shown_path(path))
+        data = file.read(size + 1)
+    if len(data) > size:
+        raise DecodingError("the file grew while it was read", where=where or shown_path(path))
     return data
 
 

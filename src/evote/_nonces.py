@@ -14,7 +14,7 @@ import numpy as np
 from evote.ballots import BallotContext
 from evote.encoding import decode_base64url
 
-__all__ = ["nonce_rows"]
+__all__ = ["nonce_rows", "uses_nonce_twice"]
 
 
 def nonce_rows(context: BallotContext, body: bytes) -> tuple[bytes, bytes]:
@@ -34,6 +34,15 @@ def nonce_rows(context: BallotContext, body: bytes) -> tuple[bytes, bytes]:
         commitments.append(_alphas(context, part["options"], marks))
         commitments.append(_alphas(context, part["sum"], sums * width))
     return b"".join(ciphertexts), b"".join(commitments)
+
+
+def uses_nonce_twice(context: BallotContext, body: bytes) -> bool:
+    """Whether a ballot repeats a nonce of its own, which an audit would hold against the record."""
+    size = context.group.element_size
+    return any(
+        len({data[i : i + size] for i in range(0, len(data), size)}) < len(data) // size
+        for data in nonce_rows(context, body)
+    )
 
 
 def _alphas(context: BallotContext, packed: str, count: int) -> bytes:

@@ -1,29 +1,39 @@
-"""Many jobs of one kind in processes of their own, or in this one.
+"""Many jobs of one kind: here, in warm processes of this machine, or on somebody's executor.
 
-Processes are spawned, never forked: each builds its own state once, from arguments that pickle. A
-job that breaks down, or a process that dies, is an error in the place of its outcome, never an
-outcome less. Outcomes come in the order of the jobs; only a few jobs per process wait at a time.
+Processes are spawned, never forked, and stay for the next jobs until the program ends. Each worker
+builds the state of a kind of job once, from arguments that pickle. A job that breaks down, or a
+process that dies, is an error in the place of its outcome, never an outcome less. Outcomes come in
+the order of the jobs; only a few jobs per process wait at a time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import signal
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from evote.errors import EvoteError
+from evote.errors import EvoteError, ParameterError
 
-__all__ = ["Work", "run_jobs"]
+__all__ = ["Work", "Workers", "processes", "run_jobs"]
 
 S = TypeVar("S")
 J = TypeVar("J")
 R = TypeVar("R")
+
+Workers: TypeAlias = int | Executor
+"""Where jobs are done: a number of processes of this machine, 1 for this one, or an executor."""
+
+_KEPT_STATES = 2  # of a worker: whoever audits and encrypts in turn builds nothing twice
+_WINDOW = 2  # jobs under way for each worker
 
 
 class Work(Generic[S, J, R]):
@@ -42,27 +52,57 @@ class Work(Generic[S, J, R]):
         self.work = work
 
 
-def run_jobs(what: Work[S, J, R], jobs: Iterable[J], processes: int) -> Iterator[R | EvoteError]:
-    """The outcome of each job, or the error that broke it."""
-    if processes == 1:
+def run_jobs(what: Work[S, J, R], jobs: Iterable[J], workers: Workers) -> Iterator[R | EvoteError]:
+    """The outcome of each job, or the error that broke it; never fewer outcomes than jobs."""
+    if isinstance(workers, int) and workers < 1:
+        raise ParameterError("at least 1 process expected")
+    if workers == 1:
         state = what.build(*what.arguments)
         for job in jobs:
             yield _done(what.work, state, job)
         return
+    executor = processes(workers) if isinstance(workers, int) else workers
+    window = _WINDOW * getattr(executor, "_max_workers", 8)
+    # The state's recipe travels with each job: no executor tells which worker has seen it.
+    recipe = pickle.dumps((what.work, what.build, what.arguments))
+    key = hashlib.sha256(recipe).digest()
     waiting: deque[Future[R | EvoteError]] = deque()
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_start, initargs=(what,)
-    ) as pool:
-        try:
-            for job in jobs:
-                with _interrupts_held():
-                    waiting.append(pool.submit(_work, job))
-                if len(waiting) > 2 * processes:
-                    yield _arrived(waiting.popleft())
-            while waiting:
+    try:
+        for job in jobs:
+            waiting.append(_submit(executor, key, recipe, job))
+            if len(waiting) > window:
                 yield _arrived(waiting.popleft())
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        while waiting:
+            yield _arrived(waiting.popleft())
+    except KeyboardInterrupt:
+        _stop(executor)
+        raise
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _submit(executor: Executor, key: bytes, recipe: bytes, job: J) -> Future[Any]:
+    try:
+        with _interrupts_blocked():
+            return executor.submit(_work, key, recipe, job)
+    except Exception as error:  # a pool that has lost a process takes no more jobs
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes that start here inherit the block: Ctrl-C is answered by the parent alone."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _done(work: Callable[[S, J], R], state: S, job: J) -> R | EvoteError:
@@ -81,20 +121,34 @@ def _arrived(future: Future[R | EvoteError]) -> R | EvoteError:
         return EvoteError(f"a worker process broke down: {type(error).__name__}: {error}")
 
 
-_here: tuple[Callable[[Any, Any], Any], Any] | None = None  # of a worker: its work and state
+# -- warm processes --------------------------------------------------------------------------------
+
+_pools: dict[int, ProcessPoolExecutor] = {}
+_lock = threading.Lock()
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until this is over; a process started in it never sees one, imports included."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def processes(count: int) -> ProcessPoolExecutor:
+    """A pool of that many processes; the one of the last call, if it still works."""
+    with _lock:
+        pool = _pools.get(count)
+        if pool is not None:
+            try:
+                with _interrupts_blocked():
+                    pool.submit(int)
+            except (BrokenProcessPool, RuntimeError):  # a worker died, or it was shut down
+                pool.shutdown(wait=False, cancel_futures=True)
+                pool = None
+        if pool is None:
+            pool = ProcessPoolExecutor(
+                count, mp_context=get_context("spawn"), initializer=_start_worker
+            )
+            _pools[count] = pool
+        return pool
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where they could not be blocked
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
 def _leave_with_parent() -> None:
@@ -105,13 +159,25 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def _start(what: Work[Any, Any, Any]) -> None:
-    global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent alone answers Ctrl-C
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _here = (what.work, what.build(*what.arguments))
+def _stop(executor: Executor) -> None:
+    """End the processes of a pool at once: nobody waits for what was interrupted."""
+    if not isinstance(executor, ProcessPoolExecutor):
+        return
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in list((executor._processes or {}).values()):
+        process.terminate()
 
 
-def _work(job: Any) -> Any:
-    assert _here is not None
-    return _done(*_here, job)
+# -- in a worker -----------------------------------------------------------------------------------
+
+_states: OrderedDict[bytes, tuple[Callable[[Any, Any], Any], Any]] = OrderedDict()
+
+
+def _work(key: bytes, recipe: bytes, job: Any) -> Any:
+    if key not in _states:
+        work, build, arguments = pickle.loads(recipe)  # noqa: S301  of the process that sent the job
+        _states[key] = work, build(*arguments)
+        while len(_states) > _KEPT_STATES:
+            _states.popitem(last=False)
+    _states.move_to_end(key)
+    return _done(*_states[key], job)

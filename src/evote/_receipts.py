@@ -31,7 +31,7 @@ from evote.encoding import (
     encode_base64url,
     parse_json,
 )
-from evote.errors import DecodingError, ParameterError
+from evote.errors import DecodingError, ParameterError, VerificationError
 
 MAX_PROOF_FILE = 2 * MAX_NOTE  # bytes
 MAX_RECEIPT = 2 * (MAX_ENTRY + MAX_PROOF_FILE)  # bytes
@@ -157,16 +157,26 @@ def decode_receipt(data: bytes, *, where: str = "receipt") -> Receipt:
 
 
 def verify_receipt(
-    receipt: Receipt, log_key: VerifierKey, policy: WitnessPolicy | None = None
+    receipt: Receipt,
+    log_key: VerifierKey,
+    policy: WitnessPolicy | None = None,
+    *,
+    sent: bytes | None = None,
 ) -> ReceiptClaim:
     """Check a receipt offline: the entry is in the log of `log_key`, as the policy demands.
 
     Without a policy the log's own signature is all there is: it may show others another log.
 
+    Args:
+        sent: the entry that the client itself signed and sent in. A voter's client always gives
+            it: a board could answer with the receipt of somebody else's ballot.
+
     Raises:
         DecodingError: the entry or the checkpoint is malformed.
-        VerificationError: the receipt shows no such thing.
+        VerificationError: the receipt shows no such thing, or is of another entry than `sent`.
     """
+    if sent is not None and receipt.entry != sent:
+        raise VerificationError("the receipt is of another entry than the one sent in")
     checkpoint = verify_tlog_proof(receipt.entry, receipt.proof, log_key, policy)
     entry = decode_entry(receipt.entry, where=f"entry {receipt.proof.index}")
     return ReceiptClaim(index=receipt.proof.index, entry=entry, checkpoint=checkpoint)

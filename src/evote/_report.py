@@ -186,8 +186,10 @@ class Report:
             words = f"incomplete: nothing failed, {_count(len(unchecked), 'check')} not done"
         else:
             words = f"verified: all {done} checks passed, phase {self.phase}"
-        if self.manifest is not None and len(self.manifest.registrars) == 1:
-            words += "; registrar can impersonate: there is only one"
+        if self.manifest is not None:  # a ballot bears one signature, however many sign the roll
+            alone = len(self.manifest.registrars) == 1
+            reason = "there is only one" if alone else "one of them draws the codes"
+            words += f"; registrar can impersonate: {reason}"
         unpinned = [
             what
             for check, what in (("manifest.digest", "manifest"), ("board.witnesses", "witnesses"))
@@ -269,7 +271,7 @@ def _count(number: int, what: str) -> str:
 
 
 class Ledger:
-    """Collects what an audit finds, check by check; every failure is kept, in order."""
+    """Collects what an audit finds, check by check: of the failures the first, and how many."""
 
     def __init__(self, required_phase: str, pins: Iterable[str]) -> None:
         if required_phase not in PHASES:
@@ -279,7 +281,7 @@ class Ledger:
         self.required = frozenset(
             name
             for name, check in CHECKS.items()
-            if name in pins or (check.phase and PHASES.index(check.phase) <= highest)
+            if check.phase and PHASES.index(check.phase) <= highest
         ) | frozenset(pins)
         self._checked: dict[str, int] = {}
         self._failed: dict[str, int] = {}
@@ -293,12 +295,13 @@ class Ledger:
         assert check in CHECKS
         self._checked[check] = self._checked.get(check, 0) + count
 
-    def fail(self, check: str, reason: str | EvoteError, *, count: int = 1) -> None:
-        """`count` items fail, for a reason that names the place."""
+    def fail(self, check: str, reason: str | EvoteError) -> None:
+        """One item fails, for a reason that names the place."""
         assert check in CHECKS
-        self._failed[check] = self._failed.get(check, 0) + count
-        self._checked.setdefault(check, 0)
-        self._details.setdefault(check, []).append(_printable(str(reason)))
+        self._failed[check] = self._failed.get(check, 0) + 1
+        details = self._details.setdefault(check, [])
+        if len(details) < _SHOWN:
+            details.append(_printable(str(reason)))
 
     def block(self, reason: str, *checks: str) -> None:
         """These checks, or some item of theirs, could not be done. The first reason stays."""
@@ -341,9 +344,9 @@ class Ledger:
     def _finding(self, name: str) -> Finding:
         failed, details = self._failed.get(name, 0), self._details.get(name, [])
         checked = max(self._checked.get(name, 0), failed)
-        detail = "\n".join(details[:_SHOWN])
-        if len(details) > _SHOWN:
-            detail += f"\nand {len(details) - _SHOWN} more"
+        detail = "\n".join(details)
+        if failed > len(details):
+            detail += f"\nand {failed - len(details)} more"
         if failed:
             outcome = Outcome.FAILED
         elif name in self._blocked:

@@ -23,7 +23,7 @@ from evote.encoding import (
     parse_json,
 )
 from evote.groups import Group
-from evote.threshold import DecryptionShares, decode_share_proofs, encode_share_proofs
+from evote.threshold import CHUNK, DecryptionShares, decode_share_proofs, encode_share_proofs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,8 @@ def decode_tally(manifest: Manifest, data: bytes, *, where: str = "tally.json") 
     """Read tally.json: exactly the manifest's contests, each sum a pair of group members.
 
     Raises:
-        DecodingError: at its place; the identity is refused wherever a ballot was counted.
+        DecodingError: at its place. The identity is no error: voters together can choose nonces
+            that cancel out, and must not keep the others from their result.
     """
     fields = Fields(parse_json(data, where=where), f"{where}: $")
     check_format(fields, "evote/tally", 1)
@@ -167,7 +168,7 @@ def _read_contest_tally(manifest: Manifest, contest: Contest, fields: Fields) ->
         manifest.group,
         fields.packed("ciphertexts", 2 * contest.width * manifest.group.element_size),
         (contest.width,),
-        allow_identity=not ballots,
+        allow_identity=True,
         where=fields.path("ciphertexts"),
     )
     fields.end()
@@ -205,25 +206,17 @@ def decode_share(manifest: Manifest, tally: Tally, data: bytes, *, where: str) -
     shares = manifest.group.decode_elements(
         fields.packed("shares", count * manifest.group.element_size),
         (count,),
+        allow_identity=True,  # of a sum that is one
         where=fields.path("shares"),
     )
-    packed = Fields({"proofs": fields.value("proofs")}, fields.where)
-    proofs = decode_share_proofs(
-        manifest.group, _packed_list(packed, "proofs"), count, where=fields.path("proofs")
-    )
+    packed = fields.packed_list("proofs", -(-count // CHUNK))
+    proofs = decode_share_proofs(manifest.group, packed, count, where=fields.path("proofs"))
     fields.end()
     return TallyShare(
         election=election,
         tally=tally_digest,
         decryption=DecryptionShares(trustee=trustee, shares=shares, proofs=proofs),
     )
-
-
-def _packed_list(fields: Fields, key: str) -> list[bytes]:
-    items = fields.list(key, 2**20)
-    return [
-        Fields({f"[{i}]": item}, fields.path(key)).packed(f"[{i}]") for i, item in enumerate(items)
-    ]
 
 
 def encode_result(result: Result) -> bytes:

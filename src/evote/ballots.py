@@ -34,6 +34,7 @@ from evote._ballot_bodies import (
     Ballots,
     ContestBallots,
     DecodedBatch,
+    body_sizes,
     decode_ballots,
     encode_ballots,
     rows_of,
@@ -70,9 +71,11 @@ __all__ = [
     "ballot_equations",
     "ballot_tracker",
     "ballots_hold",
+    "body_sizes",
     "decode_ballots",
     "encode_ballots",
     "encrypt_ballots",
+    "false_claims",
     "open_ballot",
     "open_ballots",
     "verify_ballots",
@@ -184,7 +187,9 @@ def encrypt_ballots(
         ciphertexts.append(encrypted)
         statements.append(_statements(key, contest, encrypted))
         witnesses.append(_witnesses(contest, values, nonces))
-    place = frame(context.election_id, style.encode("ascii"), *credentials)
+    # All that the one challenge will hash goes into the nonces of every proof under it.
+    chosen = [row for encrypted in ciphertexts for row in rows_of(encrypted, n)]
+    place = frame(context.election_id, style.encode("ascii"), *credentials, *chosen)
     committed = [
         (
             commit_one_of(s.options, w.options, rng=rng, context=place),
@@ -325,6 +330,25 @@ def ballots_hold(
     if not len(ballots):
         return np.ones(0, dtype=np.bool_)
     return verify_batch(ballot_equations(context, ballots), rng=rng)
+
+
+def false_claims(context: BallotContext, ballots: Ballots) -> list[list[str]]:
+    """For each of n ballots the claims whose proofs fail, in words: contest and option, or sum.
+
+    Every equation alone: for the few ballots that `ballots_hold` has found.
+    """
+    found: list[list[str]] = [[] for _ in range(len(ballots))]
+    equations = iter(ballot_equations(context, ballots))
+    for part in ballots.contests:
+        places = [f"contest {part.contest.id!r}, option {o.id!r}" for o in part.contest.options]
+        options, sums = next(equations), next(equations)
+        # All branches of a claim stand or fall together: they share its challenge.
+        wrong = ~options.hold().all(axis=(2, 3))
+        for i, option in np.argwhere(wrong).tolist():
+            found[i].append(places[option])
+        for i in np.flatnonzero(~sums.proofs_hold()).tolist():
+            found[i].append(f"contest {part.contest.id!r}, sum")
+    return found
 
 
 def verify_ballots(context: BallotContext, ballots: Ballots, *, rng: Rng | None = None) -> None:

@@ -22,7 +22,7 @@ use: `maximum` less the sum, and 0 for a blank.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -58,7 +58,7 @@ _BLANKS: tuple[Blank, ...] = get_args(Blank)
 MAX_OPTIONS = 1000
 MAX_CONTESTS = 256
 MAX_MARKS = 255
-MAX_BRANCHES = 8192  # of all proofs of a ballot: about 100 bytes each, 1,100 in the largest groups
+MAX_BRANCHES = 8192  # of a contest's proofs: about 100 bytes each, 1,100 in the largest groups
 _MAX_TITLE = 1000  # characters
 
 _Selections: TypeAlias = NDArray[np.int64]
@@ -107,12 +107,6 @@ class Contest:
     def width(self) -> int:
         """Ciphertexts per ballot: the options, and the blank bit after them where it is counted."""
         return len(self.options) + self.counts_blanks
-
-    @property
-    def branches(self) -> int:
-        """Branches of this contest's proofs: what a ballot's size and cost are proportional to."""
-        sums = self.maximum - self.minimum + 1 + self.counts_blanks
-        return len(self.options) * (self.option_limit + 1) + sums
 
     def to_json(self) -> dict[str, JSON]:
         """The object of a manifest."""
@@ -203,7 +197,7 @@ def _read_option(fields: Fields) -> Option:
     return option
 
 
-def read_style(fields: Fields, contests: Sequence[str]) -> Style:
+def read_style(fields: Fields, contests: Collection[str]) -> Style:
     """Read the object of a manifest whose contests are `contests`.
 
     Raises:

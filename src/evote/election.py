@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evote.ballots import BallotContext
-from evote.board import LOG_KEY, VerifierKey
+from evote.ballots import BallotContext, body_sizes
+from evote.board import LOG_KEY, MAX_BODY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
 from evote.credentials import MAX_WEIGHT
 from evote.elgamal import PublicKey
@@ -46,6 +46,7 @@ __all__ = [
     "TALLY_LIMIT",
     "ElectionParameters",
     "Manifest",
+    "ballot_context",
     "base_id",
     "decode_manifest",
     "election_id",
@@ -58,7 +59,7 @@ MAX_MANIFEST = 16 * 2**20  # bytes
 MAX_OPERATORS = 99  # of each role: indices have at most two digits in what people read
 MAX_STYLES = 4096
 MAX_VOTERS = 2**32 - 1
-MAX_TOTAL = 2**40 - 1
+_MAX_TOTAL = 2**40 - 1
 TALLY_LIMIT = 2**40  # totals stay below it: their discrete logarithms can be found
 _MAX_TITLE = 1000  # characters
 
@@ -193,6 +194,18 @@ def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
                 f"contests[{i}].option_limit",
                 f"{what} is not below {limit}: no tally can be read",
             )
+    yield from _size_contradictions(m)
+
+
+def _size_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
+    """Found out at the first ballot, or at the tally, it would be too late."""
+    sizes = body_sizes(m.group, m.contests, m.styles)
+    for i, style in enumerate(m.styles):
+        if sizes[style.id] > MAX_BODY:
+            yield f"styles[{i}]", f"ballots of {sizes[style.id]} bytes, at most {MAX_BODY} allowed"
+    sums = sum(contest.width for contest in m.contests)
+    if sums > (most := MAX_BODY // (4 * m.group.element_size)):
+        yield "contests", f"{sums} sums to be tallied, at most {most} in {m.group.name}"
 
 
 def _operator_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
@@ -231,7 +244,7 @@ def _limit_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
     for place, value, high in (
         ("voters.maximum", m.maximum_voters, MAX_VOTERS),
         ("weights.maximum", m.maximum_weight, MAX_WEIGHT),
-        ("weights.total", m.total_weight, MAX_TOTAL),
+        ("weights.total", m.total_weight, _MAX_TOTAL),
     ):
         if type(value) is not int or not 1 <= value <= high:
             yield place, f"an integer from 1 to {high} expected, got {value!r}"
@@ -312,7 +325,7 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
         raise UnsupportedError(f"{fields.path('profile')}: only the profile native is supported")
     group = _read_group(fields)
     contests = tuple(map(read_contest, fields.objects("contests", MAX_CONTESTS)))
-    names = [contest.id for contest in contests]
+    names = {contest.id for contest in contests}
     authorities, board = fields.object("authorities"), fields.object("board")
     policies, weights, voters = map(fields.object, ("policies", "weights", "voters"))
     try:
@@ -334,7 +347,7 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
             revote=_REVOTE[policies.choice("revote", _REVOTE)],
             spoil=_SPOIL[policies.choice("spoil", _SPOIL)],
             maximum_weight=weights.integer("maximum", 1, MAX_WEIGHT),
-            total_weight=weights.integer("total", 1, MAX_TOTAL),
+            total_weight=weights.integer("total", 1, _MAX_TOTAL),
             maximum_voters=voters.integer("maximum", 1, MAX_VOTERS),
         )
     except _ContradictionError as error:
@@ -376,6 +389,16 @@ def election_id(base: bytes, ceremony: bytes, key: PublicKey, roll_root: bytes) 
     return digest("election", base, ceremony, key.element.encode(), roll_root)
 
 
+def ballot_context(manifest: Manifest, key: bytes, election: bytes) -> BallotContext:
+    """What ballots are encrypted and verified in; the joint key as bytes, as processes pass it."""
+    return BallotContext(
+        key=PublicKey(element=manifest.group.decode_elements(key, ())),
+        election_id=election,
+        contests=manifest.contests,
+        styles=manifest.styles,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElectionParameters:
     """All that is fixed once the ceremony is complete and the roll is signed.
@@ -395,12 +418,7 @@ class ElectionParameters:
     @property
     def ballot_context(self) -> BallotContext:
         """What a ballot is encrypted and verified in."""
-        return BallotContext(
-            key=self.key,
-            election_id=self.election_id,
-            contests=self.manifest.contests,
-            styles=self.manifest.styles,
-        )
+        return ballot_context(self.manifest, self.key.element.encode(), self.election_id)
 
 
 def election_parameters(

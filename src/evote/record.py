@@ -9,7 +9,8 @@
 
 The listing is strict: no other file or directory, no symlink, nothing missing, and no file of a
 later phase than the board proves. Reading streams: the roll by row, the log by bundle, ballots by
-line; memory does not grow with their number, except one byte for each bundle of entries.
+line; memory does not grow with their number, except by the names of files: one for 4096 rows of
+the roll, two for 256 entries.
 
 What the files say is judged elsewhere; here a file has its place, its size and its lines. Nobody
 may write while a record is read: readers take no lock, and see a half-made step as damage.
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from evote._files import make_directory, open_file, read_file, shown_path, write_file
+from evote.ballots import body_sizes
 from evote.board import (
     BUNDLE,
     ENTRIES,
@@ -433,12 +435,14 @@ class Record:
                 yield index, data, decode_entry(data, where=f"entry {index}")
 
     def ballot_bodies(self, bundle: int) -> Iterator[bytes]:
-        """The bodies of the ballot entries of a bundle, in order; see `ballot_place`."""
-        return self._lines(bodies_path(bundle), MAX_BODY + 1)
+        """The bodies of the ballot entries of a bundle, in order, none longer than one can be."""
+        return self._lines(bodies_path(bundle), self._body_size + 1)
 
-    def ballot_place(self, bundle: int, position: int) -> str:
-        """Where the n-th body of a bundle is, for messages."""
-        return f"{bodies_path(bundle)}: line {position + 1}"
+    @cached_property
+    def _body_size(self) -> int:
+        """Bytes of the largest ballot of this election."""
+        m = self.manifest
+        return max(body_sizes(m.group, m.contests, m.styles).values())
 
     def ballots(self) -> Iterator[tuple[int, BallotEntry, bytes]]:
         """Entry index, entry and body of every submitted ballot.
@@ -453,7 +457,7 @@ class Record:
             ]
             found = [(i, e) for i, e in enumerate(entries, first) if isinstance(e, BallotEntry)]
             if found:
-                bodies = self._lines(bodies_path(number), MAX_BODY + 1, len(found))
+                bodies = self._lines(bodies_path(number), self._body_size + 1, len(found))
                 for (index, entry), body in zip(found, bodies, strict=True):
                     yield index, entry, body
 

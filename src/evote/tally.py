@@ -5,7 +5,9 @@ of the ballot's weight; it encrypts the option's total in the exponent. A quorum
 decrypts the sums, never a ballot. Finding a total takes a bounded discrete logarithm, once, by
 whoever publishes the result; an auditor checks g^total instead and never searches.
 
-A sum over no ballots is the pair of identities: its total is 0 and nobody decrypts it.
+A sum over no ballots is the pair of identities: its total is 0 and nobody decrypts it. Of the
+ballots of voters who choose their nonces together the first half can be the identity too; it is
+decrypted like any other.
 
 Values and bytes only; `record` and `workflow` know the files. `tally.json`, `shares/NNN.json` and
 `result.json` are the encodings here.

@@ -5,9 +5,10 @@ under a stable id as passed, failed, not applicable or not checked. It never rai
 a record holds: undecodable data are failures with a place. A check whose inputs failed is not
 checked, which is never success.
 
-The log is read twice: once for its order, its root and the counted set; then bundle by bundle with
-the ballots, in as many processes as asked for. Memory: 50 bytes a ballot, 50 a voter of the roll,
-a few bundles for each process, and fingerprints that spill to temporary files.
+The log is read twice for its files and phase, once for its order, its root and the counted set, and
+then bundle by bundle with the ballots, in as many processes as asked for. Memory: 50 bytes a
+ballot, 50 a voter of the roll, a few bundles for each process, and fingerprints that spill to
+temporary files.
 
 A record alone shows that it is consistent, not that it is the record of the election: whoever
 wrote it may have written all of it. The pins tie it to what was published elsewhere: the manifest's
@@ -17,12 +18,12 @@ digest, the witnesses' keys, voters' receipts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
 
 from evote._audit_ballots import (
-    Auditor,
     BundleJob,
     BundleOutcome,
     auditor,
@@ -38,9 +39,9 @@ from evote._audit_log import (
 )
 from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._files import read_file
-from evote._fingerprints import Fingerprints
+from evote._fingerprints import Fingerprints, fingerprint_rows
 from evote._nonces import nonce_rows
-from evote._pool import Work, run_jobs
+from evote._pool import Work, Workers, run_jobs
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
 from evote.ballots import BallotContext
 from evote.board import (
@@ -59,18 +60,19 @@ from evote.board import (
 )
 from evote.ceremony import ceremony_parameters
 from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
-from evote.election import Manifest, election_id
+from evote.election import Manifest, ballot_context, election_id
 from evote.elgamal import decode_ciphertexts
 from evote.encoding import decode_hex
 from evote.errors import (
     BrokenLog,
+    DecodingError,
     EvoteError,
     ParameterError,
     VerificationError,
 )
 from evote.groups.eddsa import decode_verification_keys
 from evote.policies import Fate
-from evote.record import ROLL, ROLL_BUNDLE, Phase, Record, rows_path
+from evote.record import MANIFEST, ROLL, ROLL_BUNDLE, Phase, Record, rows_path
 from evote.tally import ContestTally, Result, Summation, Tally
 from evote.threshold import CeremonyResult, examine_ceremony
 
@@ -99,6 +101,7 @@ _BALLOT_CHECKS = (
 )
 _MAX_FILE = 2**20  # bytes, of a policy or a receipt
 _KEYS_AT_ONCE = 4096
+_ONE_JOB = BUNDLE  # ballots: no more are not worth another process
 _REPEATS = 50  # repeated values told apart in full; a record with one is rejected anyway
 
 
@@ -109,7 +112,7 @@ def audit(
     expect_manifest: bytes | str | None = None,
     witness_policy: Path | str | None = None,
     receipts: Path | str | None = None,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Run every check on a record.
@@ -120,21 +123,19 @@ def audit(
         expect_manifest: its digest as published elsewhere, 32 bytes or hex.
         witness_policy: a file that says which witnesses must have cosigned the checkpoint.
         receipts: a directory of voters' receipts, or one receipt.
-        jobs: processes for the ballots.
+        jobs: processes of this machine for the ballots, or an executor such as that of a cluster.
         progress: called with what is being done, how much is done, and of how much.
 
     Raises:
         ParameterError, DecodingError: an argument is wrong. Never because of the record.
     """
-    if type(jobs) is not int or jobs < 1:
-        raise ParameterError("jobs: at least 1 expected")
-    expected = (
-        decode_hex(expect_manifest, 32, where="expect_manifest")
-        if isinstance(expect_manifest, str)
-        else None
-    )
-    if isinstance(expect_manifest, bytes):
-        expected = expect_manifest
+    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
+        raise ParameterError("jobs: at least 1, or an executor, expected")
+    expected = expect_manifest
+    if isinstance(expected, str):
+        expected = decode_hex(expected, 32, where="expect_manifest")
+    elif expected is not None and len(expected) != 32:
+        raise ParameterError("expect_manifest: 32 bytes expected")
     policy = None
     if witness_policy is not None:
         policy = decode_policy(read_file(witness_policy, _MAX_FILE))
@@ -150,7 +151,7 @@ def audit(
 
 
 def audited_tally(
-    path: Path | str, *, jobs: int = 1, progress: Progress | None = None
+    path: Path | str, *, jobs: Workers = 1, progress: Progress | None = None
 ) -> tuple[Report, Tally | None]:
     """Audit a record up to its seal, and the tally of its counted ballots if that can be made."""
     run = _Audit(Path(path), Ledger("sealed", ()), jobs, progress or _silent)
@@ -168,7 +169,7 @@ def _silent(what: str, done: int, total: int) -> None:
 class _Audit:
     """One audit: what it has learned so far, for the checks that build on it."""
 
-    def __init__(self, path: Path, ledger: Ledger, jobs: int, progress: Progress) -> None:
+    def __init__(self, path: Path, ledger: Ledger, jobs: Workers, progress: Progress) -> None:
         self.path = path
         self.record = Record(path)
         self.ledger = ledger
@@ -224,15 +225,17 @@ class _Audit:
     def _manifest(self, expected: bytes | None) -> Manifest | None:
         ledger, record = self.ledger, self.record
         with ledger.guard("manifest.form"):
-            self.manifest = record.manifest
-            self.manifest_digest = record.manifest_digest
-            ledger.did("manifest.form")
+            try:
+                self.manifest = record.manifest
+            except DecodingError as error:
+                if error.where != f"{MANIFEST}: $.group":
+                    raise
+                ledger.fail("group.parameters", error)
         if self.manifest is None:
             return None
+        self.manifest_digest = record.manifest_digest
+        ledger.did("manifest.form")
         ledger.did("group.parameters")
-        if self.manifest.group.is_weak:
-            name = self.manifest.group.name
-            ledger.fail("group.parameters", f"manifest.json: $.group: {name} is too weak")
         if expected is not None:
             ledger.did("manifest.digest")
             if self.manifest_digest != expected:
@@ -264,26 +267,25 @@ class _Audit:
         ledger = self.ledger
         names = ("commitments", "proofs", "complaints", "confirmations")
         checks = tuple(f"ceremony.{name}" for name in names)
-        kinds = dict(zip(("commit", "reveal", "complaint", "confirm"), checks, strict=True))
         with ledger.guard("ceremony.commitments", *checks[1:]):
             files = self.record.ceremony_files()
             if not files and self.phase is Phase.SETUP:
                 return
             status = examine_ceremony(ceremony_parameters(self.record), files)
             for name, count in status.checked.items():
-                if name in names and (count or name != "complaints"):
+                if count:
                     ledger.did(f"ceremony.{name}", count)
             for problem in status.problems:
-                check = f"ceremony.{problem.check}"
-                if check not in checks:  # a file that cannot be read: the check of its kind
-                    check = kinds[problem.file.split("-")[0]]
                 reason = problem.reason.removeprefix(f"ceremony/{problem.file}: ")
-                ledger.fail(check, f"ceremony/{problem.file}: {reason}")
+                ledger.fail(f"ceremony.{problem.check}", f"ceremony/{problem.file}: {reason}")
             ledger.absent("no trustee complained", "ceremony.complaints")
+            steps = {"commit": checks[0], "reveal": checks[1], "confirm": checks[3]}
             for kind, absent in status.missing.items():
-                if absent and kind in kinds and kind != "complaint":
+                if absent:
                     who = ", ".join(map(str, absent))
-                    ledger.block(f"no {kind} of trustee {who}", kinds[kind])
+                    ledger.block(f"no {kind} of trustee {who}", steps[kind])
+            if ledger.failed(checks[0]):
+                ledger.block(f"{checks[0]} failed", *checks[1:])
             self.ceremony = status.result
 
     def _roll(self, manifest: Manifest) -> None:
@@ -387,20 +389,10 @@ class _Audit:
 
     # -- ballots ---------------------------------------------------------------------------------
 
-    def _context(self, manifest: Manifest) -> BallotContext | None:
-        if self.ceremony is None or self.election_id is None:
-            return None
-        return BallotContext(
-            key=self.ceremony.key,
-            election_id=self.election_id,
-            contests=manifest.contests,
-            styles=manifest.styles,
-        )
-
     def _ballots(self, manifest: Manifest, log: LogSummary) -> None:
-        ledger, context = self.ledger, self._context(manifest)
+        ledger = self.ledger
         everything = (*_BALLOT_CHECKS, "spoiled.openings")
-        if context is None or self.roll is None or self.ceremony is None:
+        if self.ceremony is None or self.roll is None or self.election_id is None:
             ledger.block("ceremony or roll failed", *everything, "policy.counted", "tally.sums")
             return
         if log.fates is None:
@@ -415,20 +407,15 @@ class _Audit:
         unsummed = 0
         with Fingerprints() as ciphertexts, Fingerprints() as commitments:
             done = 0
-            start = (
-                self.path,
-                self.record.manifest_bytes,
-                context.key.element.encode(),
-                context.election_id,
-            )
+            key = self.ceremony.key.element.encode()
+            start = (self.record.manifest_bytes, key, self.election_id)
             work = Work(auditor, start, check_bundle)
-            processes = self.jobs if log.ballots > BUNDLE else 1
-            if processes == 1:
-                work = Work(Auditor, (self.path, manifest, context), check_bundle)
-            for outcome in run_jobs(work, self._jobs(log), processes):
+            workers = self.jobs if log.ballots > _ONE_JOB else 1
+            for outcome in run_jobs(work, self._jobs(log), workers):
                 if isinstance(outcome, EvoteError):
                     for check in _BALLOT_CHECKS:
                         ledger.fail(check, outcome)
+                    ledger.block("a bundle was not checked", "spoiled.openings", "tally.sums")
                     continue
                 self._book(outcome)
                 sums.merge(_read_sums(manifest, outcome))
@@ -439,10 +426,13 @@ class _Audit:
                     commitments.add(values, owners)
                 done += outcome.ballots
                 self.progress("ballots", done, log.ballots)
-            ballot = "a ciphertext with the nonce of one"
-            self._repeats(context, ciphertexts, "ballots.unique", ballot, 0)
-            proof = "a proof with the nonce of one"
-            self._repeats(context, commitments, "ballots.nonces", proof, 1)
+            context = ballot_context(manifest, key, self.election_id)
+            with ledger.guard("ballots.unique"):
+                ballot = "a ciphertext with the nonce of one"
+                self._repeats(context, ciphertexts, "ballots.unique", ballot, 0)
+            with ledger.guard("ballots.nonces"):
+                proof = "a proof with the nonce of one"
+                self._repeats(context, commitments, "ballots.nonces", proof, 1)
         if unsummed:
             ledger.block(f"{unsummed} counted ballots cannot be added", "tally.sums")
         elif log.fates is not None and done == log.ballots:
@@ -497,10 +487,13 @@ class _Audit:
             for i, opening in enumerate(log.fates.openings[here]):
                 if opening >= 0:
                     openings.append((i, int(opening), self._opening(int(opening))))
+        bodies, problem = read_bodies(self.path, number, len(entries))
         return BundleJob(
             number=number,
             indices=tuple(indices),
             entries=tuple(entries),
+            bodies=tuple(bodies),
+            problem=problem,
             styles=tuple("" if r < 0 else styles[self.roll.style_numbers[r]] for r in rows),
             weights=tuple(weights),
             openings=tuple(openings),
@@ -524,11 +517,12 @@ class _Audit:
         """Compare in full what has the same fingerprint, and report what really repeats."""
         told = 0
         size = context.group.element_size
-        for _, owners in found.repeated():
+        for fingerprint, owners in found.repeated():
             seen: dict[bytes, int] = {}
             for owner in sorted(set(owners)):
                 data = self._nonce_rows(context, owner)[which]
-                for key in (data[i : i + size] for i in range(0, len(data), size)):
+                for i in np.flatnonzero(fingerprint_rows(data, size) == fingerprint):
+                    key = data[i * size : (i + 1) * size]
                     if key in seen:
                         told += 1
                         reason = f"entry {owner}: {what} that entry {seen[key]} has"

@@ -33,8 +33,10 @@ from evote._ballot_box import (
     load_ballot,
     opening_of,
     save_ballot,
+    signed_roll,
 )
 from evote._files import make_directory
+from evote._pool import Workers
 from evote._trustee import clear_leftovers
 from evote.board import (
     Board,
@@ -76,7 +78,13 @@ from evote.election import (
     encode_manifest,
 )
 from evote.encoding import JSON, canonical_json, encode_hex, parse_json
-from evote.errors import DecodingError, ParameterError, QuorumError, VerificationError
+from evote.errors import (
+    DecodingError,
+    EvoteError,
+    ParameterError,
+    QuorumError,
+    VerificationError,
+)
 from evote.groups import Group, ristretto255
 from evote.operators import (
     SCRYPT_COST,
@@ -270,6 +278,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
         raise ParameterError("the record has a roll already")
     for line in lines:
         manifest.style(line.style)
+        if line.count < 0:
+            raise ParameterError("a negative number of voters")
         if not 1 <= line.weight <= manifest.maximum_weight:
             raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
     if sum(line.count for line in lines) > manifest.maximum_voters:
@@ -334,8 +344,13 @@ def cosign_roll(
     manifest = opened.manifest
     key = _operator(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
-    styles = [style.id for style in manifest.styles]
-    verify_roll(read_roll(opened.roll_rows(), styles, place=opened.roll_row_place), header)
+    roll = read_roll(
+        opened.roll_rows(),
+        [style.id for style in manifest.styles],
+        maximum_weight=manifest.maximum_weight,
+        place=opened.roll_row_place,
+    )
+    verify_roll(roll, header)
     if header.base != ceremony_parameters(opened).base_id:
         raise VerificationError("the roll is of another election")
     write_roll(opened.path, sign_roll(header, key).encode(), opened.roll_rows())
@@ -383,9 +398,12 @@ def open_election(
         VerificationError: ceremony, roll or listing do not verify.
     """
     keys = _authorities(record, authority_directories, passphrase)
-    # The board first: opening it clears what a killed step has left, which no audit would pass.
+    fresh = not Record(record).has("board")
+    if fresh:
+        audit(record, phase="ready").raise_for_failure()
     with _board(record, board_directory, passphrase) as board:
-        if board.stage == Stage.EMPTY:
+        # Opening a board clears what a killed step has left, which no audit would pass before.
+        if not fresh and board.stage == Stage.EMPTY:
             audit(record, phase="ready").raise_for_failure()
         parameters = load_parameters(record)
         parts = (parameters.election_id, parameters.manifest_digest)
@@ -441,10 +459,7 @@ def encrypt_ballots(
     """Encrypt the choices of many voters, in several processes if asked; order is kept."""
     parameters = load_parameters(record)
     opened = Record(record)
-    styles = [style.id for style in parameters.manifest.styles]
-    roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
-    if roll.root != parameters.roll_root:
-        raise VerificationError("the rows of the roll do not have the signed root")
+    roll = signed_roll(opened, parameters)
     credentials = [derive_voter_key(code, parameters.base_id).credential for code, _ in voters]
     rows = roll.find(credentials)
     if (rows < 0).any():
@@ -551,10 +566,9 @@ def seal_election(
     """End voting: the authorities sign the log as it is, and the set of ballots that count."""
     opened = Record(record)
     manifest, parameters = opened.manifest, load_parameters(record)
-    styles = [style.id for style in manifest.styles]
     keys = _authorities(record, authority_directories, passphrase)
     with _board(record, board_directory, passphrase) as board:
-        roll = read_roll(opened.roll_rows(), styles, place=opened.roll_row_place, check_keys=False)
+        roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
         fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
         last = next(board.entries(board.size - 1)) if board.size else None
@@ -579,7 +593,7 @@ def compute_tally(
     board_directory: Path | str,
     passphrase: Passphrase,
     *,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Tally:
     """Verify the sealed record and publish the sums of its counted ballots.
@@ -610,15 +624,26 @@ def decrypt_share(
     passphrase: Passphrase,
     *,
     board_directory: Path | str | None = None,
-    jobs: int = 1,
+    expect_manifest: bytes | str | None = None,
+    witness_policy: Path | str | None = None,
+    jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Path:
     """One trustee's decryption shares, after it has verified the record up to the tally.
 
     Args:
         board_directory: if given, the board publishes the shares at once.
+        expect_manifest, witness_policy: what this trustee pins the record to, as for `audit`.
+        jobs: processes, or an executor, for the verification.
     """
-    checked = verified_tally(record, partial(audit, jobs=jobs, progress=progress))
+    pinned = partial(
+        audit,
+        expect_manifest=expect_manifest,
+        witness_policy=witness_policy,
+        jobs=jobs,
+        progress=progress,
+    )
+    checked = verified_tally(record, pinned)
     path = trustee_decrypt(trustee_directory, checked, passphrase)
     if board_directory is not None:
         publish_shares(record, board_directory, passphrase)
@@ -646,19 +671,31 @@ def _append_shares(board: Board, opened: Record, shares: Mapping[int, TallyShare
 
 
 def _read_shares(opened: Record) -> tuple[Tally, bytes, dict[int, TallyShare]]:
-    """The tally and the verified shares of all trustees whose files are there."""
+    """The tally and the shares of all trustees whose files are there, verified.
+
+    Raises:
+        VerificationError, DecodingError: some do not hold; says how many do without them.
+    """
     manifest, data = opened.manifest, opened.tally_bytes()
     tally, digest = decode_tally(manifest, data), file_digest(data)
     if opened.survey().tally != digest:
         raise VerificationError("tally.json is not the file on the board")
     keys = load_parameters(opened.path).verification_keys
-    shares = {}
+    shares, wrong = {}, []
     for index in opened.share_indices():
-        share = decode_share(manifest, tally, opened.share_bytes(index), where=share_path(index))
-        if share.trustee != index:
-            raise VerificationError(f"{share_path(index)}: the shares of trustee {share.trustee}")
-        verify_share(tally, digest, share, keys[index - 1])
-        shares[index] = share
+        name = share_path(index)
+        try:
+            share = decode_share(manifest, tally, opened.share_bytes(index), where=name)
+            if share.trustee != index:
+                raise VerificationError(f"{name}: the shares of trustee {share.trustee}")
+            verify_share(tally, digest, share, keys[index - 1])
+            shares[index] = share
+        except EvoteError as error:
+            reason = str(error)
+            wrong.append(reason if name in reason else f"{name}: {reason}")
+    if wrong:
+        rest = f"{len(shares)} others hold, {manifest.quorum} are needed: take the file away"
+        raise VerificationError(f"{'; '.join(wrong)} ({rest} to go on without it)")
     return tally, digest, shares
 
 

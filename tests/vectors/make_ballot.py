@@ -32,7 +32,6 @@ from evote.board import (
     LOG_KEY,
     BallotEntry,
     Checkpoint,
-    Entry,
     NoteSigner,
     Open,
     OpenedContest,
@@ -85,6 +84,8 @@ SEED = bytes(range(64, 96))
 CODE_BITS = bytes(range(1, 17))
 LOG_SEED = bytes(range(96, 128))
 ORIGIN = "example.org/evote-vector"
+BEFORE = Open(election=ELECTION_ID, manifest=bytes(32), signatures=())
+AFTER = BallotEntry(action="spoil", credential=bytes(32), digest=bytes(32), signature=bytes(64))
 
 Q = ristretto255.order
 
@@ -260,7 +261,12 @@ def build() -> dict[str, Any]:
             "blanks": BLANKS,
             "seed": SEED.hex(),
             "proof_randomness": randomness,
-            "log": {"origin_text": ORIGIN, "signing_seed": LOG_SEED.hex()},
+            "log": {
+                "origin_text": ORIGIN,
+                "signing_seed": LOG_SEED.hex(),
+                "before_texts": [encode_entry(BEFORE).decode()],
+                "after_texts": [encode_entry(AFTER).decode()],
+            },
         },
         "credential": {
             "input_key": decode_code(code).hex(),
@@ -344,11 +350,7 @@ def board_steps(voter: Any, digest: bytes) -> dict[str, Any]:
         digest=digest,
         signature=bytes.fromhex(signatures["cast"]["signature"]),
     )
-    others: list[Entry] = [
-        Open(election=ELECTION_ID, manifest=bytes(32), signatures=()),
-        BallotEntry(action="spoil", credential=bytes(32), digest=bytes(32), signature=bytes(64)),
-    ]
-    log = [encode_entry(entry) for entry in (others[0], cast, others[1])]
+    log = [encode_entry(entry) for entry in (BEFORE, cast, AFTER)]
     tree = MerkleTree()
     tree.extend([leaf_hash(entry) for entry in log])
     signing = Ed25519PrivateKey.from_private_bytes(LOG_SEED)

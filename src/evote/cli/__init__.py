@@ -1,4 +1,4 @@
-"""The `evote` command: parse, call, print; and the exit codes of design.md, section 8.
+"""The `evote` command: parse, call, print; and the exit codes of docs/record-format.md.
 
 | exit | meaning |
 |---|---|

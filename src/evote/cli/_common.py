@@ -10,17 +10,20 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from evote._files import write_file
+from evote._pool import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 PASSPHRASE_VARIABLE = "EVOTE_PASSPHRASE"  # noqa: S105  a name, not a secret
 CODE_VARIABLE = "EVOTE_CODE"
+_CONNECT_SECONDS = 10
 PATIENCE = 1.0  # seconds before a bar appears: nothing that takes over two goes without
 
 
@@ -145,6 +148,51 @@ def jobs_option(function: F) -> F:
         metavar="N",
         help="Worker processes.",
     )(function)
+
+
+def cluster_option(function: F) -> F:
+    """--cluster: workers elsewhere."""
+    return click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="A Dask scheduler, tcp://..., whose workers do the work instead; they are believed.",
+    )(function)
+
+
+def pin_options(function: F) -> F:
+    """--expect-manifest and --witness-policy: they tie a record to what was published elsewhere."""
+    digest = click.option(
+        "--expect-manifest",
+        metavar="DIGEST",
+        help="The manifest's digest as it was published elsewhere, 64 hex digits.",
+    )
+    policy = click.option(
+        "--witness-policy",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Whose cosignatures the log's head must bear.",
+    )
+    return digest(policy(function))
+
+
+@contextmanager
+def workers(jobs: int, cluster: str | None) -> Iterator[Workers]:
+    """Processes of this machine, or the workers of a cluster as long as the block lasts."""
+    if cluster is None:
+        yield jobs
+        return
+    try:
+        distributed = import_module("distributed")
+    except ImportError:
+        raise click.UsageError(
+            "--cluster needs the extra dask: pip install 'evote[dask]'"
+        ) from None
+    try:
+        client = distributed.Client(cluster, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"no cluster at {plain(cluster)}: {plain(error)}") from None
+    with client:
+        yield client.get_executor()
 
 
 def quiet_option(function: F) -> F:

@@ -13,7 +13,17 @@ import gmpy2
 
 import evote
 from evote._files import write_file
-from evote.cli._common import jobs_option, plain, progress, quiet_option, say, table
+from evote.cli._common import (
+    cluster_option,
+    jobs_option,
+    pin_options,
+    plain,
+    progress,
+    quiet_option,
+    say,
+    table,
+    workers,
+)
 from evote.errors import EvoteError
 from evote.verify import PHASES, audit
 
@@ -29,17 +39,7 @@ __all__ = ["doctor", "verify"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the report there instead of to stdout.",
 )
-@click.option(
-    "--expect-manifest",
-    metavar="DIGEST",
-    help="The manifest's digest as it was published elsewhere, 64 hex digits.",
-)
-@click.option(
-    "--witness-policy",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Whose cosignatures the log's head must bear.",
-)
+@pin_options
 @click.option(
     "--receipts",
     metavar="DIR",
@@ -54,6 +54,7 @@ __all__ = ["doctor", "verify"]
     help="How far the election must have come.",
 )
 @jobs_option
+@cluster_option
 @quiet_option
 @click.pass_context
 def verify(
@@ -66,6 +67,7 @@ def verify(
     receipts: Path | None,
     phase: str,
     jobs: int,
+    cluster: str | None,
     quiet: bool,
 ) -> None:
     """Audit RECORD: run every check on it and print the report.
@@ -74,19 +76,19 @@ def verify(
     but a required check could not be done, 4 that this is not a readable record.
     """
     try:
-        with progress(quiet=quiet) as show:
+        with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
             report = audit(
                 record,
                 phase=phase,
                 expect_manifest=expect_manifest,
                 witness_policy=witness_policy,
                 receipts=receipts,
-                jobs=jobs,
+                jobs=where,
                 progress=show,
             )
     except EvoteError as error:  # of the arguments: whatever is wrong with a record is a finding
         raise click.UsageError(str(error)) from None
-    text = report.to_json().decode("ascii") if form == "json" else plain(report.to_text())
+    text = report.to_json().decode("utf-8") if form == "json" else plain(report.to_text())
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -12,7 +12,9 @@ from evote._merkle import CompactRange, leaf_hash
 from evote.ballots import ballot_tracker
 from evote.board import (
     BallotEntry,
+    Receipt,
     ReceiptClaim,
+    decode_entry,
     decode_policy,
     decode_receipt,
     encode_entry,
@@ -29,9 +31,9 @@ from evote.cli._common import (
     say,
     secret,
 )
-from evote.credentials import decode_code
+from evote.credentials import decode_code, verify_ballot_signatures
 from evote.election import Manifest
-from evote.errors import BrokenLog, DecodingError
+from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.record import Record
 
 __all__ = ["ballot"]
@@ -155,7 +157,19 @@ def deliver(
         raise click.UsageError(f"{plain(target.parent)}: no such directory, for the receipt")
     given = workflow.deliver(record, board, submission, unsealed)
     if not kept:
-        write_file(target, encode_receipt(given))
+        keep_receipt(target, given, submission, Record(record).manifest)
+
+
+def keep_receipt(
+    target: Path, given: Receipt, submission: workflow.Submission, manifest: Manifest
+) -> None:
+    """Write the receipt of a submission, if it is one.
+
+    Raises:
+        VerificationError: what the board gave is of another entry, or shows nothing.
+    """
+    verify_receipt(given, manifest.log_key, sent=encode_entry(submission.entry))
+    write_file(target, encode_receipt(given))
 
 
 @ballot.command()
@@ -168,7 +182,10 @@ def deliver(
     help="Whose cosignatures the receipt's checkpoint must bear.",
 )
 def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
-    """Check a receipt: the board's signature, and that the entry is still in RECORD's log."""
+    """Check a receipt: the signatures of voter and board, and that the entry is in RECORD's log.
+
+    Compare the tracker with the one that was shown before the ballot was signed.
+    """
     opened = Record(record)
     given = decode_receipt(read_file(receipt, RECEIPT_LIMIT), where=receipt.name)
     policy = None
@@ -178,23 +195,45 @@ def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
     claim = verify_receipt(given, opened.manifest.log_key, policy)
     if not isinstance(claim.entry, BallotEntry):
         raise DecodingError("the receipt of something that is not a ballot", where=receipt.name)
-    check_same_log(opened, given.entry, claim)
+    check_voter(claim.entry, workflow.load_parameters(record).election_id)
+    last = check_same_log(opened, given.entry, claim, claim.entry.credential)
     tracker = ballot_tracker(claim.entry.digest)
     say(f"entry {claim.index} of the log: {claim.entry.action} {tracker}")
+    if claim.entry.action == "cast" and last > claim.index:
+        say(f"superseded by entry {last}")
 
 
-def check_same_log(record: Record, entry: bytes, claim: ReceiptClaim) -> None:
+def check_voter(entry: BallotEntry, election_id: bytes) -> None:
+    """The entry bears its voter's signature: without one it is nobody's ballot.
+
+    Raises:
+        VerificationError: it does not.
+    """
+    action, digest, signature = entry.action, entry.digest, entry.signature
+    if not verify_ballot_signatures(
+        election_id, [entry.credential], [digest], [action], [signature]
+    ).all():
+        raise VerificationError("the receipt's entry is not signed by its voter")
+
+
+def check_same_log(record: Record, entry: bytes, claim: ReceiptClaim, credential: bytes) -> int:
     """The record's log is the one of the receipt, grown: same entry, same root at that size.
+
+    Returns:
+        The index of the last ballot that the voter of `credential` has cast; -1 for none.
 
     Raises:
         VerificationError: it is another log.
     """
-    head = record.checkpoint()
-    tree = CompactRange()
+    head, tree, last = record.checkpoint(), CompactRange(), -1
     for first, entries in record.entry_bundles():
         for index, data in enumerate(entries, first):
             if index == claim.index and data != entry:
                 raise BrokenLog("the record has another entry in its place", entry=index)
+            if credential.hex().encode("ascii") in data:  # few entries are worth reading
+                found = decode_entry(data, where=f"entry {index}")
+                if isinstance(found, BallotEntry) and found.credential == credential:
+                    last = index if found.action == "cast" else last
             tree.append(leaf_hash(data))
             if tree.size == claim.checkpoint.size and tree.root() != claim.checkpoint.root:
                 raise BrokenLog("the record's log is not the one of the receipt")
@@ -202,6 +241,7 @@ def check_same_log(record: Record, entry: bytes, claim: ReceiptClaim) -> None:
         raise BrokenLog("the record's log is older than the receipt")
     if tree.root() != head.root:
         raise BrokenLog("the record's entries do not have the signed root")
+    return last
 
 
 def voting_code(file: Path | None) -> str:

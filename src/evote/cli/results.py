@@ -9,6 +9,7 @@ import click
 
 from evote import workflow
 from evote.cli._common import (
+    cluster_option,
     directory_option,
     jobs_option,
     passphrase,
@@ -18,6 +19,7 @@ from evote.cli._common import (
     record_argument,
     say,
     table,
+    workers,
 )
 from evote.election import Manifest
 from evote.record import Record
@@ -31,12 +33,20 @@ __all__ = ["print_result", "result", "tally"]
 @directory_option("--board", "Directory of the board.")
 @passphrase_option
 @jobs_option
+@cluster_option
 @quiet_option
-def tally(record: Path, board: Path, passphrase_file: Path | None, jobs: int, quiet: bool) -> None:
+def tally(
+    record: Path,
+    board: Path,
+    passphrase_file: Path | None,
+    jobs: int,
+    cluster: str | None,
+    quiet: bool,
+) -> None:
     """Multiply the counted ballots into encrypted sums, for the trustees to decrypt."""
     secret = passphrase(passphrase_file)
-    with progress(quiet=quiet) as show:
-        workflow.compute_tally(record, board, secret, jobs=jobs, progress=show)
+    with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
+        workflow.compute_tally(record, board, secret, jobs=where, progress=show)
     say(record / "tally.json")
 
 

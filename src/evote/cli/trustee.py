@@ -8,14 +8,17 @@ import click
 
 from evote import ceremony, workflow
 from evote.cli._common import (
+    cluster_option,
     directory_argument,
     jobs_option,
     passphrase,
     passphrase_option,
+    pin_options,
     progress,
     quiet_option,
     record_argument,
     say,
+    workers,
 )
 from evote.groups import named_group
 from evote.operators import backup_operator, create_operator, restore_operator
@@ -130,13 +133,33 @@ def rehearse(record: Path, directory: Path, scratch: Path, passphrase_file: Path
 @record_argument
 @directory_argument
 @passphrase_option
+@pin_options
 @jobs_option
+@cluster_option
 @quiet_option
 def decrypt(
-    record: Path, directory: Path, passphrase_file: Path | None, jobs: int, quiet: bool
+    record: Path,
+    directory: Path,
+    passphrase_file: Path | None,
+    expect_manifest: str | None,
+    witness_policy: Path | None,
+    jobs: int,
+    cluster: str | None,
+    quiet: bool,
 ) -> None:
-    """Verify the whole record up to the tally, then post this trustee's decryption share."""
+    """Verify the whole record up to the tally, then post this trustee's decryption share.
+
+    Pin the record: a trustee who decrypts whatever is consistent can be led to a second election.
+    """
     secret = passphrase(passphrase_file)
-    with progress(quiet=quiet) as report:
-        path = workflow.decrypt_share(record, directory, secret, jobs=jobs, progress=report)
+    with progress(quiet=quiet) as report, workers(jobs, cluster) as where:
+        path = workflow.decrypt_share(
+            record,
+            directory,
+            secret,
+            expect_manifest=expect_manifest,
+            witness_policy=witness_policy,
+            jobs=where,
+            progress=report,
+        )
     say(path)

@@ -10,12 +10,13 @@ from evote.groups.base import (
     concatenate,
     stack,
 )
-from evote.groups.curves import Ristretto255, ristretto255
+from evote.groups.curves import Ed25519, Ristretto255, WeierstrassGroup, ed25519, ristretto255
 from evote.groups.modp import ModPGroup
-from evote.groups.named import GROUP_NAMES, modp_group, named_group
+from evote.groups.named import GROUP_NAMES, modp_group, named_group, weierstrass_group
 
 __all__ = [
     "GROUP_NAMES",
+    "Ed25519",
     "Elements",
     "Group",
     "ModPGroup",
@@ -24,9 +25,12 @@ __all__ = [
     "Rng",
     "Scalars",
     "Secrecy",
+    "WeierstrassGroup",
     "concatenate",
+    "ed25519",
     "modp_group",
     "named_group",
     "ristretto255",
     "stack",
+    "weierstrass_group",
 ]

@@ -73,13 +73,14 @@ class Elements(Array):
         Long-term secrets take the constant-time path; several powers of one base, and those of
         the generator, come from a table that is kept; the rest are computed one by one.
         """
-        group, kernel = self._group, self._group._kernel
+        group = self._group
         if isinstance(exponents, int | np.integer) and exponents < 0:
             return self.inverse() ** group.scalars(-int(exponents))
         scalars = group._as_scalars(exponents)
         if scalars is None:
             return NotImplemented
         self._check_same_group(scalars)
+        kernel = group._kernel_for_secrets if scalars.secret else group._kernel
         shape = common_shape(self, scalars)
         powers = spread(scalars, shape)
         count = len(powers)

@@ -15,6 +15,7 @@ from gmpy2 import mpz
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups._gmp_edwards import Point
+from evote.groups._messages import RISTRETTO_BLOCK, RISTRETTO_CANDIDATES
 from evote.groups._plans import Comb, CombCache
 
 __all__ = ["RistrettoKernel"]
@@ -35,7 +36,9 @@ class RistrettoKernel:
     """Bulk arithmetic of ristretto255."""
 
     identity: Point = curve.NEUTRAL
+    modulus = _P
     generator: Point = curve.BASE
+    block_size = RISTRETTO_BLOCK
 
     def __init__(self) -> None:
         self._combs = CombCache(curve.COSTS)
@@ -97,6 +100,51 @@ class RistrettoKernel:
         roots = curve.inverses([z for _, _, z, _ in items])
         products = [t * inverse % _P for (_, _, _, t), inverse in zip(items, roots, strict=True)]
         return [int(xy * xy % _P) & 0xFFFFFFFFFFFFFFFF for xy in products]
+
+    def embed(self, blocks: Sequence[bytes]) -> list[Point | None]:
+        return [_embed(block) for block in blocks]
+
+    def extract(self, items: Sequence[Point]) -> list[bytes | None]:
+        return [_extract(point) for point in items]
+
+
+def _embed(block: bytes) -> Point | None:
+    """The first candidate, by the same work for every block."""
+    start = mpz.from_bytes(block, "little") << 9
+    chosen = 0
+    for counter in range(RISTRETTO_CANDIDATES, 0, -1):
+        chosen = (chosen, counter)[_is_encoding(start + 2 * counter)]
+    return _decode((start + 2 * chosen).to_bytes(32, "little")) if chosen else None
+
+
+def _extract(point: Point) -> bytes | None:
+    s = mpz.from_bytes(_encode(point), "little")
+    number, counter = s >> 9, int(s & 511) >> 1
+    if number >> 8 * RISTRETTO_BLOCK or not 1 <= counter <= RISTRETTO_CANDIDATES:
+        return None
+    if any(_is_encoding((number << 9) + 2 * lower) for lower in range(1, counter)):
+        return None
+    block: bytes = number.to_bytes(RISTRETTO_BLOCK, "little")
+    return block
+
+
+def _is_encoding(s: mpz) -> bool:
+    """Whether `_decode` would take an even s below p, found by the same work for each."""
+    square = s * s % _P
+    u1, u2 = 1 - square, 1 + square
+    u2_squared = u2 * u2 % _P
+    v = (-_D * (u1 * u1 % _P) - u2_squared) % _P
+    w = v * u2_squared % _P
+    cube = w * w % _P * w % _P
+    root = cube * gmpy2.powmod(cube * cube % _P * w % _P, _ROOT_EXPONENT, _P) % _P
+    check = w * root % _P * root % _P
+    root = root * (_ONE, _SQRT_M1)[check == _P - 1] % _P
+    den_x = root * u2 % _P
+    x = 2 * s * den_x % _P
+    x = (x, _P - x)[x & 1]
+    y = u1 * den_x % _P * root % _P * v % _P
+    t = x * y % _P
+    return bool(((check == 1) | (check == _P - 1)) & (t & 1 == 0) & (y != 0))
 
 
 def _decode(data: bytes) -> Point | None:

@@ -8,7 +8,7 @@ members, lists fit, and exponents lie in 0 <= e < q.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from evote.groups._arrays import Item
 
@@ -20,6 +20,8 @@ class Kernel(Protocol):
 
     identity: Item
     generator: Item
+    modulus: Any  # of the numbers that items are made of
+    block_size: int  # bytes of a message that one item holds; 0 where it holds none
 
     def decode(self, data: bytes) -> list[Item | None]:
         """Fixed-width encodings to members; None where there is none. The identity is one."""
@@ -53,3 +55,12 @@ class Kernel(Protocol):
 
     def log_keys(self, items: Sequence[Item]) -> list[int]:
         """A 64-bit number of each element, perhaps the same as that of its inverse."""
+
+    def embed(self, blocks: Sequence[bytes]) -> list[Item | None]:
+        """Blocks of `block_size` bytes to items, by the same work for every block; see _messages.
+
+        Never the identity. None where no candidate serves, which chance does not bring about.
+        """
+
+    def extract(self, items: Sequence[Item]) -> list[bytes | None]:
+        """The block that `embed` made an item of; None where there is none."""

@@ -12,19 +12,45 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from evote.groups import _edwards25519 as ed
+from evote.groups._messages import (
+    CURVE_CANDIDATES,
+    RISTRETTO_BLOCK,
+    RISTRETTO_CANDIDATES,
+)
+from evote.groups._weierstrass import (
+    Curve,
+    right_side,
+    simplified_swu,
+    square_root,
+    uniform_width,
+)
 
-__all__ = ["EdwardsPoint", "ModPKernel", "RistrettoKernel"]
+__all__ = [
+    "Ed25519Kernel",
+    "EdwardsPoint",
+    "JacobianPoint",
+    "ModPKernel",
+    "RistrettoKernel",
+    "WeierstrassKernel",
+]
 
 EdwardsPoint: TypeAlias = tuple[int, int, int, int]
 """Extended coordinates (X, Y, Z, T) of (x, y) = (X/Z, Y/Z), where T = X Y / Z."""
+
+JacobianPoint: TypeAlias = tuple[int, int, int]
+"""(X, Y, Z) of (x, y) = (X/Z^2, Y/Z^3); Z = 0 is the identity."""
+
+_AffinePoint: TypeAlias = tuple[int, int] | None
 
 
 class ModPKernel:
     """The subgroup of order q of the integers modulo p; items are integers in 0 < x < p."""
 
     def __init__(self, p: int, q: int, g: int) -> None:
-        self.p, self.q = p, q
+        self.p = self.modulus = p
+        self.q = q
         self.identity, self.generator = 1, g
+        self.block_size = (p.bit_length() - 2) // 8 if p == 2 * q + 1 else 0
         self.width = (p.bit_length() + 7) // 8
         self.uniform_size = (p.bit_length() + 7) // 8 + 16
 
@@ -70,11 +96,22 @@ class ModPKernel:
     def log_keys(self, items: Sequence[int]) -> list[int]:
         return [hash(int(x).to_bytes(self.width, "big")) for x in items]
 
+    def embed(self, blocks: Sequence[bytes]) -> list[int | None]:
+        numbers = [int.from_bytes(block, "big") + 2 for block in blocks]
+        return [x if pow(x, self.q, self.p) == 1 else self.p - x for x in numbers]
+
+    def extract(self, items: Sequence[int]) -> list[bytes | None]:
+        numbers = [min(int(x), self.p - int(x)) - 2 for x in items]
+        size = self.block_size
+        return [x.to_bytes(size, "big") if 0 <= x < 256**size else None for x in numbers]
+
 
 class RistrettoKernel:
     """ristretto255 (RFC 9496): points of edwards25519, equal when they differ by 4-torsion."""
 
+    block_size = RISTRETTO_BLOCK
     identity: EdwardsPoint = (0, 1, 1, 0)
+    modulus = ed.P
     generator: EdwardsPoint = (ed.BASE_X, ed.BASE_Y, 1, ed.BASE_X * ed.BASE_Y % ed.P)
 
     def decode(self, data: bytes) -> list[EdwardsPoint | None]:
@@ -124,6 +161,197 @@ class RistrettoKernel:
         # (x y)^2 stays the same when 4-torsion is added, and otherwise only under negation.
         return [pow(int(t) * pow(int(z), -1, ed.P), 2, ed.P) % 2**64 for _, _, z, t in items]
 
+    def embed(self, blocks: Sequence[bytes]) -> list[EdwardsPoint | None]:
+        return [_first_candidate(int.from_bytes(block, "little")) for block in blocks]
+
+    def extract(self, items: Sequence[EdwardsPoint]) -> list[bytes | None]:
+        result: list[bytes | None] = []
+        for point in items:
+            encoded = _ristretto_encode(_plain(point))
+            number = int.from_bytes(encoded, "little") >> 9
+            first = _first_candidate(number)
+            if number < 256**RISTRETTO_BLOCK and first and _ristretto_encode(first) == encoded:
+                result.append(number.to_bytes(RISTRETTO_BLOCK, "little"))
+            else:
+                result.append(None)
+        return result
+
+
+class Ed25519Kernel(RistrettoKernel):
+    """The points of order L, in the encoding of RFC 8032, section 5.1.2."""
+
+    def decode(self, data: bytes) -> list[EdwardsPoint | None]:
+        return [_ed25519_decode(chunk) for chunk in _chunks(data, 32)]
+
+    def encode(self, items: Sequence[EdwardsPoint]) -> bytes:
+        result = []
+        for x, y, z, _ in map(_plain, items):
+            inverse = pow(z, -1, ed.P)
+            sign = x * inverse % ed.P & 1
+            result.append((y * inverse % ed.P + (sign << 255)).to_bytes(32, "little"))
+        return b"".join(result)
+
+    def equal(self, a: Sequence[EdwardsPoint], b: Sequence[EdwardsPoint]) -> list[bool]:
+        return [
+            (x1 * z2 - x2 * z1) % ed.P == 0 and (y1 * z2 - y2 * z1) % ed.P == 0
+            for (x1, y1, z1, _), (x2, y2, z2, _) in zip(a, b, strict=True)
+        ]
+
+    def from_uniform(self, data: bytes) -> list[EdwardsPoint]:
+        return [scale(point, 8) for point in super().from_uniform(data)]
+
+    def embed(self, blocks: Sequence[bytes]) -> list[EdwardsPoint | None]:
+        # 8 (1/8 mod L) is 1 for points of order L and 0 for torsion.
+        part = 8 * pow(8, -1, ed.L)
+        return [point and scale(point, part) for point in super().embed(blocks)]
+
+
+class WeierstrassKernel:
+    """Points of a short-Weierstrass curve of prime order, by chord and tangent."""
+
+    identity: JacobianPoint = (1, 1, 0)
+
+    def __init__(self, curve: Curve) -> None:
+        self.curve = curve
+        self.p = self.modulus = curve.p
+        self.generator: JacobianPoint = (curve.x, curve.y, 1)
+        self.block_size = max(0, (curve.p.bit_length() - 1) // 8 - 1)
+
+    def decode(self, data: bytes) -> list[JacobianPoint | None]:
+        return [self._decode(chunk) for chunk in _chunks(data, self.curve.width + 1)]
+
+    def _decode(self, data: bytes) -> JacobianPoint | None:
+        """SEC 1, section 2.3.4, the compressed form alone; all zeros for the identity."""
+        if not any(data):
+            return self.identity
+        x = int.from_bytes(data[1:], "big")
+        if data[0] not in (2, 3) or x >= self.p:
+            return None
+        return self._with_sign(x, data[0])
+
+    def _with_sign(self, x: int, sign: int) -> JacobianPoint | None:
+        y = square_root(right_side(self.curve, x), self.p)
+        if not y:
+            return None
+        return x, y if y % 2 == sign % 2 else self.p - y, 1
+
+    def encode(self, items: Sequence[JacobianPoint]) -> bytes:
+        width = self.curve.width
+        return b"".join(
+            bytes([2 + point[1] % 2]) + point[0].to_bytes(width, "big")
+            if point
+            else bytes(width + 1)
+            for point in self.coordinates(items)
+        )
+
+    def point(self, x: int, y: int) -> JacobianPoint | None:
+        """The point with these coordinates, 0 <= x, y < p, if the curve has one."""
+        return (x, y, 1) if y * y % self.p == right_side(self.curve, x) else None
+
+    def coordinates(self, items: Sequence[JacobianPoint]) -> list[_AffinePoint]:
+        return [self._affine(point) for point in items]
+
+    def _affine(self, point: JacobianPoint) -> _AffinePoint:
+        x, y, z = map(int, point)
+        if z in (0, 1):
+            return (x, y) if z else None
+        inverse = pow(z, -1, self.p)
+        return x * inverse**2 % self.p, y * inverse**3 % self.p
+
+    def _add(self, a: JacobianPoint, b: JacobianPoint) -> JacobianPoint:
+        first, second = self._affine(a), self._affine(b)
+        if first is None or second is None:
+            return b if first is None else a
+        (x1, y1), (x2, y2), p = first, second, self.p
+        if x1 != x2:
+            slope = (y2 - y1) * pow(x2 - x1, -1, p)
+        elif y1 == y2:
+            slope = (3 * x1 * x1 + self.curve.a) * pow(2 * y1, -1, p)
+        else:
+            return self.identity
+        x = (slope * slope - x1 - x2) % p
+        return x, (slope * (x1 - x) - y1) % p, 1
+
+    def equal(self, a: Sequence[JacobianPoint], b: Sequence[JacobianPoint]) -> list[bool]:
+        return [self._affine(x) == self._affine(y) for x, y in zip(a, b, strict=True)]
+
+    def multiply(
+        self, a: Sequence[JacobianPoint], b: Sequence[JacobianPoint]
+    ) -> list[JacobianPoint]:
+        return [self._add(x, y) for x, y in zip(a, b, strict=True)]
+
+    def invert(self, items: Sequence[JacobianPoint]) -> list[JacobianPoint]:
+        return [(x, -y % self.p, z) for x, y, z in items]
+
+    def product(self, items: Sequence[JacobianPoint]) -> JacobianPoint:
+        return reduce(self._add, items, self.identity)
+
+    def running_products(self, items: Sequence[JacobianPoint]) -> list[JacobianPoint]:
+        return list(accumulate(items, self._add))
+
+    def powers(
+        self, bases: Sequence[JacobianPoint], exponents: Sequence[int]
+    ) -> list[JacobianPoint]:
+        return [self._scale(point, int(e)) for point, e in zip(bases, exponents, strict=True)]
+
+    def _scale(self, point: JacobianPoint, exponent: int) -> JacobianPoint:
+        """Double and add, from the highest bit."""
+        result = self.identity
+        for bit in bin(exponent)[2:]:
+            result = self._add(result, result)
+            if bit == "1":
+                result = self._add(result, point)
+        return result
+
+    def powers_of_one(
+        self, base: JacobianPoint, exponents: Sequence[int], bits: int
+    ) -> list[JacobianPoint]:
+        return self.powers([base] * len(exponents), exponents)
+
+    powers_constant_time = powers
+
+    def multiexp(self, bases: Sequence[JacobianPoint], exponents: Sequence[int]) -> JacobianPoint:
+        return self.product(self.powers(bases, exponents))
+
+    def map_to_curve(self, numbers: Sequence[int]) -> list[JacobianPoint]:
+        """RFC 9380's simplified SWU map, where the curve has one; numbers modulo p."""
+        return [(*simplified_swu(self.curve, u), 1) for u in numbers]
+
+    def from_uniform(self, data: bytes) -> list[JacobianPoint]:
+        size = uniform_width(self.p)
+        if self.curve.z:
+            numbers = [int.from_bytes(half, "big") % self.p for half in _chunks(data, size)]
+            halves = self.map_to_curve(numbers)
+            return self.multiply(halves[::2], halves[1::2])
+        return [
+            self._with_sign(int.from_bytes(chunk[:-1], "big") % self.p, chunk[-1])
+            or self.identity  # thrown away by the caller
+            for chunk in _chunks(data, size + 1)
+        ]
+
+    def log_keys(self, items: Sequence[JacobianPoint]) -> list[int]:
+        return [point[0] % 2**64 if point else 0 for point in self.coordinates(items)]
+
+    def embed(self, blocks: Sequence[bytes]) -> list[JacobianPoint | None]:
+        return [self._first_candidate(int.from_bytes(block, "big")) for block in blocks]
+
+    def _first_candidate(self, number: int) -> JacobianPoint | None:
+        for counter in range(1, CURVE_CANDIDATES + 1):
+            point = self._with_sign(number * 256 + counter, 0)
+            if point is not None:
+                return point
+        return None
+
+    def extract(self, items: Sequence[JacobianPoint]) -> list[bytes | None]:
+        result: list[bytes | None] = []
+        for point in self.coordinates(items):
+            number = point[0] >> 8 if point else 256**self.block_size
+            if number < 256**self.block_size and self._first_candidate(number) == (*point, 1):  # type: ignore[misc]
+                result.append(number.to_bytes(self.block_size, "big"))
+            else:
+                result.append(None)
+        return result
+
 
 def add(p: EdwardsPoint, q: EdwardsPoint) -> EdwardsPoint:
     """RFC 8032, section 5.1.4; complete, so doubling and the identity need no special case."""
@@ -162,6 +390,28 @@ def _ristretto_decode(data: bytes) -> EdwardsPoint | None:
     if not was_square or t & 1 or y == 0:
         return None
     return x, y, 1, t
+
+
+def _first_candidate(number: int) -> EdwardsPoint | None:
+    for counter in range(1, RISTRETTO_CANDIDATES + 1):
+        point = _ristretto_decode((number << 9 | counter << 1).to_bytes(32, "little"))
+        if point is not None:
+            return point
+    return None
+
+
+def _ed25519_decode(data: bytes) -> EdwardsPoint | None:
+    """RFC 8032, section 5.1.3, canonical only and of order L or 1."""
+    number = int.from_bytes(data, "little")
+    sign, y = number >> 255, number % 2**255
+    square, x = _sqrt_ratio(y * y - 1, ed.D * y * y + 1)
+    if y >= ed.P or not square or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = ed.P - x
+    point = (x, y, 1, x * y % ed.P)
+    x, y, z, _ = scale(point, ed.L)
+    return point if x == 0 and y == z else None
 
 
 def _ristretto_encode(point: EdwardsPoint) -> bytes:

@@ -17,6 +17,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from itertools import accumulate
 from typing import Any, Self, TypeAlias, TypeVar
@@ -29,7 +30,9 @@ from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMism
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
+from evote.groups._executor import ExecutorKernel, is_local, worker_count
 from evote.groups._kernel import Kernel
+from evote.groups._messages import capacity, join_blocks, split_message
 from evote.groups._scalars import Scalars, Secrecy
 
 __all__ = [
@@ -69,6 +72,7 @@ class Group(ABC):
     generator: Elements
     backend: str
     _kernel: Kernel
+    _kernel_for_secrets: Kernel
     _q: mpz
     _neutral: bytes  # encoding of the identity
     _scalar_byteorder: Any = "big"
@@ -78,7 +82,7 @@ class Group(ABC):
     def _complete(self, kernel: Kernel, backend: str) -> None:
         """Finish construction: `name`, `order` and the sizes are already there."""
         self.backend = backend
-        self._kernel = kernel
+        self._kernel = self._kernel_for_secrets = kernel
         self._q = mpz(self.order)
         self.scalar_size = (self.order.bit_length() + 7) // 8
         self.uniform_size = self.scalar_size + 16
@@ -97,6 +101,34 @@ class Group(ABC):
     @abstractmethod
     def with_backend(self, name: str) -> Self:
         """The same group, equal to this one, served by "gmp" or "python"."""
+
+    def with_executor(
+        self, executor: Executor, *, workers: int | None = None, local: bool | None = None
+    ) -> Self:
+        """The same group, equal to this one, whose bulk calls are cut into chunks over `executor`.
+
+        Any `concurrent.futures.Executor` serves: a `ProcessPoolExecutor` (spawned processes are
+        safe), or a Dask client's `get_executor()` for a cluster. Arrays keep the group they were
+        made with, pickles forget the executor. Small calls are done here.
+
+        Args:
+            executor: stays the caller's, to be shut down after the last call.
+            workers: how many it has, where it does not say.
+            local: whether its workers are on this machine. Scalars marked as secret are sent to
+                such workers only, and otherwise served here. By default true for the pools of the
+                standard library and false for everything else.
+
+        Raises:
+            EvoteError: from a bulk call one of whose chunks failed, whose worker died, or whose
+                reply is incomplete or out of order.
+        """
+        twin = self.with_backend(self.backend)
+        plain = self.with_backend(self.backend)
+        kernel = ExecutorKernel(plain, executor, workers or worker_count(executor))
+        twin._kernel = kernel
+        if is_local(executor) if local is None else local:
+            twin._kernel_for_secrets = kernel
+        return twin
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -246,7 +278,7 @@ class Group(ABC):
             return elements.reshape(()) ** scalars.broadcast_to(shape).sum()
         bases, exponents = elements.broadcast_to(shape), scalars.broadcast_to(shape)
         counted(self, "multiexp_terms", bases.size)
-        multiexp = self._kernel.multiexp
+        multiexp = (self._kernel_for_secrets if scalars.secret else self._kernel).multiexp
         if axis is None:
             return Elements._make(self, [multiexp(bases._items, exponents._items)], ())
         rest, base_rows = bases._rows(axis)
@@ -276,10 +308,14 @@ class Group(ABC):
 
         Each is derived from its own index and try, so the first ten of twenty are those of ten.
         """
-        items: list[Item] = []
-        for index in range(count):
-            for attempt in range(256):
-                seed = xof(
+        items: list[Item] = [self._kernel.identity] * count
+        missing = list(range(count))
+        for attempt in range(256):
+            if not missing:
+                counted(self, "hashes", count)
+                return Elements._make(self, items, (count,))
+            seeds = [
+                xof(
                     "hash-to-elements",
                     self.parameters(),
                     domain,
@@ -287,14 +323,79 @@ class Group(ABC):
                     uint32(attempt),
                     length=self._hash_size,
                 )
-                [item] = self._kernel.from_uniform(seed)
-                if not self._kernel.equal([item], [self._kernel.identity])[0]:
-                    items.append(item)
-                    break
-            else:
-                raise ParameterError("no element but the identity found")
-        counted(self, "hashes", count)
-        return Elements._make(self, items, (count,))
+                for index in missing
+            ]
+            found = self._kernel.from_uniform(b"".join(seeds))
+            neutral = self._kernel.equal(found, [self._kernel.identity] * len(found))
+            for index, item in zip(missing, found, strict=True):
+                items[index] = item
+            missing = [index for index, bad in zip(missing, neutral, strict=True) if bad]
+        raise ParameterError("no element but the identity found")
+
+    def message_size(self, width: int = 1) -> int:
+        """The longest message that `width` elements hold, in bytes; 0 where the group holds none.
+
+        Curves of prime order hold messages, and subgroups with p = 2q + 1. In the other subgroups
+        of Z_p^*, ElectionGuard's among them, no map from messages to elements has an inverse.
+        """
+        if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 1:
+            raise ParameterError(f"a width is a positive integer, not {width!r}")
+        size = self._kernel.block_size
+        return capacity(size, int(width)) if size else 0
+
+    def encode_message(self, messages: Sequence[bytes], width: int | None = None) -> Elements:
+        """Each message as one element, or as a row of `width` elements: shape (n,) or (n, width).
+
+        Every message of up to `message_size` bytes has one encoding, never with the identity in it.
+        All messages take the same steps: a fixed number of candidates is tried.
+
+        Raises:
+            ParameterError: a message is too long, or the group holds none.
+        """
+        limit = self.message_size(1 if width is None else width)
+        self._check_embedding()
+        for i, message in enumerate(messages):
+            if not isinstance(message, bytes):
+                raise ParameterError(f"a message is bytes, not {type(message).__name__}")
+            if len(message) > limit:
+                raise ParameterError(
+                    f"message {i} has {len(message)} bytes; at most {limit} fit {width or 1} "
+                    f"elements of {self.name}"
+                )
+        size = self._kernel.block_size
+        blocks = [b for message in messages for b in split_message(message, size, width or 1)]
+        items = self._kernel.embed(blocks)
+        if any(item is None for item in items):
+            raise ParameterError("a message has no encoding in this group")
+        shape = (len(messages),) if width is None else (len(messages), int(width))
+        return Elements._make(self, items, shape)
+
+    def decode_message(self, elements: Elements, *, where: str = "") -> list[bytes]:
+        """The messages of elements of shape (n,), or of rows of shape (n, width).
+
+        Raises:
+            DecodingError: some are not what `encode_message` makes; `indices` lists all of those.
+            ParameterError: the group holds no messages.
+        """
+        self._check_embedding()
+        elements._check_same_group(self.generator)
+        if elements.ndim not in (1, 2) or 0 in elements.shape[1:]:
+            raise ShapeMismatch(f"messages are of shape (n,) or (n, width), not {elements.shape}")
+        width = elements.shape[1] if elements.ndim == 2 else 1
+        blocks = self._kernel.extract(elements._items)
+        messages = []
+        for start in range(0, len(blocks), width):
+            row = [block for block in blocks[start : start + width] if block is not None]
+            messages.append(join_blocks(row) if len(row) == width else None)
+        bad = [i for i, message in enumerate(messages) if message is None]
+        if bad:
+            shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+            raise DecodingError(f"no message at index {shown}", where=where, indices=bad)
+        return [message for message in messages if message is not None]
+
+    def _check_embedding(self) -> None:
+        if not self._kernel.block_size:
+            raise ParameterError(f"elements of {self.name} hold no messages")
 
     def count(self) -> AbstractContextManager[OperationCount]:
         """Count this group's operations inside a `with` block, on whichever backend."""

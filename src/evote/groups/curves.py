@@ -1,27 +1,55 @@
-"""ristretto255: a group of prime order made of edwards25519 (RFC 9496).
+"""Elliptic curves: ristretto255, ed25519, and short-Weierstrass curves of prime order.
 
-Encodings are 32 bytes, little-endian, one per element, and every element has one: no cofactor,
-no torsion. The order is that of Ed25519's base point.
+    ristretto255  RFC 9496; 32 bytes, little-endian. Every element has one encoding: no torsion.
+    ed25519       the points of order L of edwards25519 in the encoding of RFC 8032. Other points,
+                  of small or mixed order, are refused: each is checked alone, because in a random
+                  combination of many torsion would cancel too often.
+    Weierstrass   SEC 1's compressed points, 02 or 03 and x, big-endian, x < p. SEC 1 writes the
+                  identity as one byte; here it has the width of the others, all bytes zero.
+
+ristretto255 is for new elections, the others for those who need what they have already.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 from evote.encoding import frame
-from evote.errors import ParameterError
+from evote.errors import DecodingError, ParameterError
 from evote.groups import _edwards25519 as ed
-from evote.groups import _gmp_ristretto, _python
+from evote.groups import _gmp_ed25519, _gmp_ristretto, _gmp_weierstrass, _python
+from evote.groups._arrays import Item
 from evote.groups._kernel import Kernel
-from evote.groups.base import Group
+from evote.groups._primes import is_prime
+from evote.groups._weierstrass import Curve, right_side, uniform_width
+from evote.groups.base import Elements, Group
 
-__all__ = ["Ristretto255", "ristretto255"]
+__all__ = [
+    "Coordinates",
+    "Ed25519",
+    "Ristretto255",
+    "WeierstrassGroup",
+    "check_curve",
+    "ed25519",
+    "ristretto255",
+]
+
+Coordinates: TypeAlias = tuple[int, int] | None
+"""x and y of a point, 0 <= x, y < p; None is the identity."""
+
+_WeierstrassKernel: TypeAlias = _gmp_weierstrass.WeierstrassKernel | _python.WeierstrassKernel
+
+_MAX_BITS = 1024  # beyond, checking hostile parameters would take long
+_MIN_DEGREE = 100  # SEC 1, section 3.1.1.2.1
 
 
-class Ristretto255(Group):
-    """The group `ristretto255`; all its instances are equal."""
+class _EdwardsGroup(Group):
+    """The order and the encoding of scalars that ristretto255 and ed25519 have in common."""
 
-    name = "ristretto255"
     order = ed.L
     element_size = 32
     _hash_size = 64
@@ -29,7 +57,7 @@ class Ristretto255(Group):
     _keeps_encodings = True
 
     def __init__(self, *, backend: str = "gmp") -> None:
-        self._complete(_kernel(backend), backend)
+        self._complete(_edwards_kernel(self.name, backend), backend)
 
     def parameters(self) -> bytes:
         numbers = (ed.P, ed.L)
@@ -43,30 +71,191 @@ class Ristretto255(Group):
     def is_weak(self) -> bool:
         return False
 
-    def with_backend(self, name: str) -> Ristretto255:
-        return Ristretto255(backend=name)
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ristretto255)
+        return type(self) is type(other)
 
     def __hash__(self) -> int:
         return hash(self.name)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _restore, (self.backend,)
+        return _restore_edwards, (self.name, self.backend)
 
 
-def _restore(backend: str) -> Ristretto255:
-    return ristretto255 if backend == "gmp" else Ristretto255(backend=backend)
+class Ristretto255(_EdwardsGroup):
+    """The group `ristretto255`; all its instances are equal."""
+
+    name = "ristretto255"
+
+    def with_backend(self, name: str) -> Ristretto255:
+        return Ristretto255(backend=name)
+
+
+class Ed25519(_EdwardsGroup):
+    """The group `ed25519`; all its instances are equal.
+
+    `hash_to_elements` and messages go by ristretto255's: the first by 8 times the point that RFC
+    9496 derives, the second by the point of order L among the four of an element.
+    """
+
+    name = "ed25519"
+
+    def with_backend(self, name: str) -> Ed25519:
+        return Ed25519(backend=name)
+
+
+def _restore_edwards(name: str, backend: str) -> Group:
+    if backend == "gmp":
+        return ristretto255 if name == "ristretto255" else ed25519
+    return Ristretto255(backend=backend) if name == "ristretto255" else Ed25519(backend=backend)
 
 
 @lru_cache(maxsize=8)
-def _kernel(backend: str) -> Kernel:
+def _edwards_kernel(name: str, backend: str) -> Kernel:
+    ristretto = name == "ristretto255"
     if backend == "gmp":
-        return _gmp_ristretto.RistrettoKernel()
+        return _gmp_ristretto.RistrettoKernel() if ristretto else _gmp_ed25519.Ed25519Kernel()
     if backend == "python":
-        return _python.RistrettoKernel()
+        return _python.RistrettoKernel() if ristretto else _python.Ed25519Kernel()
     raise ParameterError(f"no backend {backend!r}: there are gmp and python")
 
 
+class WeierstrassGroup(Group):
+    """All points of y^2 = x^3 + a x + b modulo p, a group of prime order q.
+
+    Made by `named_group` and `weierstrass_group`, which know or check the parameters; this class
+    believes them.
+    """
+
+    _keeps_encodings = True
+
+    def __init__(self, name: str, curve: Curve, *, backend: str = "gmp") -> None:
+        self.name, self.order, self.curve = name, curve.q, curve
+        self.element_size = curve.width + 1
+        width = uniform_width(curve.p)
+        self._hash_size = 2 * width if curve.z else width + 1
+        self._points = _weierstrass_kernel(curve, backend)
+        self._complete(self._points, backend)
+
+    def from_affine(
+        self,
+        coordinates: Sequence[Coordinates],
+        *,
+        allow_identity: bool = False,
+        where: str = "",
+    ) -> Elements:
+        """Elements of shape (n,) from coordinates, each checked to be a point: for other codecs.
+
+        Raises:
+            DecodingError: some are not; `indices` lists all of those.
+        """
+        items: list[Item | None] = []
+        p = self.curve.p
+        for pair in coordinates:
+            if pair is None:
+                items.append(self._kernel.identity if allow_identity else None)
+            else:
+                x, y = pair
+                on_curve = 0 <= x < p and 0 <= y < p and self._points.point(x, y)
+                items.append(on_curve or None)
+        bad = [i for i, item in enumerate(items) if item is None]
+        if bad:
+            shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+            raise DecodingError(f"no point of the curve at index {shown}", where=where, indices=bad)
+        return Elements._make(self, items, (len(items),))
+
+    def to_affine(self, elements: Elements) -> list[Coordinates]:
+        """The coordinates of each element, in C order, for one inversion in all."""
+        elements._check_same_group(self.generator)
+        return self._points.coordinates(elements._items)
+
+    def _map_to_curve(self, numbers: Sequence[int]) -> Elements:
+        items = self._points.map_to_curve(numbers)
+        return Elements._make(self, items, (len(items),))
+
+    def parameters(self) -> bytes:
+        p, a, b, x, y, q, _ = self.curve
+        numbers = (p, a, b, x, y, q)
+        width = max(self.curve.width, self.scalar_size)
+        return frame(self.name.encode(), *(n.to_bytes(width, "big") for n in numbers))
+
+    @property
+    def is_weak(self) -> bool:
+        return self.order.bit_length() < 224
+
+    def with_backend(self, name: str) -> WeierstrassGroup:
+        return WeierstrassGroup(self.name, self.curve, backend=name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WeierstrassGroup):
+            return NotImplemented
+        return (self.name, self.curve) == (other.name, other.curve)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.curve))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore_weierstrass, (self.name, self.curve, self.backend)
+
+
+def _restore_weierstrass(name: str, curve: Curve, backend: str) -> WeierstrassGroup:
+    return WeierstrassGroup(name, curve, backend=backend)
+
+
+@lru_cache(maxsize=64)
+def _weierstrass_kernel(curve: Curve, backend: str) -> _WeierstrassKernel:
+    if backend == "gmp":
+        return _gmp_weierstrass.WeierstrassKernel(curve)
+    if backend == "python":
+        return _python.WeierstrassKernel(curve)
+    raise ParameterError(f"no backend {backend!r}: there are gmp and python")
+
+
+def check_curve(curve: Curve, *, allow_weak: bool = False) -> None:
+    """Check that a curve without a name is one on which logarithms are believed hard.
+
+    Not checked: how its numbers were found, nor twists, which members cannot reach.
+
+    Raises:
+        ParameterError: says which condition fails.
+    """
+    p, a, b, x, y, q, _ = curve
+    for number in curve:
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise ParameterError("the parameters of a curve are integers")
+    if not (p.bit_length() <= _MAX_BITS and min(a, b, x, y) >= 0 and max(a, b, x, y) < p):
+        raise ParameterError(f"0 <= a, b, x, y < p < 2^{_MAX_BITS} does not hold")
+    if not allow_weak and q.bit_length() < 224:
+        raise ParameterError(f"q of {q.bit_length()} bits: below 224, too weak")
+    # In Hasse's interval about p + 1 only one multiple of q has room: the order of the curve is q.
+    if q <= 4 * math.isqrt(p) + 4 or (p + 1 - q) ** 2 > 4 * p:
+        raise ParameterError("q is not the order of a curve modulo p with cofactor 1")
+    for name, number in (("p", p), ("q", q)):
+        if number % 2 == 0 or not is_prime(number):
+            raise ParameterError(f"{name} is not an odd prime")
+    if p == q:
+        raise ParameterError("q = p: logarithms are easy on an anomalous curve")
+    if not (4 * a**3 + 27 * b**2) % p:
+        raise ParameterError("the curve is singular")
+    if y * y % p != right_side(curve, x) or not y:
+        raise ParameterError("the generator is not on the curve")
+    kernel = _gmp_weierstrass.WeierstrassKernel(curve)
+    [last] = kernel.powers([kernel.generator], [q - 1])
+    if not kernel.equal([last], kernel.invert([kernel.generator]))[0]:
+        raise ParameterError("q is not the order of the generator")
+    power = 1
+    for degree in range(1, _MIN_DEGREE):
+        power = power * p % q
+        if power == 1 and not allow_weak:
+            raise ParameterError(f"embedding degree {degree}: pairings make logarithms easy")
+
+
+def unnamed(curve: Curve) -> WeierstrassGroup:
+    """A group called after its own parameters, which the caller has checked."""
+    width = max(curve.width, (curve.q.bit_length() + 7) // 8)
+    numbers = frame(*(n.to_bytes(width, "big") for n in curve))
+    digest = hashlib.sha256(frame(b"evote/1/group", b"weierstrass", numbers)).hexdigest()
+    return WeierstrassGroup(f"weierstrass-{curve.p.bit_length()}-{digest[:8]}", curve)
+
+
 ristretto255 = Ristretto255()
+ed25519 = Ed25519()

@@ -13,11 +13,14 @@ from functools import cache, partial
 import gmpy2
 
 from evote.errors import ParameterError
+from evote.groups._curve_parameters import CURVES
+from evote.groups._weierstrass import Curve
 from evote.groups.base import Group
-from evote.groups.curves import ristretto255
+from evote.groups.curves import WeierstrassGroup, check_curve, ed25519, ristretto255
+from evote.groups.curves import unnamed as unnamed_curve
 from evote.groups.modp import ModPGroup, check_modp_parameters, unnamed
 
-__all__ = ["GROUP_NAMES", "modp_group", "named_group"]
+__all__ = ["GROUP_NAMES", "modp_group", "named_group", "weierstrass_group"]
 
 
 def _rfc3526(bits: int, offset: int) -> tuple[int, int, int]:
@@ -145,7 +148,9 @@ _SETS: dict[str, Callable[[], tuple[int, int, int]]] = {
     "helios-2048": partial(_copied, _HELIOS_P, _HELIOS_Q, _HELIOS_G),
 }
 
-GROUP_NAMES: tuple[str, ...] = (ristretto255.name, *_SETS)
+_PRIME_COFACTOR = frozenset(name for name in _SETS if name.startswith("electionguard-"))
+
+GROUP_NAMES: tuple[str, ...] = (ristretto255.name, ed25519.name, *CURVES, *_SETS)
 """Every name that `named_group` knows."""
 
 
@@ -156,11 +161,14 @@ def named_group(name: str) -> Group:
     Raises:
         ParameterError: there is none.
     """
-    if name == ristretto255.name:
-        return ristretto255
+    for group in (ristretto255, ed25519):
+        if name == group.name:
+            return group
+    if name in CURVES:
+        return WeierstrassGroup(name, CURVES[name])
     if name not in _SETS:
         raise ParameterError(f"no group is called {name!r}; known: {', '.join(GROUP_NAMES)}")
-    return ModPGroup(name, *_SETS[name]())
+    return ModPGroup(name, *_SETS[name](), prime_cofactor=name in _PRIME_COFACTOR)
 
 
 def modp_group(p: int, q: int, g: int, *, allow_weak: bool = False) -> ModPGroup:
@@ -178,3 +186,25 @@ def modp_group(p: int, q: int, g: int, *, allow_weak: bool = False) -> ModPGroup
             return group
     check_modp_parameters(p, q, g, allow_weak=allow_weak)
     return unnamed(p, q, g)
+
+
+def weierstrass_group(
+    p: int, a: int, b: int, x: int, y: int, q: int, *, allow_weak: bool = False
+) -> WeierstrassGroup:
+    """The curve y^2 = x^3 + a x + b modulo p, all of whose q points (x, y) generates.
+
+    The named one if there is, else checked: p and q prime and different, the curve not singular,
+    the generator on it and of order q, q in Hasse's interval, embedding degree at least 100.
+
+    Args:
+        allow_weak: also below 224 bits of q, or of small embedding degree; for tests only.
+
+    Raises:
+        ParameterError: the numbers are not such a curve, or too small.
+    """
+    curve = Curve(p, a, b, x, y, q)
+    for name, known in CURVES.items():
+        if curve == known._replace(z=0):
+            return WeierstrassGroup(name, known)
+    check_curve(curve, allow_weak=allow_weak)
+    return unnamed_curve(curve)

@@ -1,0 +1,472 @@
+"""The manifest: its contradictions, its one encoding, and the ids that bind everything to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evote.contests import Contest, Option, Style
+from evote.election import (
+    MAX_OPERATORS,
+    MAX_VOTERS,
+    TALLY_LIMIT,
+    Manifest,
+    base_id,
+    decode_manifest,
+    election_id,
+    encode_manifest,
+    manifest_digest,
+)
+from evote.elgamal import PublicKey
+from evote.encoding import JSON, canonical_json, frame, parse_json, uint32
+from evote.errors import DecodingError, InvalidProof, ParameterError, UnsupportedError
+from evote.groups import modp_group, named_group, ristretto255
+from evote.operators import Card, Role, draw_operator
+
+
+def card(role: Role, name: str) -> Card:
+    group = ristretto255 if role == "trustee" else None
+    return draw_operator(role, name, group=group).card
+
+
+def contest(name: str, **more: Any) -> Contest:
+    options = (Option(id="yes", title="Yes"), Option(id="no", title="No"))
+    fields = {"kind": "yes-no", "option_limit": 1, "minimum": 0, "maximum": 1, **more}
+    return Contest(id=name, title=name.upper(), options=options, **fields)
+
+
+TRUSTEES = tuple(card("trustee", f"t{i}") for i in range(3))
+AUTHORITIES = tuple(card("authority", f"a{i}") for i in range(2))
+REGISTRARS = (card("registrar", "r"),)
+BOARD = card("board", "b")
+SCORED = contest("scored", kind="score", option_limit=5, maximum=10, blank="counted")
+GOOD = Manifest(
+    nonce=bytes(32),
+    title="An election",
+    group=ristretto255,
+    contests=(contest("bridge"), SCORED),
+    styles=(Style(id="all", contests=("scored", "bridge")), Style(id="some", contests=("bridge",))),
+    trustees=TRUSTEES,
+    quorum=2,
+    registrars=REGISTRARS,
+    authorities=AUTHORITIES,
+    authority_quorum=1,
+    origin="log.example/election",
+    board=BOARD,
+    maximum_weight=3,
+    total_weight=20,
+    maximum_voters=10,
+)
+DATA = encode_manifest(GOOD)
+
+
+def test_round_trip() -> None:
+    assert decode_manifest(DATA) == GOOD
+    assert encode_manifest(decode_manifest(DATA)) == DATA
+
+
+def test_names_are_found() -> None:
+    assert GOOD.contest("bridge") is GOOD.contests[0]
+    assert [c.id for c in GOOD.style_contests("all")] == ["scored", "bridge"]
+    assert GOOD.card("trustee", "t1") is TRUSTEES[1]
+    assert GOOD.card("registrar", "r") is REGISTRARS[0]
+    assert GOOD.card("authority", "a1") is AUTHORITIES[1]
+    assert GOOD.card("board", "b") is BOARD
+    assert GOOD.log_key.name == GOOD.origin
+    assert GOOD.log_key.public == BOARD.signing_key
+    for missing in (
+        lambda: GOOD.contest("tower"),
+        lambda: GOOD.style("none"),
+        lambda: GOOD.card("trustee", "a1"),
+        lambda: GOOD.card("board", "t1"),
+    ):
+        with pytest.raises(ParameterError, match="there is no"):
+            missing()
+
+
+# -- contradictions ------------------------------------------------------------------------------
+
+# Built by hand. The place is that of the field in manifest.json.
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "nonce": ({"nonce": bytes(31)}, "nonce"),
+    "profile": ({"profile": "belenios"}, "profile"),
+    "no contests": ({"contests": ()}, "contests"),
+    "no styles": ({"styles": ()}, "styles"),
+    "contest twice": ({"contests": (GOOD.contests[0],) * 2}, "contests[1].id"),
+    "style twice": ({"styles": (*GOOD.styles, GOOD.styles[1])}, "styles[2].id"),
+    "style of nothing": ({"contests": (SCORED,)}, "styles[0].contests[1]"),
+    "contest of nobody": ({"styles": (GOOD.styles[1],)}, "contests[1].id"),
+    "no trustees": ({"trustees": ()}, "trustees"),
+    "trustees": ({"trustees": TRUSTEES * 34}, "trustees"),
+    "no registrars": ({"registrars": ()}, "registrars"),
+    "no authorities": ({"authorities": ()}, "authorities.cards"),
+    "trustee twice": ({"trustees": (*TRUSTEES, TRUSTEES[0])}, "trustees[3].id"),
+    "id of another": (
+        {"registrars": (card("registrar", "a1"),)},
+        "authorities.cards[1].id",
+    ),
+    "key of another": (
+        {"registrars": (Card(role="registrar", id="x", signing_key=BOARD.signing_key),)},
+        "registrars[0].signing_key",
+    ),
+    "a registrar as trustee": (
+        {
+            "trustees": (
+                *TRUSTEES[:2],
+                replace(TRUSTEES[0], id="x", signing_key=REGISTRARS[0].signing_key),
+            )
+        },
+        "registrars[0].signing_key",
+    ),
+    "role": ({"registrars": (card("authority", "x"),)}, "registrars[0]"),
+    "board's role": ({"board": card("registrar", "x")}, "board.card"),
+    "ceremony key of another group": (
+        {"group": named_group("ffdhe2048")},
+        "trustees[0].ceremony_key",
+    ),
+    "quorum 0": ({"quorum": 0}, "quorum"),
+    "quorum 4": ({"quorum": 4}, "quorum"),
+    "quorum true": ({"quorum": True}, "quorum"),
+    "authorities 0": ({"authority_quorum": 0}, "authorities.quorum"),
+    "authorities 3": ({"authority_quorum": 3}, "authorities.quorum"),
+    "no voters": ({"maximum_voters": 0}, "voters.maximum"),
+    "voters": ({"maximum_voters": MAX_VOTERS + 1}, "voters.maximum"),
+    "voters 1.0": ({"maximum_voters": 1.0}, "voters.maximum"),
+    "weight 0": ({"maximum_weight": 0}, "weights.maximum"),
+    "weight": ({"maximum_weight": 2**31}, "weights.maximum"),
+    "weight above total": ({"maximum_weight": 21}, "weights.maximum"),
+    "total 0": ({"total_weight": 0}, "weights.total"),
+    "total": ({"total_weight": 2**40}, "weights.total"),
+    "more than all have": ({"total_weight": 31}, "weights.total"),
+    "origin": ({"origin": "Log.example"}, "board.origin"),
+    "long origin": ({"origin": "a" * 256}, "board.origin"),
+    "origin's path": ({"origin": "log.example/"}, "board.origin"),
+    "revote": ({"revote": "first"}, "policies.revote"),
+    "spoil": ({"spoil": "never"}, "policies.spoil"),
+}
+
+
+@pytest.mark.parametrize(("change", "place"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_contradictions(change: dict[str, Any], place: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        replace(GOOD, **change)
+    assert str(caught.value).startswith(f"{place}: ")
+
+
+def test_ceremony_keys_are_of_one_trustee_each() -> None:
+    twin = replace(TRUSTEES[0], id="x", signing_key=card("authority", "x").signing_key)
+    with pytest.raises(ParameterError, match=r"^trustees\[2\].ceremony_key: "):
+        replace(GOOD, trustees=(*TRUSTEES[:2], twin))
+
+
+def test_weak_group_is_refused() -> None:
+    weak = modp_group(23, 11, 4, allow_weak=True)
+    with pytest.raises(ParameterError, match=r"^group: .* too small for a new election"):
+        replace(GOOD, group=weak)
+
+
+def test_group_without_a_name_has_no_manifest() -> None:
+    """A strong group of unknown origin passes the constructor, and nobody could read it back."""
+    known = named_group("ffdhe2048")
+    square = pow(5, 2, known.p)  # type: ignore[attr-defined]
+    unnamed = modp_group(known.p, known.order, square)  # type: ignore[attr-defined]
+    trustee = draw_operator("trustee", "t", group=unnamed).card
+    manifest = replace(GOOD, group=unnamed, trustees=(trustee,), quorum=1)
+    with pytest.raises(ParameterError, match="no group is called"):
+        encode_manifest(manifest)
+
+
+@pytest.mark.parametrize(("limit", "voters"), [(1, 2**31), (127, 2**32 - 1)])
+def test_totals_stay_below_the_limit(limit: int, voters: int) -> None:
+    """Design, section 4: option limit times total weight is below 2^40, exactly."""
+    one = contest("c", kind="score", option_limit=limit, maximum=2 * limit)
+    weight = 2**31 - 1
+    highest = min((TALLY_LIMIT - 1) // limit, voters * weight)
+    manifest = replace(
+        GOOD,
+        contests=(one,),
+        styles=(Style(id="all", contests=("c",)),),
+        maximum_voters=voters,
+        maximum_weight=weight,
+        total_weight=highest,
+    )
+    place = "weights.total" if limit == 1 else r"contests\[0\].option_limit"
+    with pytest.raises(ParameterError, match=f"^{place}: "):
+        replace(manifest, total_weight=highest + 1)
+
+
+def test_ballots_that_cannot_be_published() -> None:
+    """16 MiB a ballot, and sums that fit one file: found out before the ceremony, not after."""
+    options = tuple(Option(id=f"o{i}", title=f"O{i}") for i in range(1000))
+    many = tuple(
+        Contest(
+            id=f"c{i}",
+            title="T",
+            kind="cumulative",
+            options=options,
+            option_limit=7,
+            minimum=0,
+            maximum=7,
+        )
+        for i in range(20)
+    )
+    everything = Style(id="all", contests=tuple(c.id for c in many))
+    with pytest.raises(ParameterError, match=r"^styles\[0\]: ballots of [0-9]{8} bytes"):
+        replace(GOOD, contests=many, styles=(everything,))
+    ten = replace(everything, contests=everything.contests[:10])
+    assert replace(GOOD, contests=many[:10], styles=(ten,)).styles == (ten,)
+    wide = tuple(
+        replace(many[0], id=f"c{i}", kind="limited", option_limit=1, maximum=1) for i in range(140)
+    )
+    narrow = tuple(Style(id=c.id, contests=(c.id,)) for c in wide)
+    with pytest.raises(
+        ParameterError, match=r"^contests: 140000 sums to be tallied, at most 13107"
+    ):
+        replace(GOOD, contests=wide, styles=narrow)
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def altered(*path: str | int, value: JSON) -> bytes:
+    """The good manifest's bytes with one value exchanged."""
+    root: Any = parse_json(DATA)
+    here = root
+    for step in path[:-1]:
+        here = here[step]
+    here[path[-1]] = value
+    return canonical_json(root)
+
+
+READ: dict[str, tuple[tuple[str | int, ...], JSON, str]] = {
+    "nonce": (("nonce",), "00", "$.nonce"),
+    "title": (("title",), "", "$.title"),
+    "title's bidi mark": (("title",), "\u202e", "$.title"),
+    "group": (("group",), "rfc2409-1024", "$.group"),
+    "profile": (("profile",), "other", "$.profile"),
+    "contest": (("contests", 1, "maximum"), 11, "$.contests[1].maximum"),
+    "option": (("contests", 0, "options", 1, "id"), "yes", "$.contests[0].options[1].id"),
+    "style": (("styles", 0, "contests", 0), "tower", "$.styles[0].contests[0]"),
+    "style id": (("styles", 1, "id"), "all", "$.styles[1].id"),
+    "contest id": (("contests", 0, "id"), "scored", "$.styles[0].contests[1]"),
+    "quorum": (("quorum",), 4, "$.quorum"),
+    "quorum true": (("quorum",), True, "$.quorum"),
+    "authorities": (("authorities", "quorum"), 3, "$.authorities.quorum"),
+    "trustee's name": (("trustees", 0, "signing_key"), "00" * 32, "$.trustees[0].signing_key"),
+    "registrar": (("registrars", 0, "id"), "b", "$.registrars[0].id"),
+    "authority": (("authorities", "cards", 1, "id"), "t0", "$.authorities.cards[1].id"),
+    "board": (("board", "card", "signing_key"), "02" * 32, "$.board.card.signing_key"),
+    "origin": (("board", "origin"), "a b", "$.board.origin"),
+    "revote": (("policies", "revote"), "first", "$.policies.revote"),
+    "spoil": (("policies", "spoil"), "no", "$.policies.spoil"),
+    "weight": (("weights", "maximum"), 21, "$.weights.maximum"),
+    "total": (("weights", "total"), 31, "$.weights.total"),
+    "too much": (("weights", "total"), 2**40, "$.weights.total"),
+    "voters": (("voters", "maximum"), 1, "$.weights.total"),
+    "limit": (("contests", 1, "option_limit"), 0, "$.contests[1].option_limit"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "place"), READ.values(), ids=READ)
+def test_reader_names_the_place(path: tuple[str | int, ...], value: JSON, place: str) -> None:
+    with pytest.raises(DecodingError) as caught:
+        decode_manifest(altered(*path, value=value))
+    assert caught.value.where == f"manifest.json: {place}"
+
+
+def test_bound_is_named_by_the_reader() -> None:
+    heavy = replace(GOOD, maximum_voters=1000, maximum_weight=2**31 - 1, total_weight=2**37)
+    root: Any = parse_json(encode_manifest(heavy))
+    root["weights"]["total"] = 2**38  # 5 of it are above 2^40
+    with pytest.raises(DecodingError, match="no tally can be read") as caught:
+        decode_manifest(canonical_json(root))
+    assert caught.value.where == "manifest.json: $.contests[1].option_limit"
+
+
+def walk(value: JSON, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The path of every object in a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)  # type: ignore[arg-type]
+    found = [path] if isinstance(value, dict) else []
+    for key, inner in items:
+        if isinstance(inner, dict | list):
+            found += walk(inner, (*path, key))
+    return found
+
+
+def at(value: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+@pytest.mark.parametrize("path", walk(parse_json(DATA)), ids=str)
+def test_every_object_is_read_strictly(path: tuple[str | int, ...]) -> None:
+    for key in at(parse_json(DATA), path):
+        root = parse_json(DATA)
+        del at(root, path)[key]
+        with pytest.raises(DecodingError, match="is missing"):
+            decode_manifest(canonical_json(root))
+    root = parse_json(DATA)
+    at(root, path)["colour"] = "red"
+    with pytest.raises(DecodingError, match="unknown field 'colour'"):
+        decode_manifest(canonical_json(root))
+
+
+def test_versions_and_profiles() -> None:
+    for path, value in ((("version",), 2), (("profile",), "belenios")):
+        with pytest.raises(UnsupportedError, match=rf"manifest.json: \$.{path[0]}"):
+            decode_manifest(altered(*path, value=value))
+    with pytest.raises(DecodingError, match=r"\$.format"):
+        decode_manifest(altered("format", value="evote/roll"))
+
+
+def test_swapped_ceremony_proofs() -> None:
+    root: Any = parse_json(DATA)
+    first, second = root["trustees"][:2]
+    first["ceremony_proof"], second["ceremony_proof"] = (
+        second["ceremony_proof"],
+        first["ceremony_proof"],
+    )
+    with pytest.raises(InvalidProof, match=r"manifest.json: \$.trustees\[0\].ceremony_proof"):
+        decode_manifest(canonical_json(root))
+
+
+def test_unpublishable_texts() -> None:
+    for title in ("", "two\nlines", "x" * 1001):
+        with pytest.raises(ParameterError, match="title"):
+            encode_manifest(replace(GOOD, title=title))
+
+
+# -- any manifest --------------------------------------------------------------------------------
+
+KINDS: list[Callable[[int, int], dict[str, Any]]] = [
+    lambda n, _: {"kind": "approval", "option_limit": 1, "minimum": 0, "maximum": n},
+    lambda n, k: {"kind": "limited", "option_limit": 1, "minimum": 0, "maximum": 1 + k % n},
+    lambda n, k: {"kind": "score", "option_limit": 1 + k, "minimum": 0, "maximum": (1 + k) * n},
+    lambda n, k: {"kind": "cumulative", "option_limit": 1, "minimum": k % n, "maximum": n},
+]
+TITLES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    contests = []
+    for i in range(draw(st.integers(1, 3))):
+        n = draw(st.integers(2, 4))
+        limits = draw(st.sampled_from(KINDS))(n, draw(st.integers(0, 5)))
+        options = tuple(Option(id=f"o{j}", title=f"{draw(TITLES)} {j}") for j in range(n))
+        contests.append(
+            Contest(
+                id=f"c{i}",
+                title=draw(TITLES),
+                options=options,
+                blank="counted" if draw(st.booleans()) else "none",
+                **limits,
+            )
+        )
+    names = [c.id for c in contests]
+    styles = [Style(id="all", contests=tuple(draw(st.permutations(names))))]
+    if draw(st.booleans()):
+        styles.append(Style(id="some", contests=(draw(st.sampled_from(names)),)))
+    trustees = TRUSTEES[: draw(st.integers(1, 3))]
+    voters, weight = draw(st.integers(1, 10**6)), draw(st.integers(1, 1000))
+    return Manifest(
+        nonce=draw(st.binary(min_size=32, max_size=32)),
+        title=draw(TITLES),
+        group=ristretto255,
+        contests=tuple(contests),
+        styles=tuple(styles),
+        trustees=trustees,
+        quorum=draw(st.integers(1, len(trustees))),
+        registrars=REGISTRARS,
+        authorities=AUTHORITIES,
+        authority_quorum=draw(st.integers(1, 2)),
+        origin=draw(st.sampled_from(["log.example", "a.b-c.example/x/Y_z~1"])),
+        board=BOARD,
+        revote=draw(st.sampled_from(["last", "forbidden"])),
+        spoil=draw(st.sampled_from(["allowed", "forbidden"])),
+        maximum_weight=weight,
+        total_weight=draw(st.integers(weight, voters * weight)),
+        maximum_voters=voters,
+    )
+
+
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@given(manifests())
+@SLOW
+def test_any_manifest_reads_back(manifest: Manifest) -> None:
+    data = encode_manifest(manifest)
+    assert decode_manifest(data) == manifest
+    assert encode_manifest(decode_manifest(data)) == data
+
+
+@given(st.data())
+@SLOW
+def test_any_change_changes_the_digest_and_the_base(data: st.DataObject) -> None:
+    """What differs in any field, or in its bytes, is another election."""
+    first, second = data.draw(manifests()), data.draw(manifests())
+    field = data.draw(st.sampled_from(list(Manifest.__slots__)))
+    try:
+        mixed = replace(first, **{field: getattr(second, field)})
+    except ParameterError:
+        return  # these two do not mix
+    one, other = (manifest_digest(encode_manifest(m)) for m in (first, mixed))
+    assert (one == other) == (first == mixed)
+    bases = [
+        base_id(d, m.group, len(m.trustees), m.quorum) for d, m in ((one, first), (other, mixed))
+    ]
+    assert (bases[0] == bases[1]) == (first == mixed)
+
+
+def test_ids_are_the_documented_hashes() -> None:
+    def hashed(purpose: bytes, *parts: bytes) -> bytes:
+        return hashlib.sha256(frame(b"evote/1/" + purpose, *parts)).digest()
+
+    named = manifest_digest(DATA)
+    assert named == hashed(b"manifest", DATA)
+    base = base_id(named, ristretto255, 3, 2)
+    assert base == hashed(b"base", named, ristretto255.parameters(), uint32(3), uint32(2))
+    key = PublicKey(element=ristretto255.generator ** ristretto255.scalars(5))
+    expected = hashed(b"election", base, bytes(32), key.element.encode(), b"\1" * 32)
+    assert election_id(base, bytes(32), key, b"\1" * 32) == expected
+
+
+def test_every_part_binds() -> None:
+    """Each argument of both ids, changed alone, gives another id."""
+    named = manifest_digest(DATA)
+    bases = {
+        base_id(named, ristretto255, 3, 2),
+        base_id(bytes(32), ristretto255, 3, 2),
+        base_id(named, named_group("ffdhe2048"), 3, 2),
+        base_id(named, ristretto255, 4, 2),
+        base_id(named, ristretto255, 3, 3),
+    }
+    assert len(bases) == 5
+    key = PublicKey(element=ristretto255.generator)
+    other = PublicKey(element=ristretto255.generator ** ristretto255.scalars(2))
+    one, two = bytes(32), b"\1" * 32
+    ids = {
+        election_id(one, one, key, one),
+        election_id(two, one, key, one),
+        election_id(one, two, key, one),
+        election_id(one, one, other, one),
+        election_id(one, one, key, two),
+    }
+    assert len(ids) == 5
+
+
+def test_at_most_99_of_a_role() -> None:
+    many = tuple(card("authority", f"x{i}") for i in range(MAX_OPERATORS + 1))
+    assert replace(GOOD, authorities=many[:-1]).authorities == many[:-1]
+    with pytest.raises(
+        ParameterError, match=r"^authorities.cards: 1 to 99 cards expected, got 100"
+    ):
+        replace(GOOD, authorities=many)

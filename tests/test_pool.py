@@ -1,0 +1,132 @@
+"""Jobs in processes: every job has an outcome, in order, whatever breaks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from evote._pool import Work, run_jobs
+from evote.errors import BrokenLog, DecodingError, EvoteError, InvalidProof, ParameterError
+
+
+def build(offset: int) -> int:
+    return offset
+
+
+def build_fails(offset: int) -> int:
+    raise RuntimeError("no state")
+
+
+class Unpicklable:
+    def __reduce__(self) -> Any:
+        raise TypeError("not for transport")
+
+
+def work(offset: int, job: int | str) -> object:
+    """A number is added to; a word says what is to go wrong."""
+    match job:
+        case "raise":
+            raise ValueError("chunk 7")
+        case "refuse":
+            raise DecodingError("no value", where="file: $.x", indices=[3])
+        case "proof":
+            raise InvalidProof("ballot", [1, 2])
+        case "log":
+            raise BrokenLog("two heads", entry=4)
+        case "exit":
+            os._exit(1)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "unpicklable":
+            return Unpicklable()
+        case "slow":
+            time.sleep(0.3)
+            return "slow"
+        case int():
+            return offset + job
+    raise AssertionError(job)
+
+
+def outcomes(jobs: list[int | str], processes: int, start: Any = build) -> list[object]:
+    return list(run_jobs(Work(start, (100,), work), jobs, processes))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, 20])
+def test_in_order(processes: int, count: int) -> None:
+    assert outcomes(list(range(count)), processes) == [100 + i for i in range(count)]
+
+
+def test_a_slow_job_does_not_change_the_order() -> None:
+    assert outcomes(["slow", 1, 2, 3], 2) == ["slow", 101, 102, 103]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_errors_take_the_place_of_their_job(processes: int) -> None:
+    """Attack G6: raise in chunk 7 of 10, and the other nine have their outcomes."""
+    jobs: list[int | str] = [0, 1, 2, 3, 4, 5, "raise", 7, 8, 9]
+    found = outcomes(jobs, processes)
+    assert [o for o in found if type(o) is int] == [100, 101, 102, 103, 104, 105, 107, 108, 109]
+    assert type(found[6]) is EvoteError
+    assert str(found[6]) == "internal error: ValueError: chunk 7"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_typed_errors_keep_what_they_know(processes: int) -> None:
+    refused, proof, log = outcomes(["refuse", "proof", "log"], processes)
+    assert isinstance(refused, DecodingError)
+    assert (refused.where, refused.indices) == ("file: $.x", (3,))
+    assert isinstance(proof, InvalidProof)
+    assert proof.indices == (1, 2)
+    assert isinstance(log, BrokenLog)
+    assert log.entry == 4
+
+
+@pytest.mark.parametrize("death", ["exit", "kill"])
+def test_a_dead_process_loses_no_outcome(death: str) -> None:
+    """More jobs than wait at a time: those after the death have outcomes too, errors all."""
+    jobs: list[int | str] = [0, 1, 2, death, *range(4, 30)]
+    found = outcomes(jobs, 2)
+    assert len(found) == len(jobs)
+    assert isinstance(found[3], EvoteError)
+    assert "broke down" in str(found[3])
+    for job, outcome in zip(jobs, found, strict=True):
+        assert isinstance(outcome, EvoteError) or outcome == 100 + int(job)
+    assert isinstance(found[-1], EvoteError)
+
+
+def test_a_state_that_cannot_be_built() -> None:
+    found = outcomes([1, 2, 3], 2, build_fails)
+    assert len(found) == 3
+    assert all(isinstance(outcome, EvoteError) for outcome in found)
+
+
+def test_an_outcome_that_cannot_travel() -> None:
+    first, second = outcomes(["unpicklable", 1], 2)
+    assert isinstance(first, EvoteError)
+    assert second == 101
+
+
+def test_jobs_are_drawn_as_they_are_needed() -> None:
+    drawn: list[int] = []
+
+    def jobs() -> Iterator[int]:
+        for i in range(100):
+            drawn.append(i)
+            yield i
+
+    running = run_jobs(Work(build, (0,), work), jobs(), 2)
+    assert next(running) == 0
+    assert len(drawn) < 10
+    running.close()  # type: ignore[attr-defined]
+
+
+def test_at_least_one_process() -> None:
+    for processes in (0, -1):
+        with pytest.raises(ParameterError, match="at least 1"):
+            outcomes([1], processes)
