@@ -139,12 +139,14 @@ def processes(count: int) -> ProcessPoolExecutor:
                 pool.shutdown(wait=False, cancel_futures=True)
                 pool = None
         if pool is None:
-            pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start)
+            pool = ProcessPoolExecutor(
+                count, mp_context=get_context("spawn"), initializer=_start_worker
+            )
             _pools[count] = pool
         return pool
 
 
-def _start() -> None:
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where they could not be blocked
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 

@@ -49,7 +49,7 @@ _JSONPairs: TypeAlias = list[tuple[str, JSON]]
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
 MAX_BYTES = 16 * 2**20
-MAX_ITEMS = 2**19  # values of one JSON text: about 160 bytes of memory each
+MAX_ITEMS = 2**20  # values of one JSON text: up to 300 bytes of memory each
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)

@@ -97,7 +97,6 @@ from evote.operators import (
 )
 from evote.policies import Fates, counted_set
 from evote.record import (
-    CHECKPOINT,
     MANIFEST,
     RESULT,
     ROLL,
@@ -408,13 +407,12 @@ def open_election(
         VerificationError: ceremony, roll or listing do not verify.
     """
     keys = _authorities(record, authority_directories, passphrase)
-    fresh = not Record(record).has(CHECKPOINT)
+    fresh = not Record(record).has("board")
     if fresh:
-        clear_leftovers(Path(record) / "board")
         audit(record, phase="ready").raise_for_failure()
-    # Opening the board clears what a killed step has left there, which no audit would pass.
     with _board(record, board_directory, passphrase) as board:
-        if board.stage == Stage.EMPTY and not fresh:
+        # Opening a board clears what a killed step has left, which no audit would pass before.
+        if not fresh and board.stage == Stage.EMPTY:
             audit(record, phase="ready").raise_for_failure()
         parameters = load_parameters(record)
         parts = (parameters.election_id, parameters.manifest_digest)
