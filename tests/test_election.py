@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +27,7 @@ from evote.encoding import JSON, canonical_json, frame, parse_json, uint32
 from evote.errors import DecodingError, InvalidProof, ParameterError, UnsupportedError
 from evote.groups import modp_group, named_group, ristretto255
 from evote.operators import Card, Role, draw_operator
+from evote.testing import strategies
 
 
 def card(role: Role, name: str) -> Card:
@@ -166,6 +166,7 @@ def test_ceremony_keys_are_of_one_trustee_each() -> None:
 
 
 def test_weak_group_is_refused() -> None:
+    """attacks: B3"""
     weak = modp_group(23, 11, 4, allow_weak=True)
     with pytest.raises(ParameterError, match=r"^group: .* too small for a new election"):
         replace(GOOD, group=weak)
@@ -345,31 +346,13 @@ def test_unpublishable_texts() -> None:
 
 # -- any manifest --------------------------------------------------------------------------------
 
-KINDS: list[Callable[[int, int], dict[str, Any]]] = [
-    lambda n, _: {"kind": "approval", "option_limit": 1, "minimum": 0, "maximum": n},
-    lambda n, k: {"kind": "limited", "option_limit": 1, "minimum": 0, "maximum": 1 + k % n},
-    lambda n, k: {"kind": "score", "option_limit": 1 + k, "minimum": 0, "maximum": (1 + k) * n},
-    lambda n, k: {"kind": "cumulative", "option_limit": 1, "minimum": k % n, "maximum": n},
-]
 TITLES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
 
 
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
-    contests = []
-    for i in range(draw(st.integers(1, 3))):
-        n = draw(st.integers(2, 4))
-        limits = draw(st.sampled_from(KINDS))(n, draw(st.integers(0, 5)))
-        options = tuple(Option(id=f"o{j}", title=f"{draw(TITLES)} {j}") for j in range(n))
-        contests.append(
-            Contest(
-                id=f"c{i}",
-                title=draw(TITLES),
-                options=options,
-                blank="counted" if draw(st.booleans()) else "none",
-                **limits,
-            )
-        )
+    count = draw(st.integers(1, 3))
+    contests = [replace(draw(strategies.contests()), id=f"c{i}") for i in range(count)]
     names = [c.id for c in contests]
     styles = [Style(id="all", contests=tuple(draw(st.permutations(names))))]
     if draw(st.booleans()):

@@ -650,6 +650,7 @@ def test_cast_ballots_stay_closed(booth: Booth) -> None:
 
 
 def test_ballots_are_kept_and_erased(booth: Booth, tmp_path: Path) -> None:
+    """attacks: C14"""
     ballot = booth.ballot()
     place = tmp_path / "device"
     workflow.save_ballot(ballot, place)

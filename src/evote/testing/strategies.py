@@ -1,4 +1,4 @@
-"""Hypothesis strategies for elections: scalars, elements, contests, choices, damaged bytes.
+"""Hypothesis strategies for elections: scalars, contests, choices, damaged bytes.
 
 Needs hypothesis, which the extra `test` brings.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from evote.contests import KINDS, Contest, Kind, Option
 from evote.errors import ParameterError
-from evote.groups import Elements, Group, Scalars, Secrecy
+from evote.groups import Group, Scalars, Secrecy
 
 try:
     from hypothesis import strategies as st
@@ -19,9 +19,10 @@ except ImportError as error:
         "evote.testing.strategies needs hypothesis: pip install 'evote[test]'"
     ) from error
 
-__all__ = ["choices", "contests", "damaged", "elements", "scalars"]
+__all__ = ["choices", "contests", "damaged", "scalars"]
 
 _Choice = tuple[list[list[int]], list[int]]
+_TITLES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
 
 
 def scalars(
@@ -34,11 +35,6 @@ def scalars(
     return st.lists(integers, min_size=size, max_size=size).map(
         lambda values: group.scalars(values, secrecy=secrecy).reshape(dimensions)
     )
-
-
-def elements(group: Group, shape: int | tuple[int, ...] = ()) -> st.SearchStrategy[Elements]:
-    """Elements of a shape, the identity among them."""
-    return scalars(group, shape).map(lambda exponents: group.generator**exponents)
 
 
 @st.composite
@@ -56,9 +52,9 @@ def contests(
     minimum = 0 if kind in ("approval", "score") else draw(st.integers(0, maximum))
     return Contest(
         id="contest",
-        title=draw(st.sampled_from(["A question", "Вопрос", "質問"])),
+        title=draw(_TITLES),
         kind=kind,
-        options=tuple(Option(id=f"option-{i}", title=f"Option {i}") for i in range(count)),
+        options=tuple(Option(id=f"o{i}", title=f"{draw(_TITLES)} {i}") for i in range(count)),
         option_limit=limit,
         minimum=minimum,
         maximum=maximum,
