@@ -85,6 +85,11 @@ class Ristretto255(_EdwardsGroup):
 
     name = "ristretto255"
 
+    def __init__(self, *, backend: str = "gmp") -> None:
+        super().__init__(backend=backend)
+        if isinstance(self._kernel, _gmp_ristretto.RistrettoKernel):
+            self._square_encoder = self._kernel
+
     def with_backend(self, name: str) -> Ristretto255:
         return Ristretto255(backend=name)
 
