@@ -17,6 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import NoReturn, TypeAlias
 
 import numpy as np
@@ -305,7 +306,8 @@ class Fields:
         """One of the given words."""
         value = self._string(key)
         if value not in options:
-            self.fail(key, f"one of {', '.join(options)} expected, got {_shown(value)}")
+            shown = ", ".join(islice(options, 10)) + (", ..." if len(options) > 10 else "")
+            self.fail(key, f"one of {shown} expected, got {_shown(value)}")
         return value
 
     def list(self, key: str, max_length: int) -> _JSONList:
