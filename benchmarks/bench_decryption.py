@@ -1,6 +1,6 @@
 """How much does a trustee's part of a tally cost, and its verification?
 
-    python benchmarks/bench_decryption.py [--group NAME] [--n SUMS] [--backend NAME] [--runs R]
+    python benchmarks/bench_decryption.py [--group NAMES] [--n SUMS] [--backend NAME] [--runs R]
 
 One JSON object a line. Baselines, timed in turn with ours in one process:
 
@@ -8,25 +8,16 @@ One JSON object a line. Baselines, timed in turn with ours in one process:
                        double-and-add each (every bit a doubling and an addition)
     proof each         `prove_decryption` / `verify_decryption`: one Chaum-Pedersen proof a share
 
-`ratio` is baseline time over ours, the median over the runs: above 1, ours is faster. Decoding,
-hashing and encoding are part of both sides. The share of a long-term key takes the constant-time
-path, so no table can help it: what is measured is what the proof adds.
+Decoding, hashing and encoding are part of both sides; README.md says how to read a line. The share
+of a long-term key takes the constant-time path, so no table can help it: what is measured is what
+the proof adds.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+from _bench import Bench, arguments, naive_powers
 
-import gmpy2
-
-from evote.groups import Group, ModPGroup, Scalars, Secrecy, named_group
-from evote.groups import _edwards25519 as ed
+from evote.groups import Secrecy
 from evote.proofs import (
     DecryptionStatement,
     DecryptionWitness,
@@ -46,90 +37,16 @@ from evote.threshold import (
 from evote.transcript import Transcript
 
 CONTEXT = (b"election", b"tally")
-Action = Callable[[], object]
-
-
-def naive_powers(group: Group, data: bytes, secret: Scalars) -> Action:
-    """Decode members, raise each to the secret, in the simplest way there is."""
-    exponent = int(secret.publish().to_ints())
-    if isinstance(group, ModPGroup):
-        p, q, width = gmpy2.mpz(group.p), gmpy2.mpz(group.order), group.element_size
-        chunks = [data[i : i + width] for i in range(0, len(data), width)]
-
-        def powers() -> object:
-            numbers = [gmpy2.mpz.from_bytes(chunk, "big") for chunk in chunks]
-            if any(gmpy2.jacobi(x, p) != 1 for x in numbers):
-                raise SystemExit("not a member")
-            return [gmpy2.powmod_sec(x, exponent + q, p) for x in numbers]
-
-        return powers
-
-    def curve_powers() -> object:
-        points = group.decode_elements(data)
-        return [double_and_add(item, exponent) for item in points._items]
-
-    return curve_powers
-
-
-def double_and_add(point: tuple[Any, ...], exponent: int) -> tuple[Any, ...]:
-    p, d2 = gmpy2.mpz(ed.P), gmpy2.mpz(2 * ed.D % ed.P)
-
-    def add(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
-        (x1, y1, z1, t1), (x2, y2, z2, t2) = a, b
-        u, v = (y1 - x1) * (y2 - x2) % p, (y1 + x1) * (y2 + x2) % p
-        c, w = t1 * d2 % p * t2 % p, 2 * z1 * z2 % p
-        e, f, g, h = v - u, w - c, w + c, v + u
-        return e * f % p, g * h % p, f * g % p, e * h % p
-
-    result = (gmpy2.mpz(0), gmpy2.mpz(1), gmpy2.mpz(1), gmpy2.mpz(0))
-    for bit in bin(exponent)[2:]:
-        result = add(result, result)
-        other = add(result, point)
-        result = other if bit == "1" else result
-    return result
-
-
-def seconds(action: Action) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def report(what: str, baseline: str, ours: Action, theirs: Action, n: int, runs: int) -> None:
-    """Time both in turn, and print one line."""
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
-    row = {
-        "question": "decryption",
-        "what": what,
-        "baseline": baseline,
-        "ratio": round(statistics.median(b / a for a, b in pairs), 2),
-        "us_per_share": round(1e6 * statistics.median(a for a, _ in pairs) / n, 1),
-        "baseline_us_per_share": round(1e6 * statistics.median(b for _, b in pairs) / n, 1),
-    }
-    print(json.dumps(COMMON | row), flush=True)
-
-
-COMMON: dict[str, object] = {}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--group", default="ristretto255")
-    parser.add_argument("--n", type=int, default=200)
-    parser.add_argument("--backend", default="gmp")
-    parser.add_argument("--runs", type=int, default=5)
-    options = parser.parse_args()
-    group, n, runs = named_group(options.group), options.n, options.runs
-    group = group.with_backend(options.backend)
-    COMMON.update(
-        group=group.name,
-        n=n,
-        backend=group.backend,
-        runs=runs,
-        cores=1,
-        machine=f"{platform.machine()} {platform.python_implementation()} "
-        f"{platform.python_version()}",
-    )
+    options = arguments(__doc__, group="ristretto255", n=200).parse_args()
+    for name in options.group.split(","):
+        measure(Bench("decryption", name, options.backend, options.runs), options.n)
+
+
+def measure(bench: Bench, n: int) -> None:
+    group = bench.group
     secret = group.random_scalars((), secrecy=Secrecy.LONG_TERM)
     key = group.generator**secret
     data = (group.generator ** group.random_scalars((n,)).publish()).encode()
@@ -162,10 +79,17 @@ def main() -> None:
         proof = decode_decryption(group, proofs_each, (n,))
         verify_decryption(statement, proof, Transcript(b"bench", group))
 
-    naive = naive_powers(group, data, secret)
-    report("shares with chunk proof", "naive power, no proof", share, naive, n, runs)
-    report("shares with chunk proof", "proof each", share, share_each, n, runs)
-    report("verify shares", "proof each, in one batch", verify, verify_each, n, runs)
+    def naive() -> object:
+        points = group.decode_elements(data)._items
+        return naive_powers(group, points, [x] * n, secret=True)()
+
+    x = int(secret.publish().to_ints())
+    shares = "shares with chunk proof"
+    bench.compare(shares, share, n, baseline="naive power, no proof", theirs=naive)
+    bench.compare(shares, share, n, baseline="proof each", theirs=share_each)
+    bench.compare(
+        "verify shares", verify, n, baseline="proof each, in one batch", theirs=verify_each
+    )
     rows = group.decode_elements(packed * 3).reshape((3, n))
 
     def each_power() -> object:
@@ -175,7 +99,9 @@ def main() -> None:
     def combined() -> object:
         return combine((1, 2, 4), rows, quorum=3, trustees=5)
 
-    report("combine 3 of 5", "three powers and a product", combined, each_power, n, runs)
+    bench.compare(
+        "combine 3 of 5", combined, n, baseline="three powers and a product", theirs=each_power
+    )
 
 
 if __name__ == "__main__":

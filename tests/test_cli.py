@@ -457,7 +457,7 @@ def test_progress_does_without_stderr(
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setattr(_common, "PATIENCE", 0.0)
     cli._make_streams_safe()
-    with _common.progress() as show:
+    with sys.stderr, _common.progress() as show:
         show("slow", 0, 3)
         show("slow", 1, 3)
     assert capsys.readouterr().out == ""

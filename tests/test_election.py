@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evote.board import OpenedContest, Opening, encode_entry
 from evote.contests import Contest, Option, Style
 from evote.election import (
     MAX_OPERATORS,
@@ -230,6 +232,48 @@ def test_ballots_that_cannot_be_published() -> None:
         ParameterError, match=r"^contests: 140000 sums to be tallied, at most 13107"
     ):
         replace(GOOD, contests=wide, styles=narrow)
+
+
+def test_spoiled_ballots_that_could_not_be_opened() -> None:
+    """The largest opening of a style is an entry of the board, or the style is refused."""
+
+    def contests(count: int) -> tuple[Contest, ...]:
+        options = tuple(Option(id=f"o{i}", title=f"O{i}") for i in range(1000))
+        return tuple(
+            Contest(
+                id=f"contest-{i}",
+                title="T",
+                kind="limited",
+                options=options,
+                option_limit=1,
+                minimum=0,
+                maximum=1,
+                blank="counted",
+            )
+            for i in range(count)
+        )
+
+    def manifest(count: int, spoil: Literal["allowed", "forbidden"]) -> Manifest:
+        style = Style(id="all", contests=tuple(c.id for c in contests(count)))
+        return replace(GOOD, contests=contests(count), styles=(style,), spoil=spoil)
+
+    most = next(n for n in range(40, 1, -1) if _fits(manifest, n))
+    opened = tuple(OpenedContest(id=c.id, selections=(1,) * 1000, blank=1) for c in contests(most))
+    assert len(encode_entry(Opening(ballot=bytes(32), seed=bytes(32), contests=opened))) <= 65_535
+    with pytest.raises(ParameterError, match=r"^styles\[0\]: spoiled ballots need entries of"):
+        manifest(most + 1, "allowed")
+    assert manifest(most + 1, "forbidden").spoil == "forbidden"
+    more = (*opened, OpenedContest(id="contest-99", selections=(1,) * 1000, blank=1))
+    with pytest.raises(ParameterError):
+        encode_entry(Opening(ballot=bytes(32), seed=bytes(32), contests=more))
+
+
+def _fits(manifest: Callable[[int, Literal["allowed"]], Manifest], count: int) -> bool:
+    try:
+        manifest(count, "allowed")
+    except ParameterError:
+        return False
+    return True
 
 
 # -- reading -------------------------------------------------------------------------------------

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Callable
 
 import gmpy2
 import pytest
 
-from evote.groups import Elements, Group, Scalars, Secrecy, _gmp, named_group, ristretto255
+from evote.groups import (
+    Elements,
+    Group,
+    Scalars,
+    Secrecy,
+    _gmp,
+    _gmp_ristretto,
+    concatenate,
+    named_group,
+    ristretto255,
+    stack,
+)
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups import _python as obvious
 from evote.groups._gmp_jacobian import Jacobian
-from evote.groups._plans import CombCache, Costs, comb_digits, plan_multiexp
+from evote.groups._plans import Comb, CombCache, Costs, comb_digits, comb_shapes, plan_multiexp
 
 GROUPS = ["ristretto255", "ed25519", "P-256", "belenios-2048", "rfc3526-2048"]
 CURVES = ["P-224", "secp256k1", "brainpoolP256r1"]
@@ -92,7 +104,9 @@ def test_one_base_many_times_through_all_tables() -> None:
         assert base**edges == base.broadcast_to((6,)) ** edges
 
 
-@pytest.mark.parametrize(("teeth", "rows"), [(4, 1), (4, 3), (6, 2), (10, 4), (8, 32)])
+@pytest.mark.parametrize(
+    ("teeth", "rows"), [(4, 1), (4, 3), (6, 2), (10, 4), (8, 32), (4, 64), (10, 26)]
+)
 def test_combs(teeth: int, rows: int) -> None:
     spacing = -(-256 // (teeth * rows))
     places = rows * spacing
@@ -107,11 +121,72 @@ def test_combs(teeth: int, rows: int) -> None:
     group = named_group("belenios-2048")
     kernel = group._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
-    comb = kernel._build_comb(kernel.generator, teeth, rows, spacing)
-    assert kernel._comb_power(comb, e) == pow(int(kernel.generator), e, int(kernel.p))
-    if teeth < 10:
-        edwards = curve.build_comb(curve.BASE, teeth, rows, spacing)
-        assert same(curve.comb_power(edwards, e), obvious.scale(ristretto_base(), e))
+    shape = Comb(teeth, rows, spacing, [])
+    comb = shape._replace(table=kernel._build_table(kernel.generator, shape))
+    for exponent in (0, 1, e, 2**256 - 1):
+        expected = pow(int(kernel.generator), exponent, int(kernel.p))
+        assert kernel._comb_power(comb, exponent) == expected
+    if rows << teeth < 2**14:
+        edwards = shape._replace(table=curve.build_table(curve.BASE, shape))
+        for exponent in (0, 1, e, 2**256 - 1):
+            expected_point = obvious.scale(ristretto_base(), exponent)
+            assert same(curve.comb_power(edwards, exponent), expected_point)
+
+
+@pytest.mark.parametrize("bits", [1, 4, 253, 256, 3071])
+def test_shapes_of_combs_cover_the_exponent_and_no_row_too_many(bits: int) -> None:
+    for comb in comb_shapes(bits):
+        block = comb.teeth * comb.spacing
+        assert (comb.rows - 1) * block < bits <= comb.rows * block
+        places = {comb.bit(k, j) + s
+                  for k in range(comb.rows) for j in range(comb.teeth)
+                  for s in range(comb.spacing)}  # fmt: skip
+        assert places == set(range(comb.rows * block))
+
+
+def test_squares_are_encoded_as_the_obvious_backend_encodes_them() -> None:
+    """Every representative of an element too: torsion, and both signs of what a root may be."""
+    kernel, plain = _gmp_ristretto.RistrettoKernel(), obvious.RistrettoKernel()
+    torsion = [curve.NEUTRAL]
+    root = gmpy2.mpz(ed.SQRT_M1)
+    quarter = (root, gmpy2.mpz(0), gmpy2.mpz(1), gmpy2.mpz(0))
+    for _ in range(3):
+        torsion.append(curve.add(torsion[-1], quarter))
+    points = [curve.power(curve.BASE, RNG.getrandbits(252)) for _ in range(40)]
+    points = [curve.add(a, b) for a in [curve.NEUTRAL, *points] for b in torsion]
+    encoded = kernel.encode_squares(points)
+    assert encoded == plain.encode([curve.double(a) for a in points])
+    assert encoded[: 4 * 32] == bytes(4 * 32)
+    assert kernel.encode_squares([]) == b""
+
+
+def test_roots_follow_their_elements() -> None:
+    """What is done to powers with a one-time secret shows the same bytes as to decoded elements."""
+    e = ristretto255.random_scalars((3, 4), secrecy=Secrecy.ONE_TIME)
+    a = ristretto255.generator**e
+    b = ristretto255.hash_to_elements(b"base", 1)[0] ** (e + 1)
+    assert a._halves is not None
+    plain_a, plain_b = (Elements._make(ristretto255, x._items, x.shape) for x in (a, b))
+    changes: list[Callable[[Elements, Elements], Elements]] = [
+        lambda x, y: x * y,
+        lambda x, y: x[0] * y,
+        lambda x, y: x[..., 2],
+        lambda x, y: x[:0],
+        lambda x, y: x.reshape((4, 3)),
+        lambda x, y: x.broadcast_to((2, 3, 4)),
+        lambda x, y: x.take([2, 0]),
+        lambda x, y: concatenate([x, y], axis=1),
+        lambda x, y: stack([x, y]),
+        lambda x, y: x.inverse() * y,
+        lambda x, y: x / y,
+        lambda x, y: x.prod(0) * y[0],
+        lambda x, y: x.cumprod(),
+        lambda x, y: pickle.loads(pickle.dumps(x)),
+    ]
+    for change in changes:
+        changed, expected = change(a, b), change(plain_a, plain_b)
+        assert changed == expected
+        assert changed.encode() == expected.encode()
 
 
 def test_every_window_of_every_method() -> None:
@@ -226,19 +301,19 @@ def test_tables_are_bounded() -> None:
     kernel = named_group("belenios-2048")._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
 
-    def build(teeth: int, rows: int, spacing: int) -> object:
-        built.append((teeth, rows))
-        return kernel._build_comb(kernel.generator, teeth, rows, spacing)
+    def build(comb: Comb) -> list[list[object]]:
+        built.append((comb.teeth, comb.rows))
+        return kernel._build_table(kernel.generator, comb)
 
     cache = CombCache(costs, max_bases=3)
-    assert cache.find("once", 1, 256, build) is None  # type: ignore[arg-type]
+    assert cache.find("once", 1, 256, build) is None
     assert built == []
     for base in range(10):
-        assert cache.find(base, 10**4, 256, build) is not None  # type: ignore[arg-type]
+        assert cache.find(base, 10**4, 256, build) is not None
     assert len(built) == 10
     assert len(cache._uses) <= 3
     assert all(rows << teeth <= 1024 for teeth, rows in built)
-    assert cache.find(9, 5, 256, build) is not None  # type: ignore[arg-type]
+    assert cache.find(9, 5, 256, build) is not None
     assert len(built) == 10  # kept
 
 

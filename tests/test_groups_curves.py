@@ -26,6 +26,7 @@ from evote.groups import (
 from evote.groups import _gmp_jacobian as jacobian
 from evote.groups._curve_parameters import CURVES
 from evote.groups._gmp_jacobian import Jacobian
+from evote.groups._plans import Comb
 from evote.groups._weierstrass import right_side, square_root
 from evote.groups.curves import check_curve
 from evote.groups.hash_to_curve import (
@@ -168,9 +169,10 @@ def test_every_method_meets_every_exception(numbers: tuple[int, ...]) -> None:
     arithmetic, q = Jacobian(group.curve), group.order
     points = [*arithmetic.powers([arithmetic.base] * q, range(q))]
     known = arithmetic.to_affine(points)
-    comb = arithmetic.build_comb(arithmetic.base, 4, 2, 1)
-    for e in range(256):
-        assert arithmetic.to_affine([arithmetic.comb_power(comb, e)])[0] == known[e % q]
+    for shape in (Comb(4, 2, 1, []), Comb(2, 2, 2, [])):
+        comb = shape._replace(table=arithmetic.build_table(arithmetic.base, shape))
+        for e in range(256):
+            assert arithmetic.to_affine([arithmetic.comb_power(comb, e)])[0] == known[e % q]
     for window in (2, 3, 5, 8):
         for k in range(0, q, 5):
             logs = [k, 1, -k, k, 0, 2, k + 1, q - 1]

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -97,11 +96,11 @@ class BundleOutcome:
         self.failures.append((check, reason))
 
 
-def read_bodies(path: Path, number: int, count: int) -> tuple[list[bytes], str]:
+def read_bodies(record: Record, number: int, count: int) -> tuple[list[bytes], str]:
     """The first `count` ballot bodies of a bundle, and why there are not exactly as many."""
     bodies: list[bytes] = []
     try:
-        lines = Record(path).ballot_bodies(number)
+        lines = record.ballot_bodies(number)
         bodies.extend(islice(lines, count))
         more = next(lines, None) is not None
     except DecodingError as error:

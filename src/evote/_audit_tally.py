@@ -135,6 +135,7 @@ def _check_shares(
     """The valid shares; what is wrong with the others, and whether a quorum is left."""
     valid: dict[int, TallyShare] = {}
     seen: set[int] = set()
+    commitments: set[bytes] = set()
     for index, entry in log.shares:
         name = f"shares/{entry.trustee:03d}.json"
         share: TallyShare | None = None
@@ -156,11 +157,21 @@ def _check_shares(
             ledger.did("shares.proofs")
             key = ceremony.verification_keys[share.trustee - 1]
             verify_share(tally, digest, share, key)
+            _check_nonces(share, commitments)
             valid[share.trustee] = share
         except EvoteError as error:
             ledger.fail("shares.proofs", f"{name}: {error}")
     _check_quorum(ledger, manifest, log, tally, valid)
     return [valid[trustee] for trustee in sorted(valid)]
+
+
+def _check_nonces(share: TallyShare, seen: set[bytes]) -> None:
+    """Two proofs of one nonce under different challenges give away the trustee's key share."""
+    for proof in share.decryption.proofs:
+        commitment = proof.commitments[0].encode()  # g^nonce
+        if commitment in seen:
+            raise VerificationError("a proof has the nonce of another proof")
+        seen.add(commitment)
 
 
 def _check_quorum(

@@ -145,19 +145,9 @@ class DecodedBatch:
 
 def rows_of(array: Ciphertexts | Scalars, n: int) -> list[bytes]:
     """The encoding of each of the n entries along axis 0."""
-    data = array.encode() if isinstance(array, Scalars) else _encode_pairs(array)
+    data = array.encode()
     size = len(data) // n if n else 0
     return [data[i * size : (i + 1) * size] for i in range(n)]
-
-
-def _encode_pairs(array: Ciphertexts) -> bytes:
-    """`Ciphertexts.encode`, by way of the two encodings that the halves keep once made."""
-    width = array.group.element_size
-    halves = [
-        np.frombuffer(half.encode(), dtype=np.uint8).reshape(-1, width)
-        for half in (array.alpha, array.beta)
-    ]
-    return np.stack(halves, axis=1).tobytes()
 
 
 # Bodies: canonical JSON around packed arrays.

@@ -179,7 +179,7 @@ class _Batch:
     def _add(self, element: Elements, exponent: Scalars, shape: tuple[int, ...]) -> None:
         kept = (1,) * (len(shape) - element.ndim) + element.shape
         for axis in range(len(shape) - 1, 0, -1):  # from the last: earlier axes keep their number
-            if kept[axis] == 1:
+            if kept[axis] == 1 and shape[axis] != 1:
                 exponent = exponent.sum(axis)
         exponent = exponent.reshape((self.count, prod(kept[1:])))
         if kept[0] == self.count and self.count > 1:

@@ -7,9 +7,9 @@
     verifier    g^s_jl = a_jl alpha_l^c_j,  y^s_jl = b_jl (beta_l / g^v_jl)^c_j,  sum_j c_j = c
 
 "Proofs of partial knowledge and simplified design of witness hiding protocols" (CRYPTO 1994),
-after Chaum and Pedersen in each branch. True and false branches run the same code: in the true one
-the exponent c_j (v_jl - v_l) happens to be zero, and its challenge is chosen by a mask of zeros and
-ones, not by a jump.
+after Chaum and Pedersen in each branch. In the true one the exponent c_j (v_jl - v_l) is zero: its
+power is left out, of one branch whichever it is, so that the number of steps says nothing; and its
+challenge is chosen by a mask of zeros and ones, not by a jump.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def commit_one_of(
     rng: Rng | None = None,
     context: bytes = b"",
 ) -> tuple[Ciphertexts, OneOfState]:
-    """First move. Cost: 3 fixed-base powers per branch and ciphertext, whatever the witness.
+    """First move. Cost: per ciphertext 3 fixed-base powers a branch, less one in the true branch.
 
     Args:
         statement: claims of any shape.
@@ -227,7 +227,14 @@ def commit_one_of(
     distance = table - table[chosen][..., None, :]  # v_jl - v_l, zero in the true branch
     exponent = c_false[..., None] * group.scalars(distance, secrecy=Secrecy.ONE_TIME)
     g, y = group.generator, statement.key.element
-    commitments = Ciphertexts(alpha=g**u, beta=y**u * g**exponent)
+    beta = (y**u).reshape((prod(shape) * branches, width))
+    # Row k of beta becomes row source[k] of beta followed by the false branches' products.
+    false = np.flatnonzero(one_hot == 0)
+    source = np.arange(len(beta))
+    source[false] = len(beta) + np.arange(len(false))
+    shift = g ** exponent.reshape(beta.shape).take(false)
+    beta = concatenate([beta, beta.take(false) * shift]).take(source).reshape(u.shape)
+    commitments = Ciphertexts(alpha=g**u, beta=beta)
     state = OneOfState(
         shape=shape,
         commitments=commitments,

@@ -45,7 +45,7 @@ from evote.elgamal import (
     Ciphertexts,
     PublicKey,
     concatenate_ciphertexts,
-    encrypt_exponential_with_nonces,
+    encrypt_with_nonces,
 )
 from evote.encoding import digest, frame, uint32, xof
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
@@ -158,7 +158,7 @@ def encrypt_ballots(
 ) -> tuple[Ballots, list[bytes]]:
     """Encrypt the ballots of n voters of one style, with their proofs.
 
-    Cost per option: 2 powers of g and y for the ciphertext, and per branch of a proof 3 more.
+    Cost per option: 2 powers of g and y for the ciphertext; those of its proof, `commit_one_of`.
 
     Args:
         style: id of the style.
@@ -183,7 +183,8 @@ def encrypt_ballots(
     ciphertexts, statements, witnesses = [], [], []
     for contest, values in zip(contests, plaintexts, strict=True):
         nonces = _nonces(context, contest, credentials, seeds, values)
-        encrypted = _encrypt(key, values, nonces)
+        encrypted = _encrypt(key, contest, values, nonces)
+        encrypted.encode()  # whatever is cut from it then has its encoding already
         ciphertexts.append(encrypted)
         statements.append(_statements(key, contest, encrypted))
         witnesses.append(_witnesses(contest, values, nonces))
@@ -271,9 +272,13 @@ def _nonces(
     )
 
 
-def _encrypt(key: PublicKey, plaintexts: NDArray[np.int64], nonces: Scalars) -> Ciphertexts:
-    values = key.group.scalars(plaintexts, secrecy=Secrecy.ONE_TIME)
-    return encrypt_exponential_with_nonces(key, values, nonces)
+def _encrypt(
+    key: PublicKey, contest: Contest, plaintexts: NDArray[np.int64], nonces: Scalars
+) -> Ciphertexts:
+    group = key.group
+    values = group.scalars(range(contest.option_limit + 1), secrecy=Secrecy.ONE_TIME)
+    messages = group.generator**values  # of all that there may be, whatever was chosen
+    return encrypt_with_nonces(key, messages[plaintexts], nonces)
 
 
 class _Witnesses(NamedTuple):
@@ -382,7 +387,9 @@ def open_ballots(
         plaintexts = _plaintexts(context, ballots.style, len(ballots), selections, blanks)
         for part, values in zip(ballots.contests, plaintexts, strict=True):
             nonces = _nonces(context, part.contest, ballots.credentials, seeds, values)
-            same = part.ciphertexts.equal_mask(_encrypt(context.key, values, nonces)).all(axis=1)
+            same = part.ciphertexts.equal_mask(
+                _encrypt(context.key, part.contest, values, nonces)
+            ).all(axis=1)
             if not same.all():
                 wrong = f"ballot {int(np.argmin(same))}, contest {part.contest.id!r}"
                 raise VerificationError(f"{wrong}: the ciphertexts do not open to these selections")

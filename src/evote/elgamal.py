@@ -142,7 +142,12 @@ class Ciphertexts:
 
     def encode(self) -> bytes:
         """alpha and beta of each ciphertext in turn, fixed width, in C order."""
-        return self.elements().encode()
+        width = self.group.element_size
+        halves = [  # encoded apart, because each array keeps its encoding
+            np.frombuffer(half.encode(), dtype=np.uint8).reshape(-1, width)
+            for half in (self.alpha, self.beta)
+        ]
+        return np.stack(halves, axis=1).tobytes()
 
     def equal_mask(self, other: Ciphertexts) -> NDArray[np.bool_]:
         """Where both parts are equal."""

@@ -487,7 +487,7 @@ class _Audit:
             for i, opening in enumerate(log.fates.openings[here]):
                 if opening >= 0:
                     openings.append((i, int(opening), self._opening(int(opening))))
-        bodies, problem = read_bodies(self.path, number, len(entries))
+        bodies, problem = read_bodies(self.record, number, len(entries))
         return BundleJob(
             number=number,
             size=self.size,
@@ -530,13 +530,13 @@ class _Audit:
                         reason = f"{where}: {what} that entry {seen[key]} has"
                         self.ledger.fail(check, reason)
                     seen.setdefault(key, owner)
-            if told >= _REPEATS:
-                return
+                if told >= _REPEATS:
+                    return
 
     def _nonce_rows(self, context: BallotContext, index: int) -> tuple[bytes, bytes]:
         before = self._bundle(index // BUNDLE)[: index % BUNDLE]
         place = sum(isinstance(_entry_or_none(data, 0), BallotEntry) for data in before)
-        bodies, _ = read_bodies(self.path, index // BUNDLE, place + 1)
+        bodies, _ = read_bodies(self.record, index // BUNDLE, place + 1)
         return nonce_rows(context, bodies[place])
 
 

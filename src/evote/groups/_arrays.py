@@ -135,9 +135,9 @@ class Array:
         """The shape without `axis`, and for each of its places the items along `axis`."""
         axis = normal_axis(axis, self._shape)
         positions = np.moveaxis(self._positions(), axis, -1)
-        rows = positions.reshape(math.prod(positions.shape[:-1]), positions.shape[-1])
-        items = self._items
-        return positions.shape[:-1], ([items[i] for i in row.tolist()] for row in rows)
+        rest, length = positions.shape[:-1], positions.shape[-1]
+        items = list(map(self._items.__getitem__, positions.ravel().tolist()))
+        return rest, (items[i * length : (i + 1) * length] for i in range(math.prod(rest)))
 
     def _check_same_group(self, other: Array) -> None:
         if other._group is not self._group and other._group != self._group:

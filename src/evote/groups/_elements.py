@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,20 +26,33 @@ class Elements(Array):
     `a * b`, `a / b` and `a ** scalars` broadcast. `==` compares whole arrays and gives one bool.
     """
 
-    __slots__ = ("_encoded",)
+    __slots__ = ("_encoded", "_halves")
     _encoded: bytes | None  # kept where encoding is expensive
+    _halves: Sequence[Item] | None  # where known, the items' square roots: see `EncodesSquares`
 
     @classmethod
     def _make(
-        cls, group: Group, items: Sequence[Item], shape: Shape, encoded: bytes | None = None
+        cls,
+        group: Group,
+        items: Sequence[Item],
+        shape: Shape,
+        encoded: bytes | None = None,
+        halves: Sequence[Item] | None = None,
     ) -> Elements:
         made = cls.__new__(cls)
-        made._group, made._items, made._shape, made._encoded = group, items, shape, encoded
+        made._group, made._items, made._shape = group, items, shape
+        made._encoded, made._halves = encoded, halves
         return made
 
     def _like(self, items: Sequence[Item], shape: Shape) -> Elements:
-        kept = self._encoded if items is self._items else None
-        return Elements._make(self._group, items, shape, kept)
+        if items is not self._items:
+            return Elements._make(self._group, items, shape)
+        return Elements._make(self._group, items, shape, self._encoded, self._halves)
+
+    def _squares(self, halves: list[Item], shape: Shape) -> Elements:
+        """The squares of these items, which are remembered."""
+        items = self._group._kernel.multiply(halves, halves)
+        return Elements._make(self._group, items, shape, None, halves)
 
     def _pick(self, positions: NDArray[np.intp]) -> Elements:
         flat = positions.ravel().tolist()
@@ -47,16 +61,20 @@ class Elements(Array):
             width = self._group.element_size
             encoded = b"".join([encoded[i * width : (i + 1) * width] for i in flat])
         items = list(map(self._items.__getitem__, flat))
-        return Elements._make(self._group, items, positions.shape, encoded)
+        halves = self._halves and list(map(self._halves.__getitem__, flat))
+        return Elements._make(self._group, items, positions.shape, encoded, halves)
 
     def __mul__(self, other: Elements) -> Elements:
         if not isinstance(other, Elements):
             return NotImplemented
         self._check_same_group(other)
         shape = common_shape(self, other)
-        a, b = spread(self, shape), spread(other, shape)
-        counted(self._group, "multiplications", len(a))
-        return self._like(self._group._kernel.multiply(a, b), shape)
+        counted(self._group, "multiplications", math.prod(shape))
+        multiply = self._group._kernel.multiply
+        if self._halves is not None and other._halves is not None:
+            a, b = self._like(self._halves, self._shape), other._like(other._halves, other._shape)
+            return self._squares(multiply(spread(a, shape), spread(b, shape)), shape)
+        return self._like(multiply(spread(self, shape), spread(other, shape)), shape)
 
     def __truediv__(self, other: Elements) -> Elements:
         if not isinstance(other, Elements):
@@ -90,6 +108,11 @@ class Elements(Array):
             return self._like(kernel.powers_constant_time(bases, powers), shape)
         if self.size == 1 and (count > 1 or self._items[0] is kernel.generator):
             counted(group, "fixed", count)
+            if scalars.secret and group._square_encoder is not None:  # made to be published
+                half, q = (group._q + 1) // 2, group._q
+                powers = [e * half % q for e in powers]
+                roots = kernel.powers_of_one(self._items[0], powers, q.bit_length())
+                return self._squares(roots, shape)
             return self._like(kernel.powers_of_one(self._items[0], powers, scalars._bits()), shape)
         counted(group, "variable", count)
         return self._like(kernel.powers(spread(self, shape), powers), shape)
@@ -140,7 +163,11 @@ class Elements(Array):
         if self._encoded is not None:
             return self._encoded
         counted(self._group, "encodes", self.size)
-        encoded = self._group._kernel.encode(self._items)
+        encoder = self._group._square_encoder
+        if self._halves is not None and encoder is not None:
+            encoded = encoder.encode_squares(self._halves)
+        else:
+            encoded = self._group._kernel.encode(self._items)
         if self._group._keeps_encodings:
             self._encoded = encoded
         return encoded

@@ -15,7 +15,7 @@ from itertools import accumulate
 import gmpy2
 from gmpy2 import mpz
 
-from evote.groups._plans import Comb, CombCache, Costs, comb_digits, plan_multiexp
+from evote.groups._plans import Comb, CombCache, Costs, plan_multiexp
 
 __all__ = ["ModPKernel"]
 
@@ -33,6 +33,7 @@ def _costs(bits: int) -> Costs:
         signed=False,
         max_entries=max(1024, 2**27 // bits),  # 16 MiB,
         max_window=12,
+        digits=0.5,
     )
 
 
@@ -129,35 +130,32 @@ class ModPKernel:
         if 8 * bits < longest:  # small public numbers: a comb would still do all its places
             return self.powers([base] * len(exponents), exponents)
 
-        def build(teeth: int, rows: int, spacing: int) -> Comb:
-            return self._build_comb(base, teeth, rows, spacing)
-
-        comb = self._combs.find(base, len(exponents), longest, build)
+        comb = self._combs.find(
+            base, len(exponents), longest, lambda comb: self._build_table(base, comb)
+        )
         if comb is None:
             return self.powers([base] * len(exponents), exponents)
         return [self._comb_power(comb, int(e)) for e in exponents]
 
-    def _build_comb(self, base: mpz, teeth: int, rows: int, spacing: int) -> Comb:
+    def _build_table(self, base: mpz, comb: Comb) -> list[list[mpz]]:
         p = self.p
-        table: list[list[mpz]] = [[self.identity] for _ in range(rows)]
-        power = base
-        for _ in range(teeth):
-            for row in table:  # power = base^(2^(j places + k spacing))
+        squares = list(
+            accumulate(range(comb.teeth * comb.places - 1), lambda x, _: x * x % p, initial=base)
+        )
+        table: list[list[mpz]] = [[self.identity] for _ in range(comb.rows)]
+        for k, row in enumerate(table):
+            for j in range(comb.teeth):
+                power = squares[comb.bit(k, j)]
                 row += [x * power % p for x in row]
-                for _ in range(spacing):
-                    power = power * power % p
         # Fresh numbers take just the memory they need, side by side.
-        table = [[mpz(int(x)) for x in row] for row in table]
-        return Comb(teeth, rows, spacing, table)
+        return [[mpz(int(x)) for x in row] for row in table]
 
     def _comb_power(self, comb: Comb, exponent: int) -> mpz:
-        p, spacing = self.p, comb.spacing
-        digits = comb_digits(exponent, comb.teeth, comb.places)
+        p = self.p
         result = self.identity
-        for place in range(spacing - 1, -1, -1):
-            if place != spacing - 1:
-                result = result * result % p
-            for row, digit in zip(comb.table, digits[place::spacing], strict=True):
+        for digits in comb.columns(exponent):
+            result = result * result % p
+            for row, digit in zip(comb.table, digits, strict=True):
                 result = result * row[digit] % p
         return result
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import getitem
 from typing import TypeAlias
 
 import gmpy2
 from gmpy2 import mpz
 
 from evote.groups import _edwards25519 as ed
-from evote.groups._plans import Comb, Costs, comb_digits, plan_multiexp
+from evote.groups._plans import Comb, Costs, plan_multiexp
 
 __all__ = [
     "BASE",
@@ -27,7 +29,7 @@ __all__ = [
     "Point",
     "Triple",
     "add",
-    "build_comb",
+    "build_table",
     "comb_power",
     "double",
     "doublings",
@@ -56,7 +58,7 @@ COSTS = Costs(
     term=0.8,
     close=2.2,
     signed=True,
-    max_entries=2**14,
+    max_entries=2**15,  # 8 MiB
     max_window=11,
 )
 """In additions of 9 products."""
@@ -142,30 +144,34 @@ def power_constant_time(point: Point, exponent: int) -> Point:
     return result
 
 
-def build_comb(base: Point, teeth: int, rows: int, spacing: int) -> Comb:
-    points: list[list[Point]] = [[NEUTRAL] for _ in range(rows)]
-    tooth = base
-    for _ in range(teeth):
-        for row in points:  # tooth = base^(2^(j places + k spacing))
+def build_table(base: Point, comb: Comb) -> list[list[Triple]]:
+    doubles = list(
+        accumulate(range(comb.teeth * comb.places - 1), lambda a, _: double(a), initial=base)
+    )
+    points: list[list[Point]] = [[NEUTRAL] for _ in range(comb.rows)]
+    for k, row in enumerate(points):
+        for j in range(comb.teeth):
+            tooth = doubles[comb.bit(k, j)]
             row += [tooth, *(add(a, tooth) for a in row[1:])]
-            tooth = doublings(tooth, spacing)
     # Fresh numbers take just the memory they need, side by side.
-    table = [
+    return [
         [(mpz(int(a % _P)), mpz(int(b % _P)), mpz(int(c))) for a, b, c in to_triples(row)]
         for row in points
     ]
-    return Comb(teeth, rows, spacing, table)
 
 
 def comb_power(comb: Comb, exponent: int) -> Point:
-    p, spacing = _P, comb.spacing
-    digits = comb_digits(exponent, comb.teeth, comb.places)
+    p = _P
     x, y, z, t = NEUTRAL
-    for place in range(spacing - 1, -1, -1):
-        if place != spacing - 1:
+    for column, digits in enumerate(comb.columns(exponent)):
+        entries = map(getitem, comb.table, digits)
+        if column:
             x, y, z, t = double((x, y, z, t))
-        for row, digit in zip(comb.table, digits[place::spacing], strict=True):
-            plus, minus, t2 = row[digit]
+        else:
+            plus, minus, _ = next(entries)
+            u, v = plus - minus, plus + minus
+            x, y, z, t = 2 * u, 2 * v, mpz(4), u * v % p  # (4 x : 4 y : 4 : 4 x y)
+        for plus, minus, t2 in entries:
             u, v, c, d = (y - x) * minus, (y + x) * plus, t * t2 % p, z + z
             e, f, g, h = v - u, d - c, d + c, v + u
             x, y, z, t = e * f % p, g * h % p, f * g % p, e * h % p

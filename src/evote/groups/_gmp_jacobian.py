@@ -14,12 +14,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
 import gmpy2
 from gmpy2 import mpz
 
-from evote.groups._plans import Comb, Costs, comb_digits, plan_multiexp
+from evote.groups._plans import Comb, Costs, plan_multiexp
 from evote.groups._weierstrass import Curve
 
 __all__ = ["COSTS", "IDENTITY", "Affine", "Jacobian", "Point", "Sum"]
@@ -343,27 +344,30 @@ class Jacobian:
 
     # -- tables ----------------------------------------------------------------------------------
 
-    def build_comb(self, base: Point, teeth: int, rows: int, spacing: int) -> Comb:
-        points: list[list[Point]] = [[IDENTITY] for _ in range(rows)]
-        tooth = base
-        for _ in range(teeth):
-            for row in points:  # tooth = base^(2^(j places + k spacing))
+    def build_table(self, base: Point, comb: Comb) -> list[list[Affine]]:
+        doubles = list(
+            accumulate(
+                range(comb.teeth * comb.places - 1),
+                lambda a, _: self.doublings(a, 1),
+                initial=base,
+            )
+        )
+        points: list[list[Point]] = [[IDENTITY] for _ in range(comb.rows)]
+        for k, row in enumerate(points):
+            for j in range(comb.teeth):
+                tooth = doubles[comb.bit(k, j)]
                 row += [tooth, *(self.add(a, tooth) for a in row[1:])]
-                tooth = self.doublings(tooth, spacing)
         # Fresh numbers take just the memory they need, side by side.
-        table = [
+        return [
             [a and (mpz(int(a[0])), mpz(int(a[1]))) for a in self.to_affine(row)] for row in points
         ]
-        return Comb(teeth, rows, spacing, table)
 
     def comb_power(self, comb: Comb, exponent: int) -> Point:
-        p, spacing = self.p, comb.spacing
-        digits = comb_digits(exponent, comb.teeth, comb.places)
+        p = self.p
         result: Sum = None
-        for place in range(spacing - 1, -1, -1):
-            if place != spacing - 1:
-                result = self._double_sum(result)
-            for row, digit in zip(comb.table, digits[place::spacing], strict=True):
+        for digits in comb.columns(exponent):
+            result = self._double_sum(result)
+            for row, digit in zip(comb.table, digits, strict=True):
                 entry = row[digit]
                 if entry is None:
                     continue

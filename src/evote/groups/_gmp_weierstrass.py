@@ -12,7 +12,7 @@ from gmpy2 import mpz
 
 from evote.groups._gmp_jacobian import COSTS, IDENTITY, Jacobian, Point
 from evote.groups._messages import CURVE_CANDIDATES
-from evote.groups._plans import Comb, CombCache
+from evote.groups._plans import CombCache
 from evote.groups._weierstrass import (
     Curve,
     right_side,
@@ -112,11 +112,9 @@ class WeierstrassKernel:
     def powers_of_one(self, base: Point, exponents: Sequence[int], bits: int) -> list[Point]:
         if 16 * bits < self._bits:  # small public numbers: a comb would still do all its places
             return self.powers([base] * len(exponents), exponents)
-
-        def build(teeth: int, rows: int, spacing: int) -> Comb:
-            return self._points.build_comb(base, teeth, rows, spacing)
-
-        comb = self._combs.find(base, len(exponents), self._bits, build)
+        comb = self._combs.find(
+            base, len(exponents), self._bits, lambda comb: self._points.build_table(base, comb)
+        )
         if comb is None:
             return self.powers([base] * len(exponents), exponents)
         return [self._points.comb_power(comb, int(e)) for e in exponents]

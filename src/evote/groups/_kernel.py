@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from evote.groups._arrays import Item
 
-__all__ = ["Kernel"]
+__all__ = ["EncodesSquares", "Kernel"]
 
 
 class Kernel(Protocol):
@@ -64,3 +64,14 @@ class Kernel(Protocol):
 
     def extract(self, items: Sequence[Item]) -> list[bytes | None]:
         """The block that `embed` made an item of; None where there is none."""
+
+
+class EncodesSquares(Protocol):
+    """A kernel that encodes squares of known items for much less than others.
+
+    In a group of odd order every item has one root, and a power's root is the power with half the
+    exponent modulo q. So whoever will encode a power computes its root, and then squares it.
+    """
+
+    def encode_squares(self, items: Sequence[Item]) -> bytes:
+        """The encodings of item * item."""

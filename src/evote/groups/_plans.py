@@ -6,6 +6,7 @@ Comb (Lim and Lee, "More flexible exponentiation with precomputation", 1994), fo
 base. With `teeth` h and `rows` v an exponent of h a bits, a = v b, is read as h blocks of a bits;
 the digit at place i collects bit i of every block. Row k holds, for each digit, the product of
 base^(2^(j a + k b)) over the digit's bits j. Then b - 1 squarings and a products make a power.
+With b = 1 there is no squaring to save, so a digit is simply the next h bits.
 
 Buckets (Pippenger), for one product of many powers; few powers share their squarings (Straus).
 """
@@ -19,9 +20,17 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-__all__ = ["Comb", "CombCache", "Costs", "MultiexpPlan", "comb_digits", "plan_multiexp"]
+__all__ = [
+    "Comb",
+    "CombCache",
+    "Costs",
+    "MultiexpPlan",
+    "comb_digits",
+    "comb_shapes",
+    "plan_multiexp",
+]
 
-_SHAPES = [(h, v) for h in (4, 6, 8, 10) for v in (1, 2, 4, 8, 16, 32)]
+_SHAPES = [(h, v) for h in (4, 6, 8, 10) for v in (1, 2, 4, 8, 16, 32, 64)]
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Costs:
         signed: whether inverses are free, so that buckets serve both signs.
         max_entries: of one comb, for memory.
         max_window: of buckets, so that they stay in the processor's cache.
+        digits: reading the digits of a comb that has squarings.
     """
 
     square: float
@@ -49,6 +59,7 @@ class Costs:
     signed: bool
     max_entries: int
     max_window: int
+    digits: float = 3.0
 
 
 class Comb(NamedTuple):
@@ -62,6 +73,28 @@ class Comb(NamedTuple):
     @property
     def places(self) -> int:
         return self.rows * self.spacing
+
+    def bit(self, row: int, tooth: int) -> int:
+        """Which bit of an exponent is that tooth at the lowest place of a row."""
+        if self.spacing == 1:
+            return row * self.teeth + tooth
+        return tooth * self.places + row * self.spacing
+
+    def columns(self, exponent: int) -> Sequence[Sequence[int]]:
+        """The digits of all rows, one sequence for each squaring; the first is worth most."""
+        if self.spacing == 1:
+            if self.teeth == 8:
+                return [exponent.to_bytes(self.rows, "little")]
+            mask, bits = (1 << self.teeth) - 1, self.rows * self.teeth
+            return [[exponent >> start & mask for start in range(0, bits, self.teeth)]]
+        digits = comb_digits(exponent, self.teeth, self.places)
+        return [digits[place :: self.spacing] for place in reversed(range(self.spacing))]
+
+
+def comb_shapes(bits: int) -> list[Comb]:
+    """Combs without tables, for exponents of that many bits."""
+    spacings = {(h, -(-bits // (h * v))) for h, v in _SHAPES}
+    return [Comb(h, -(-bits // (h * b)), b, []) for h, b in sorted(spacings)]
 
 
 def comb_digits(exponent: int, teeth: int, places: int) -> tuple[int, ...]:
@@ -97,7 +130,7 @@ class CombCache:
         self._lock = threading.Lock()
 
     def find(
-        self, base: Hashable, count: int, bits: int, build: Callable[[int, int, int], Comb]
+        self, base: Hashable, count: int, bits: int, build: Callable[[Comb], list[list[Any]]]
     ) -> Comb | None:
         """The comb for `count` more powers of `bits` bits; None where none pays."""
         with self._lock:
@@ -107,14 +140,14 @@ class CombCache:
             current = use.comb
             best = self._best(use, bits)
             if best is not None and best is not current:
-                use.comb = build(best.teeth, best.rows, best.spacing)
+                use.comb = best._replace(table=build(best))
             self._evict(base)
             return use.comb
 
     def _best(self, use: _Use, bits: int) -> Comb | None:
         costs, uses = self._costs, use.count
         price, best = uses * costs.power * bits, None
-        candidates = [Comb(h, v, -(-bits // (h * v)), []) for h, v in _SHAPES]
+        candidates = comb_shapes(bits)
         if use.comb is not None:
             candidates.append(use.comb)
         for comb in candidates:
@@ -122,6 +155,8 @@ class CombCache:
             if entries > costs.max_entries or comb.places * comb.teeth < bits:
                 continue
             each = comb.places * costs.lookup + (comb.spacing - 1) * costs.square
+            if comb.spacing > 1:
+                each += costs.digits
             total = uses * each
             if comb is not use.comb:
                 total += entries * costs.entry + bits * costs.square

@@ -129,7 +129,7 @@ class Scalars(Array):
         if axis is None:
             return self._like([sum(self._items, mpz(0)) % q], ())
         shape, rows = self._rows(axis)
-        return self._like([sum(row, mpz(0)) % q for row in rows], shape)
+        return self._like([total % q for total in map(sum, rows)], shape)
 
     def prod(self, axis: int | None = None) -> Scalars:
         q = self._group._q

@@ -31,7 +31,7 @@ from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
-from evote.groups._kernel import Kernel
+from evote.groups._kernel import EncodesSquares, Kernel
 from evote.groups._messages import capacity, join_blocks, split_message
 from evote.groups._scalars import Scalars, Secrecy
 
@@ -77,6 +77,7 @@ class Group(ABC):
     _neutral: bytes  # encoding of the identity
     _scalar_byteorder: Any = "big"
     _keeps_encodings = False
+    _square_encoder: EncodesSquares | None = None
     _hash_size: int  # uniform bytes per element of `hash_to_elements`
 
     def _complete(self, kernel: Kernel, backend: str) -> None:
@@ -466,7 +467,9 @@ def _gather(arrays: Sequence[_ArrayT]) -> _ArrayT:
         return Scalars._make(first._group, items, (len(items),), secrecy)
     kept = [array._encoded for array in arrays if isinstance(array, Elements)]
     encoded = None if None in kept else b"".join(piece for piece in kept if piece is not None)
-    return Elements._make(first._group, items, (len(items),), encoded)
+    roots = [array._halves for array in arrays if isinstance(array, Elements)]
+    halves = None if None in roots else [x for piece in roots if piece is not None for x in piece]
+    return Elements._make(first._group, items, (len(items),), encoded, halves)
 
 
 def _check_length(
