@@ -35,6 +35,7 @@ clean:
 # Made again whenever the list of dependencies may have changed.
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "evote needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
-	test -x $(RUN)python || "$(PYTHON)" -m venv $(VENV)
+	@# A half-made one, as after an interruption or without the system's venv package, has no pip.
+	$(RUN)python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
 	$(INSTALL) --editable '.[test,lint,bench]'
 	touch $@

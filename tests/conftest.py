@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.records import make_phases
 
 from evote.groups import Group, modp_group, named_group, weierstrass_group
+from tests.records import make_phases
 
 _VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 

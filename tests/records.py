@@ -38,6 +38,18 @@ APPROVAL: dict[str, JSON] = {
 }
 
 
+ONE: dict[str, JSON] = {
+    "id": "a",
+    "title": "A?",
+    "kind": "approval",
+    "options": [{"id": "x", "title": "X"}],
+    "option_limit": 1,
+    "minimum": 0,
+    "maximum": 1,
+    "blank": "none",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What the election is to hold; the defaults are the smallest that has everything in it."""
@@ -145,9 +157,9 @@ def open_small(made: Made) -> None:
     workflow.open_election(made.path, made.authorities(), made.board, PASSPHRASE)
 
 
-def marks(*votes: int) -> Choice:
-    """A choice in the yes/no contest."""
-    return Choice(contests={"bridge": votes})
+def marks(*votes: int, contest: str = "bridge") -> Choice:
+    """A choice in one contest."""
+    return Choice(contests={contest: votes})
 
 
 def cast(made: Made, choices: Sequence[tuple[int, Choice, str]]) -> list[EncryptedBallot]:
@@ -228,4 +240,60 @@ def make_small(directory: Path) -> Made:
     open_small(made)
     vote_small(made)
     finish(made)
+    return made
+
+
+def make_tiny(directory: Path) -> Made:
+    """As few bytes as an election can have that holds a spoil, an opening and a revote."""
+    plan = Plan(
+        contests=(ONE,),
+        styles={"s": ["a"]},
+        trustees=1,
+        quorum=1,
+        voters=(RollLine(style="s", district="d"),),
+    )
+    made = make_ready(directory, plan)
+    open_small(made)
+    choice = marks(1, contest="a")
+    ballots = cast(made, [(0, choice, "spoil"), (0, choice, "cast"), (0, choice, "cast")])
+    workflow.open_spoiled(made.path, made.board, ballots[0], PASSPHRASE)
+    finish(made)
+    return made
+
+
+FULL = Plan(
+    contests=(YES_NO, APPROVAL),
+    styles={"both": ["bridge", "board"], "half": ["bridge"]},
+    trustees=3,
+    authorities=2,
+    voters=(
+        RollLine(style="both", weight=2),
+        RollLine(style="both", count=2),
+        RollLine(style="half"),
+    ),
+    maximum_weight=2,
+)
+
+
+def make_full(directory: Path) -> Made:
+    """Two contests, counted blanks, weights, styles, two authorities; trustee 2 is absent.
+
+    Of its voters 0, 1 and 3 vote, 1 twice, and 0 spoils a ballot first.
+    """
+    made = make_ready(directory, FULL)
+    open_small(made)
+    both = Choice(contests={"bridge": (1, 0), "board": (1, 0, 1)})
+    blank = Choice(contests={"bridge": (0, 1)}, blank=frozenset(["board"]))
+    ballots = cast(
+        made,
+        [
+            (0, both, "spoil"),
+            (0, both, "cast"),
+            (1, both, "cast"),
+            (1, blank, "cast"),
+            (3, marks(0, 1), "cast"),
+        ],
+    )
+    workflow.open_spoiled(made.path, made.board, ballots[0], PASSPHRASE)
+    finish(made, [1, 3])
     return made

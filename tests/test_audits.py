@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests import records
 
 from evote import _audit_tally, workflow
 from evote._audit_log import LogSummary
 from evote._report import Ledger
 from evote.board import ShareEntry
 from evote.ceremony import ceremony_parameters
+from evote.errors import VerificationError
 from evote.operators import SCRYPT_COST_FLOOR, load_card
 from evote.record import Record
-from evote.tally import decode_tally, file_digest
+from evote.tally import decode_share, decode_tally, file_digest
 from evote.threshold import audit_ceremony
 from evote.verify import audit
+from tests import records
 
 
 def with_registrars(directory: Path, count: int) -> Path:
@@ -76,7 +78,7 @@ def test_shares_named_twice_fail_and_are_verified_once(
         ledger,
         record,
         record.manifest,
-        LogSummary(shares=[(9, entry), (10, entry), (11, entry)]),
+        LogSummary(size=12, shares=[(9, entry), (10, entry), (11, entry)]),
         audit_ceremony(ceremony_parameters(record), record.ceremony_files()),
         decode_tally(record.manifest, data),
         file_digest(data),
@@ -85,3 +87,29 @@ def test_shares_named_twice_fail_and_are_verified_once(
     [form] = [finding for finding in ledger.findings() if finding.check == "shares.form"]
     assert form.failed == 2
     assert "trustee 1 has shares already" in form.detail
+
+
+def test_a_trustee_whose_proofs_share_a_nonce_is_refused(tmp_path: Path) -> None:
+    """attacks: A9. Two valid proofs of one nonce give a key share away: no audit passes them."""
+    made = records.make_ready(tmp_path)
+    records.open_small(made)
+    records.cast(made, [(0, records.marks(1, 0), "cast")])
+    workflow.seal_election(made.path, made.authorities(), made.board, records.PASSPHRASE)
+    workflow.compute_tally(made.path, made.board, records.PASSPHRASE)
+    record = Record(made.path)
+    for trustee in made.trustees():
+        workflow.decrypt_share(made.path, trustee, records.PASSPHRASE)
+    data = record.tally_bytes()
+    tally = decode_tally(record.manifest, data)
+    shares = [
+        decode_share(record.manifest, tally, record.share_bytes(i), where="share") for i in (1, 2)
+    ]
+    seen: set[bytes] = set()
+    for share in shares:
+        _audit_tally._check_nonces(share, seen)
+    with pytest.raises(VerificationError, match="nonce of another"):
+        _audit_tally._check_nonces(shares[0], seen)
+    [proof] = shares[0].decryption.proofs
+    twice = replace(shares[0].decryption, proofs=(proof, proof))
+    with pytest.raises(VerificationError, match="nonce of another"):
+        _audit_tally._check_nonces(replace(shares[0], decryption=twice), set())

@@ -14,6 +14,7 @@ import pytest
 
 from evote import _files
 from evote import ceremony as steps
+from evote._trustee import TrusteeNotes, TrusteeSession
 from evote.ceremony import (
     VerifiedTally,
     ceremony_parameters,
@@ -35,6 +36,7 @@ from evote.groups import ristretto255
 from evote.operators import (
     SCRYPT_COST_FLOOR,
     Card,
+    SecretBytes,
     backup_operator,
     create_operator,
     draw_operator,
@@ -51,6 +53,7 @@ from evote.tally import (
     file_digest,
     verify_share,
 )
+from evote.threshold import draw_polynomial
 
 PASSPHRASE = "a long enough passphrase"
 N, K = 3, 2
@@ -686,3 +689,19 @@ def test_secrets_stay_out_of_the_record(place: Place) -> None:
 def test_names_of_this_module_are_public() -> None:
     for name in steps.__all__:
         assert getattr(steps, name).__doc__
+
+
+# -- two processes at once -------------------------------------------------------------------------
+
+
+def test_two_runs_of_one_step_do_not_part_secret_and_post(place: Place) -> None:
+    """The second to save finds the first's secrets and leaves: its commitment opens to nothing."""
+    secret, directory = SecretBytes(PASSPHRASE.encode()), place.directories[0]
+    sessions = [TrusteeSession(directory, place.record, secret) for _ in range(2)]
+    notes = [TrusteeNotes(polynomial=draw_polynomial(s.parameters)) for s in sessions]
+    sessions[0].save(notes[0])
+    with pytest.raises(ParameterError, match="another process was at work there"):
+        sessions[1].save(notes[1])
+    again = TrusteeSession(directory, place.record, secret)
+    assert again.notes.encode().reveal() == notes[0].encode().reveal()
+    sessions[0].save(TrusteeNotes())  # its own change is no surprise to it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -429,3 +430,50 @@ def test_progress_waits_and_stays_off_stdout(
         time.sleep(0.02)
         show("slow", 1, 3)
     assert capsys.readouterr().err == ""
+
+
+# -- streams, interruptions, processes that die ---------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", ["", ">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams(finished: Path, closed: str) -> None:
+    """The exit code stays the verdict; nothing that belongs on stderr comes out on stdout."""
+    script = f'"$0" -m evote verify "$1" --jobs 2 --format json {closed}'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, str(finished / "record")],
+        capture_output=True,
+        env=environment(),
+        timeout=100,
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    if ">&-" not in closed.replace("2>&-", ""):
+        assert json.loads(done.stdout)["format"] == "evote/report"
+
+
+def test_progress_does_without_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(_common, "PATIENCE", 0.0)
+    cli._make_streams_safe()
+    with sys.stderr, _common.progress() as show:
+        show("slow", 0, 3)
+        show("slow", 1, 3)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_without_the_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", latin)
+    cli._make_streams_safe()
+    print("é 選挙", file=sys.stdout, end="", flush=True)
+    assert latin.buffer.getvalue() == b"\xe9 \\u9078\\u6319"
+
+
+def test_no_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("Usage:") == 1
+    assert "Commands:" in captured.err

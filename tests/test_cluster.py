@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.records import make_small
 
 from evote import verify
 from evote.cli import main
+from tests.records import make_small
 
 distributed = pytest.importorskip("distributed", reason="a cluster needs the extra `dask`")
 

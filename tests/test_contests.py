@@ -28,6 +28,7 @@ from evote.contests import (
 )
 from evote.encoding import Fields, canonical_json, parse_json
 from evote.errors import DecodingError, ParameterError, ShapeMismatch
+from evote.testing import strategies
 
 
 def options(count: int) -> tuple[Option, ...]:
@@ -326,6 +327,18 @@ def test_what_is_allowed_is_what_the_values_of_the_proofs_are(data: st.DataObjec
     else:
         with pytest.raises(ParameterError):
             check()
+
+
+@given(st.data())
+def test_any_contest_and_any_choice_in_it(data: st.DataObject) -> None:
+    c = data.draw(strategies.contests())
+    assert read_contest(Fields(parse_json(c.encode()), "$")) == c
+    marks, blanks = data.draw(strategies.choices(c, 3))
+    again = unpack_selections(c, pack_selections(c, marks, blanks))
+    assert (again[0].tolist(), again[1].tolist()) == (marks, blanks)
+    assert not overvotes(c, marks).any()
+    used = np.sum(marks, axis=1) + undervotes(c, marks, blanks)
+    assert used.tolist() == [0 if blank else c.maximum for blank in blanks]
 
 
 def test_unpacking_checks_too() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evote.board import OpenedContest, Opening, encode_entry
 from evote.contests import Contest, Option, Style
 from evote.election import (
     MAX_OPERATORS,
@@ -28,6 +29,7 @@ from evote.encoding import JSON, canonical_json, frame, parse_json, uint32
 from evote.errors import DecodingError, InvalidProof, ParameterError, UnsupportedError
 from evote.groups import modp_group, named_group, ristretto255
 from evote.operators import Card, Role, draw_operator
+from evote.testing import strategies
 
 
 def card(role: Role, name: str) -> Card:
@@ -166,6 +168,7 @@ def test_ceremony_keys_are_of_one_trustee_each() -> None:
 
 
 def test_weak_group_is_refused() -> None:
+    """attacks: B3"""
     weak = modp_group(23, 11, 4, allow_weak=True)
     with pytest.raises(ParameterError, match=r"^group: .* too small for a new election"):
         replace(GOOD, group=weak)
@@ -229,6 +232,48 @@ def test_ballots_that_cannot_be_published() -> None:
         ParameterError, match=r"^contests: 140000 sums to be tallied, at most 13107"
     ):
         replace(GOOD, contests=wide, styles=narrow)
+
+
+def test_spoiled_ballots_that_could_not_be_opened() -> None:
+    """The largest opening of a style is an entry of the board, or the style is refused."""
+
+    def contests(count: int) -> tuple[Contest, ...]:
+        options = tuple(Option(id=f"o{i}", title=f"O{i}") for i in range(1000))
+        return tuple(
+            Contest(
+                id=f"contest-{i}",
+                title="T",
+                kind="limited",
+                options=options,
+                option_limit=1,
+                minimum=0,
+                maximum=1,
+                blank="counted",
+            )
+            for i in range(count)
+        )
+
+    def manifest(count: int, spoil: Literal["allowed", "forbidden"]) -> Manifest:
+        style = Style(id="all", contests=tuple(c.id for c in contests(count)))
+        return replace(GOOD, contests=contests(count), styles=(style,), spoil=spoil)
+
+    most = next(n for n in range(40, 1, -1) if _fits(manifest, n))
+    opened = tuple(OpenedContest(id=c.id, selections=(1,) * 1000, blank=1) for c in contests(most))
+    assert len(encode_entry(Opening(ballot=bytes(32), seed=bytes(32), contests=opened))) <= 65_535
+    with pytest.raises(ParameterError, match=r"^styles\[0\]: spoiled ballots need entries of"):
+        manifest(most + 1, "allowed")
+    assert manifest(most + 1, "forbidden").spoil == "forbidden"
+    more = (*opened, OpenedContest(id="contest-99", selections=(1,) * 1000, blank=1))
+    with pytest.raises(ParameterError):
+        encode_entry(Opening(ballot=bytes(32), seed=bytes(32), contests=more))
+
+
+def _fits(manifest: Callable[[int, Literal["allowed"]], Manifest], count: int) -> bool:
+    try:
+        manifest(count, "allowed")
+    except ParameterError:
+        return False
+    return True
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -345,31 +390,13 @@ def test_unpublishable_texts() -> None:
 
 # -- any manifest --------------------------------------------------------------------------------
 
-KINDS: list[Callable[[int, int], dict[str, Any]]] = [
-    lambda n, _: {"kind": "approval", "option_limit": 1, "minimum": 0, "maximum": n},
-    lambda n, k: {"kind": "limited", "option_limit": 1, "minimum": 0, "maximum": 1 + k % n},
-    lambda n, k: {"kind": "score", "option_limit": 1 + k, "minimum": 0, "maximum": (1 + k) * n},
-    lambda n, k: {"kind": "cumulative", "option_limit": 1, "minimum": k % n, "maximum": n},
-]
 TITLES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
 
 
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
-    contests = []
-    for i in range(draw(st.integers(1, 3))):
-        n = draw(st.integers(2, 4))
-        limits = draw(st.sampled_from(KINDS))(n, draw(st.integers(0, 5)))
-        options = tuple(Option(id=f"o{j}", title=f"{draw(TITLES)} {j}") for j in range(n))
-        contests.append(
-            Contest(
-                id=f"c{i}",
-                title=draw(TITLES),
-                options=options,
-                blank="counted" if draw(st.booleans()) else "none",
-                **limits,
-            )
-        )
+    count = draw(st.integers(1, 3))
+    contests = [replace(draw(strategies.contests()), id=f"c{i}") for i in range(count)]
     names = [c.id for c in contests]
     styles = [Style(id="all", contests=tuple(draw(st.permutations(names))))]
     if draw(st.booleans()):

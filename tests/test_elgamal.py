@@ -27,7 +27,8 @@ from evote.elgamal import (
     stack_ciphertexts,
 )
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
-from evote.groups import Group, Secrecy, modp_group, named_group, ristretto255
+from evote.groups import Group, ModPGroup, Secrecy, modp_group, named_group, ristretto255
+from evote.testing import strategies
 
 TINY = modp_group(23, 11, 4, allow_weak=True)
 
@@ -67,9 +68,9 @@ EXPONENTS = st.lists(st.integers(-30, 30), min_size=1, max_size=4)
 def test_algebra_in_a_tiny_group(values: list[int], x: int, k: int, data: st.DataObject) -> None:
     g = TINY.generator
     secret = key_from_exponent(TINY.scalars(x))
-    numbers = st.lists(st.integers(0, 10), min_size=len(values), max_size=len(values))
-    nonces = TINY.scalars(data.draw(numbers), secrecy=Secrecy.ONE_TIME)
-    others = TINY.scalars(data.draw(numbers))
+    n = len(values)
+    nonces = data.draw(strategies.scalars(TINY, n, secrecy=Secrecy.ONE_TIME))
+    others = data.draw(strategies.scalars(TINY, n))
     v = TINY.scalars(values)
     one = encrypt_exponential_with_nonces(secret.public, v, nonces)
     other, _ = encrypt_exponential(secret.public, others)
@@ -202,3 +203,23 @@ def test_fixed_randomness_is_reproducible() -> None:
     first, second = (encrypt(key, message, rng=lambda n: b"\x07" * n)[0] for _ in range(2))
     assert first == second
     assert encrypt(key, message)[0] != encrypt(key, message)[0]
+
+
+@pytest.mark.parametrize("name", ["belenios-2048", "electionguard-2.0-3072"])
+def test_ciphertexts_of_small_order_are_refused(name: str) -> None:
+    """attacks: B1, B2. Decrypted, they would tell the key share modulo their order."""
+    group = named_group(name)
+    assert isinstance(group, ModPGroup)
+    p, g = group.p, group.generator
+    good = encrypt_exponential(key_from_exponent(group.scalars(7)).public, group.scalars([1]))[0]
+    data, size = good.encode(), group.element_size
+    assert decode_ciphertexts(group, data, (1,)) == good
+    orders = [r for r in range(2, 5000) if (p - 1) % r == 0 and all(r % d for d in range(2, r))]
+    assert 2 in orders
+    for r in orders:
+        small = next(h for a in range(2, 99) if (h := pow(a, (p - 1) // r, p)) != 1)
+        for alpha in (small, small * int.from_bytes(g.encode(), "big") % p):
+            packed = alpha.to_bytes(size, "big") + data[size:]
+            with pytest.raises(DecodingError) as caught:
+                decode_ciphertexts(group, packed, (1,), where="ballot")
+            assert caught.value.where == "ballot"

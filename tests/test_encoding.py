@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evote import encoding
 from evote.encoding import (
+    MAX_ITEMS,
     Fields,
     canonical_json,
     check_format,
@@ -415,3 +416,11 @@ def test_integers_of_four_bytes() -> None:
             uint32(bad)
     with pytest.raises(ParameterError):
         xof("x", length=-1)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "0"])
+def test_json_of_very_many_values_is_refused(text: str) -> None:
+    many = MAX_ITEMS // 2
+    assert len(parse_json(f"[{','.join([text] * (many - 9))}]".encode())) == many - 9  # type: ignore[arg-type]
+    with pytest.raises(DecodingError, match=f"more than {MAX_ITEMS} values"):
+        parse_json(f"[{','.join([text] * (2 * many + 1))}]".encode())

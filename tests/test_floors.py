@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("policies", "election", "_tally_files", "tally", "record", "_trustee", "ceremony"),
         *("_report", "_audit_log", "_audit_ballots", "_audit_tally", "verify", "testing"),
     ),
-    ("_ballot_box", "workflow", "demo", "interop"),
+    ("_ballot_box", "_founding", "workflow", "demo", "interop"),
     ("cli",),
 )
 PLACES = {

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from tests import records
-from tests.records import PASSPHRASE, Made, Plan
 
 from evote import workflow
 from evote.errors import DecodingError
 from evote.groups import named_group
 from evote.operators import SCRYPT_COST_FLOOR, load_card
 from evote.verify import audit
+from tests import records
+from tests.records import PASSPHRASE, Made, Plan
 
 
 def manifest(directory: Path, name: str) -> Made:

@@ -56,6 +56,7 @@ def edges(size: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("name", SIZES)
 def test_capacity_and_both_ends(name: str) -> None:
+    """attacks: B5"""
     group = named_group(name)
     size = group.message_size()
     assert size == SIZES[name]

@@ -111,6 +111,7 @@ def test_named_groups_pass_the_checks(name: str) -> None:
 
 
 def test_an_unnamed_group_is_checked() -> None:
+    """attacks: B8"""
     tiny = modp_group(23, 11, 4, allow_weak=True)
     assert tiny.is_weak
     assert tiny.name.startswith("modp-5-")

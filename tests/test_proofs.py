@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,7 @@ from evote.proofs import (
     verify_shares,
     zero_or_one,
 )
+from evote.testing import tamper
 from evote.transcript import Transcript
 
 TINY = modp_group(23, 11, 4, allow_weak=True)
@@ -302,36 +304,10 @@ def test_soak(group: Group) -> None:
 # -- tampering -----------------------------------------------------------------------------------
 
 
-def each_change(value: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(path, position, forged) for one change of every entry of every array inside a value."""
-    if isinstance(value, Elements | Scalars):
-        group = value.group
-        for position in range(value.size):
-            one_hot = group.scalars([int(i == position) for i in range(value.size)])
-            shift = one_hot.reshape(value.shape)
-            forged = value + shift if isinstance(value, Scalars) else value * group.generator**shift
-            yield path, (position, value), forged
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            inner = getattr(value, field.name)
-            if field.name == "values":
-                forged_rows = [*inner[:-1], [v + 5 for v in inner[-1]]]
-                yield f"{path}.values", None, dataclasses.replace(value, values=forged_rows)
-                continue
-            for where, what, forged in each_change(inner, f"{path}.{field.name}"):
-                yield where, what, dataclasses.replace(value, **{field.name: forged})
-    else:
-        raise AssertionError(f"{path}: nobody changes a {type(value).__name__}")
-
-
-def expected_indices(what: Any, count: int) -> tuple[int, ...]:
+def expected_indices(where: str, count: int) -> tuple[int, ...]:
     """The proof whose row was changed; all of them if all share what was changed."""
-    if what is None:
-        return tuple(range(count))
-    position, array = what
-    if not array.shape or array.shape[0] != count:
-        return tuple(range(count))
-    return (position // (array.size // count),)
+    row = re.search(r"\[(\d+)", where)
+    return tuple(range(count)) if row is None or ".values" in where else (int(row[1]),)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -342,18 +318,13 @@ def test_every_field_matters(kind: str) -> None:
     case.check(proof)
     count = 1 if kind == "shares" else 3
     seen = set()
-    for path, what, forged in each_change(case.statement, "statement"):
-        with pytest.raises(InvalidProof) as caught:
-            case.check(proof, forged)
-        indices = (0,) if kind == "shares" else expected_indices(what, count)
-        assert caught.value.indices == indices, path
-        seen.add(path)
-    for path, what, forged in each_change(proof, "proof"):
-        with pytest.raises(InvalidProof) as caught:
-            case.check(forged)
-        indices = (0,) if kind == "shares" else expected_indices(what, count)
-        assert caught.value.indices == indices, path
-        seen.add(path)
+    for value, name in ((case.statement, "statement"), (proof, "proof")):
+        for where, forged in tamper.each_field(value, name):
+            with pytest.raises(InvalidProof) as caught:
+                case.check(forged) if name == "proof" else case.check(proof, forged)
+            indices = (0,) if kind == "shares" else expected_indices(where, count)
+            assert caught.value.indices == indices, where
+            seen.add(where.split("[")[0])
     assert len(seen) >= 4
 
 
@@ -362,10 +333,10 @@ def test_every_field_matters_modulo_p(kind: str) -> None:
     case = make(kind, MODP, (1,))
     proof = case.proof()
     case.check(proof)
-    for _, _, forged in each_change(case.statement):
+    for _, forged in tamper.each_field(case.statement):
         with pytest.raises(InvalidProof):
             case.check(proof, forged)
-    for _, _, forged in each_change(proof):
+    for _, forged in tamper.each_field(proof):
         with pytest.raises(InvalidProof):
             case.check(forged)
 
@@ -467,7 +438,7 @@ def test_shares_of_neutral_sums() -> None:
 def test_false_statements_have_no_proof(kind: str) -> None:
     """A prover without a witness gets nowhere by running the honest code."""
     case = make(kind, ristretto255, (2,))
-    path, _, false = next(iter(each_change(case.statement, "statement")))
+    path, false = next(tamper.each_field(case.statement, "statement"))
     if "base" in path or kind == "plaintext knowledge":
         return  # still a true statement, only about other logs
     proof = case.prove(false, case.witness, case.transcript())

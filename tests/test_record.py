@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.test_election import GOOD
 
 from evote.ballots import body_sizes
 from evote.board import (
@@ -44,6 +43,7 @@ from evote.record import (
     share_path,
     write_roll,
 )
+from tests.test_election import GOOD
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX file types")
 PHASES = [phase.name.lower() for phase in Phase]

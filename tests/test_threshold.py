@@ -192,6 +192,7 @@ def test_a_commit_is_the_same_when_it_is_made_again(ceremony: Ceremony) -> None:
 
 
 def test_long_term_secrets_take_the_constant_time_path_alone() -> None:
+    """attacks: G4"""
     with ristretto255.count() as count:
         ceremony = hold(3, 2)
     assert count.constant_time > 0

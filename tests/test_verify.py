@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.records import PASSPHRASE, Made, Plan, cast, finish, make_ready, marks, open_small
 
 import evote
 from evote import _ballot_box, verify, workflow
@@ -28,6 +27,7 @@ from evote.operators import OperatorKey, draw_operator
 from evote.record import CHECKPOINT, MANIFEST, RESULT, ROLL, TALLY, Record
 from evote.verify import CHECKS, PHASES, Outcome, Report, audit, audited_tally
 from evote.workflow import RollLine
+from tests.records import PASSPHRASE, Made, Plan, cast, finish, make_ready, marks, open_small
 
 PINS = ("manifest.digest", "board.witnesses", "board.receipts")
 SOURCE = str(Path(evote.__file__).parent.parent)
@@ -450,7 +450,9 @@ def test_repeated_nonces_are_counted_once(tmp_path: Path, monkeypatch: pytest.Mo
         board.append([item.entry for item in signed], [item.body for item in signed])
     report = audit(made.path, phase="voting")
     assert [(f.check, f.failed) for f in report.failures()] == [("ballots.unique", 2)]
-    line = "entry 2: a ciphertext with the nonce of one that entry 1 has"
+    line = (
+        "board/tile/entries/000.p/3: entry 2: a ciphertext with the nonce of one that entry 1 has"
+    )
     assert report.finding("ballots.unique").detail == f"{line}\n{line}"
 
 

@@ -10,23 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.records import (
-    APPROVAL,
-    PASSPHRASE,
-    YES_NO,
-    Made,
-    Plan,
-    cast,
-    draft,
-    enrol,
-    finish,
-    found,
-    make_operators,
-    make_ready,
-    marks,
-    open_small,
-    vote_small,
-)
 
 from evote import _ballot_box, election, operators, workflow
 from evote import ballots as ballots_module
@@ -45,6 +28,23 @@ from evote.groups import concatenate, named_group
 from evote.record import Record, rows_path, share_path
 from evote.verify import audit
 from evote.workflow import BallotBox, Choice, RollLine, Submission
+from tests.records import (
+    APPROVAL,
+    PASSPHRASE,
+    YES_NO,
+    Made,
+    Plan,
+    cast,
+    draft,
+    enrol,
+    finish,
+    found,
+    make_operators,
+    make_ready,
+    marks,
+    open_small,
+    vote_small,
+)
 
 SCORE: dict[str, JSON] = {
     "id": "grades",
@@ -650,6 +650,7 @@ def test_cast_ballots_stay_closed(booth: Booth) -> None:
 
 
 def test_ballots_are_kept_and_erased(booth: Booth, tmp_path: Path) -> None:
+    """attacks: C14"""
     ballot = booth.ballot()
     place = tmp_path / "device"
     workflow.save_ballot(ballot, place)

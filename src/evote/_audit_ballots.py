@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,7 +29,7 @@ from evote.ballots import (
     false_claims,
     open_ballots,
 )
-from evote.board import BallotEntry, Opening, bodies_path
+from evote.board import BallotEntry, Opening, bodies_path, entry_place
 from evote.credentials import verify_ballot_signatures
 from evote.election import Manifest, ballot_context, decode_manifest
 from evote.errors import DecodingError, EvoteError, VerificationError
@@ -55,13 +54,14 @@ _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 class BundleJob:
     """The ballot entries of one entry bundle, and what the rest of the record says of them.
 
-    `styles` are those of the roll, empty for a credential that is not on it. `weights` are those
-    of the roll where the ballot counts, and 0 where it does not. `openings` are (position in this
-    job, entry index of the opening, the opening). `problem` says why there are not exactly as many
-    bodies as entries.
+    `size` is that of the log. `styles` are those of the roll, empty for a credential that is not
+    on it. `weights` are those of the roll where the ballot counts, and 0 where it does not.
+    `openings` are (position in this job, entry index of the opening, the opening). `problem` says
+    why there are not exactly as many bodies as entries.
     """
 
     number: int
+    size: int
     indices: tuple[int, ...]
     entries: tuple[BallotEntry, ...]
     bodies: tuple[bytes, ...]
@@ -96,11 +96,11 @@ class BundleOutcome:
         self.failures.append((check, reason))
 
 
-def read_bodies(path: Path, number: int, count: int) -> tuple[list[bytes], str]:
+def read_bodies(record: Record, number: int, count: int) -> tuple[list[bytes], str]:
     """The first `count` ballot bodies of a bundle, and why there are not exactly as many."""
     bodies: list[bytes] = []
     try:
-        lines = Record(path).ballot_bodies(number)
+        lines = record.ballot_bodies(number)
         bodies.extend(islice(lines, count))
         more = next(lines, None) is not None
     except DecodingError as error:
@@ -185,7 +185,8 @@ def _check_signatures(outcome: BundleOutcome, context: BallotContext, job: Bundl
         [entry.signature for entry in entries],
     )
     for i in np.flatnonzero(~holds):
-        reason = f"entry {job.indices[i]}: the signature is not that of its credential"
+        where = entry_place(job.indices[i], job.size)
+        reason = f"{where}: the signature is not that of its credential"
         outcome.fail("ballots.signatures", reason)
     outcome.did("ballots.signatures", len(entries))
 
@@ -242,7 +243,7 @@ def _check_openings(
         try:
             verify_opening(context, bodies[position], opening)
         except EvoteError as error:
-            outcome.fail("spoiled.openings", f"entry {index}: {error}")
+            outcome.fail("spoiled.openings", f"{entry_place(index, job.size)}: {error}")
     if job.openings:
         outcome.did("spoiled.openings", done, len(job.openings))
 

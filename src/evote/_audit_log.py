@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from evote._report import Ledger
 from evote.board import (
-    BUNDLE,
     BallotEntry,
     Checkpoint,
     CompactRange,
@@ -24,8 +23,8 @@ from evote.board import (
     ShareEntry,
     Stage,
     TallyEntry,
-    bundle_path,
     decode_entry,
+    entry_place,
     leaf_hash,
     next_stage,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "LogSummary",
     "PinnedReceipt",
     "check_authorities",
-    "entry_place",
     "read_log",
     "seal_parts",
 ]
@@ -60,6 +58,7 @@ class PinnedReceipt:
 class LogSummary:
     """What the rest of an audit needs of the log."""
 
+    size: int
     stage: Stage = Stage.EMPTY
     in_order: bool = True  # every entry so far was well formed and had its place
     ballots: int = 0
@@ -70,6 +69,10 @@ class LogSummary:
     shares: list[tuple[int, ShareEntry]] = field(default_factory=list)
     result: tuple[int, ResultEntry] | None = None
     fates: Fates | None = None
+
+    def place(self, index: int) -> str:
+        """Where an entry is, for messages."""
+        return entry_place(index, self.size)
 
     def keep(self, index: int, entry: Entry, root_before: Callable[[], bytes]) -> None:
         """Note an entry that has its place."""
@@ -97,7 +100,7 @@ def read_log(
     receipts: Sequence[PinnedReceipt],
 ) -> LogSummary:
     """Read all entries once, in order; report on board.*, policy.counted and the receipts."""
-    log = LogSummary()
+    log = LogSummary(size=checkpoint.size)
     tree = CompactRange()
     counting = (
         None if roll is None else Counting(roll, revote=manifest.revote, spoil=manifest.spoil)
@@ -107,40 +110,36 @@ def read_log(
         for first, bundle in record.entry_bundles():
             for index, data in enumerate(bundle, first):
                 witnessed.see(index, data, tree)
-                entry = _entry(ledger, log, index, data, checkpoint.size)
+                entry = _entry(ledger, log, index, data)
                 if entry is not None:
                     log.keep(index, entry, tree.root)
                     if counting is not None and not ledger.failed("policy.counted"):
-                        _count(ledger, counting, index, entry, checkpoint.size)
+                        _count(ledger, log, counting, index, entry)
                 tree.append(leaf_hash(data))
         witnessed.see(tree.size, b"", tree)
         ledger.did("board.entries", tree.size)
         log.root = tree.root()
         ledger.did("board.root")
         if (tree.size, log.root) != (checkpoint.size, checkpoint.root):
-            last = entry_place(max(checkpoint.size - 1, 0), checkpoint.size).split(":")[0]
+            last = log.place(max(checkpoint.size - 1, 0)).split(":")[0]
             reason = f"the entries up to {last} do not lead to its root"
             ledger.fail("board.root", f"board/checkpoint: {reason}")
     witnessed.report(ledger)
     if ledger.failed("board.entries"):
         ledger.block("board.entries failed", "policy.counted")
     elif counting is not None and not ledger.failed("policy.counted"):
-        with ledger.guard("policy.counted"):
+        try:
             log.fates = counting.finish()
             ledger.did("policy.counted", log.ballots)
+        except BrokenLog as error:
+            _broken(ledger, "policy.counted", log, error, 0)
     return log
 
 
-def entry_place(index: int, size: int) -> str:
-    """Where an entry of a log of `size` is, for messages."""
-    number = index // BUNDLE
-    return f"{bundle_path(number, min(BUNDLE, size - number * BUNDLE))}: entry {index}"
-
-
-def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes, size: int) -> Entry | None:
+def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes) -> Entry | None:
     """An entry that is well formed and, as far as that can be told, has its place."""
     try:
-        entry = decode_entry(data, where=entry_place(index, size))
+        entry = decode_entry(data, where=log.place(index))
     except EvoteError as error:
         ledger.fail("board.entries", error)
         log.in_order = False
@@ -149,17 +148,24 @@ def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes, size: int) 
         try:
             log.stage = next_stage(log.stage, entry, index)
         except BrokenLog as error:
-            ledger.fail("board.entries", f"{entry_place(index, size)}: {error.message}")
+            _broken(ledger, "board.entries", log, error, index)
             log.in_order = False
     return entry
 
 
-def _count(ledger: Ledger, counting: Counting, index: int, entry: Entry, size: int) -> None:
+def _count(ledger: Ledger, log: LogSummary, counting: Counting, index: int, entry: Entry) -> None:
+    if not log.in_order:  # who counts depends on the order
+        return
     try:
         counting.add(index, entry)
     except BrokenLog as error:
-        where = entry_place(index if error.entry is None else error.entry, size)
-        ledger.fail("policy.counted", f"{where}: {error.message}")
+        _broken(ledger, "policy.counted", log, error, index)
+
+
+def _broken(ledger: Ledger, check: str, log: LogSummary, error: BrokenLog, index: int) -> None:
+    """Fail a check at the entry that the error names, or else at `index`."""
+    where = log.place(index if error.entry is None else error.entry)
+    ledger.fail(check, f"{where}: {error.message}")
 
 
 class _Witnessed:
@@ -199,7 +205,11 @@ class _Witnessed:
 
 
 def check_authorities(
-    manifest: Manifest, signatures: Iterable[OperatorSignature], purpose: str, *parts: bytes
+    manifest: Manifest,
+    signatures: Iterable[OperatorSignature],
+    where: str,
+    purpose: str,
+    *parts: bytes,
 ) -> int:
     """Check the authorities' signatures on an entry; returns how many there are.
 
@@ -210,14 +220,17 @@ def check_authorities(
     seen: set[str] = set()
     for item in signatures:
         if item.operator not in cards:
-            raise VerificationError(f"{item.operator!r} is no authority of this election")
+            raise VerificationError(f"{where}: {item.operator!r} is no authority of this election")
         if item.operator in seen:
-            raise VerificationError(f"authority {item.operator} has signed twice")
+            raise VerificationError(f"{where}: authority {item.operator} has signed twice")
         seen.add(item.operator)
-        verify_signature(cards[item.operator], item.signature, purpose, *parts)
+        try:
+            verify_signature(cards[item.operator], item.signature, purpose, *parts)
+        except VerificationError as error:
+            raise VerificationError(f"{where}: {error}") from None
     if len(seen) < manifest.authority_quorum:
         raise VerificationError(
-            f"signed by {len(seen)} authorities, {manifest.authority_quorum} needed"
+            f"{where}: signed by {len(seen)} authorities, {manifest.authority_quorum} needed"
         )
     return len(seen)
 

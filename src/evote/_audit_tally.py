@@ -13,7 +13,7 @@ from evote._audit_log import LogSummary, check_authorities, seal_parts
 from evote._report import CHECKS, Ledger
 from evote.board import ResultEntry
 from evote.election import Manifest
-from evote.errors import BrokenLog, DecodingError, EvoteError, QuorumError
+from evote.errors import BrokenLog, DecodingError, EvoteError, QuorumError, VerificationError
 from evote.policies import verify_seal
 from evote.record import Record
 from evote.tally import (
@@ -55,14 +55,18 @@ def check_seal(
         return
     with ledger.guard("seal.signatures"):
         parts = seal_parts(election_id, index, root, seal)
-        count = check_authorities(manifest, seal.signatures, "seal", *parts)
+        where = log.place(index)
+        count = check_authorities(manifest, seal.signatures, where, "seal", *parts)
         ledger.did("seal.signatures", count)
     if log.fates is None:
         ledger.block("the counted set is unknown", "seal.counted")
         return
     with ledger.guard("seal.counted"):
         ledger.did("seal.counted")
-        verify_seal(log.fates, seal)
+        try:
+            verify_seal(log.fates, seal)
+        except VerificationError as error:
+            raise VerificationError(f"{log.place(index)}: {error}") from None
 
 
 def check_tally(
@@ -131,6 +135,7 @@ def _check_shares(
     """The valid shares; what is wrong with the others, and whether a quorum is left."""
     valid: dict[int, TallyShare] = {}
     seen: set[int] = set()
+    commitments: set[bytes] = set()
     for index, entry in log.shares:
         name = f"shares/{entry.trustee:03d}.json"
         share: TallyShare | None = None
@@ -152,11 +157,21 @@ def _check_shares(
             ledger.did("shares.proofs")
             key = ceremony.verification_keys[share.trustee - 1]
             verify_share(tally, digest, share, key)
+            _check_nonces(share, commitments)
             valid[share.trustee] = share
         except EvoteError as error:
             ledger.fail("shares.proofs", f"{name}: {error}")
     _check_quorum(ledger, manifest, log, tally, valid)
     return [valid[trustee] for trustee in sorted(valid)]
+
+
+def _check_nonces(share: TallyShare, seen: set[bytes]) -> None:
+    """Two proofs of one nonce under different challenges give away the trustee's key share."""
+    for proof in share.decryption.proofs:
+        commitment = proof.commitments[0].encode()  # g^nonce
+        if commitment in seen:
+            raise VerificationError("a proof has the nonce of another proof")
+        seen.add(commitment)
 
 
 def _check_quorum(
@@ -209,7 +224,12 @@ def _check_result(
         except QuorumError as error:
             ledger.fail("shares.quorum", f"result.json: $.trustees: {error}")
             ledger.block("shares.quorum failed", "result.votes")
+        except VerificationError as error:
+            raise VerificationError(f"result.json: {error}") from None
     with ledger.guard("result.totals"):
         ledger.did("result.totals", len(result.contests))
-        check_totals(manifest, tally, result)
+        try:
+            check_totals(manifest, tally, result)
+        except VerificationError as error:
+            raise VerificationError(f"result.json: {error}") from None
     return result

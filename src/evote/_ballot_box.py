@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from evote._audit_ballots import verify_opening
-from evote._files import make_directory, read_file, write_file
+from evote._files import make_directory, read_file, shown_path, write_file
 from evote._fingerprints import fingerprint_rows
 from evote._nonces import nonce_rows, uses_nonce_twice
 from evote._pool import Work, run_jobs
@@ -25,7 +25,16 @@ from evote.ballots import (
     encode_ballots,
     encrypt_ballots,
 )
-from evote.board import BallotEntry, Board, OpenedContest, Opening, Receipt, Stage
+from evote.board import (
+    BallotEntry,
+    Board,
+    Entry,
+    OpenedContest,
+    Opening,
+    Receipt,
+    Stage,
+    encode_entry,
+)
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
 from evote.election import ElectionParameters, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
@@ -225,8 +234,15 @@ def opening_of(ballot: EncryptedBallot, parameters: ElectionParameters) -> Openi
 
 
 def save_ballot(ballot: EncryptedBallot, directory: Path | str) -> None:
-    """Keep a ballot until it is cast or opened: ballot.json, and secret.json for the owner only."""
+    """Keep a ballot until it is cast or opened: ballot.json, and secret.json for the owner only.
+
+    Raises:
+        ParameterError: the directory has held a ballot. A secret alone, as a killed step leaves
+            it, is of a ballot that nobody has seen, and is replaced.
+    """
     directory = Path(directory)
+    if (directory / _BODY).exists():
+        raise ParameterError(f"{shown_path(directory)} holds a ballot already: take a new folder")
     make_directory(directory, mode=0o700)
     contests: list[JSON] = [
         {"id": name, "selections": list(map(int, marks)), "blank": name in ballot.choice.blank}
@@ -244,7 +260,7 @@ def save_ballot(ballot: EncryptedBallot, directory: Path | str) -> None:
             "contests": contests,
         }
     )
-    write_file(directory / _SECRET, secret, mode=0o600)
+    write_file(directory / _SECRET, secret, mode=0o600, overwrite=True)
     write_file(directory / _BODY, ballot.body)
 
 
@@ -255,7 +271,10 @@ def load_ballot(directory: Path | str) -> EncryptedBallot:
         DecodingError: a file is missing (the ballot was cast or opened), or damaged.
     """
     directory = Path(directory)
-    body = read_file(directory / _BODY, _MAX_FILE, where=_BODY)
+    body = read_file(directory / _BODY, _MAX_FILE)
+    if not (directory / _SECRET).exists():
+        reason = "file is missing: the ballot was cast or spoiled, and its secrets are erased"
+        raise DecodingError(reason, where=shown_path(directory / _SECRET))
     data = read_file(directory / _SECRET, _MAX_FILE, where=_SECRET)
     fields = Fields(parse_json(data, where=_SECRET), f"{_SECRET}: $")
     check_format(fields, "evote/ballot-secret", 1)
@@ -428,6 +447,13 @@ class BallotBox:
                 if not seen.isdisjoint(new[which]):
                     _refuse(i, what[which])
                 seen |= new[which]
+
+    def receipt(self, entry: Entry) -> Receipt | None:
+        """The receipt of an entry that is on the board already, word for word."""
+        data = encode_entry(entry)
+        places = (index for index, found, _ in self._record.entries() if found == data)
+        index = next(places, None)
+        return None if index is None else self._board.receipt(index)
 
     def open(self, opening: Opening) -> Receipt:
         """Publish the opening of a spoiled ballot, after checking it.

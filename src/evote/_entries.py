@@ -351,6 +351,12 @@ def bodies_path(number: int) -> str:
     return f"ballots/{tile_name(number)}.jsonl"
 
 
+def entry_place(index: int, size: int) -> str:
+    """Where an entry of a log of `size` is, for messages."""
+    number = index // BUNDLE
+    return f"{bundle_path(number, min(BUNDLE, size - number * BUNDLE))}: entry {index}"
+
+
 def encode_bundle(entries: Sequence[bytes]) -> bytes:
     """Up to 256 entries, each after its length as a big-endian u16."""
     return b"".join([part for data in entries for part in (len(data).to_bytes(2, "big"), data)])

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
-from evote.errors import DecodingError, ParameterError
+from evote.errors import DecodingError, ParameterError, UnsupportedError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = [
     "append_file",
     "create_file",
     "cut_file",
+    "lock_directory",
     "make_directory",
     "open_file",
     "read_file",
@@ -127,6 +133,29 @@ def make_directory(path: Path | str, *, mode: int = 0o755) -> None:
     with suppress(FileExistsError):  # another process was faster
         os.mkdir(path, mode)
     sync_directory(path.parent)
+
+
+def lock_directory(path: Path, timeout: float) -> int:
+    """A descriptor that holds the exclusive lock on a directory; closing it gives it back.
+
+    Raises:
+        ParameterError: another process has held it for `timeout` seconds.
+    """
+    if sys.platform == "win32":
+        raise UnsupportedError("this needs flock, which POSIX systems have")
+    descriptor = os.open(path, os.O_RDONLY | _flag("O_CLOEXEC"))
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= end:
+                os.close(descriptor)
+                reason = "another process is at work there"
+                raise ParameterError(f"{shown_path(path)}: {reason}") from None
+            time.sleep(0.02)
+        else:
+            return descriptor
 
 
 def sync_directory(path: Path) -> None:

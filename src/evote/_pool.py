@@ -8,7 +8,7 @@ the order of the jobs; only a few jobs per process wait at a time.
 
 from __future__ import annotations
 
-import hashlib
+import os
 import pickle
 import signal
 import threading
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from evote.errors import EvoteError, ParameterError
@@ -64,11 +64,10 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], workers: Workers) -> Iterat
     window = _WINDOW * getattr(executor, "_max_workers", 8)
     # The state's recipe travels with each job: no executor tells which worker has seen it.
     recipe = pickle.dumps((what.work, what.build, what.arguments))
-    key = hashlib.sha256(recipe).digest()
     waiting: deque[Future[R | EvoteError]] = deque()
     try:
         for job in jobs:
-            waiting.append(_submit(executor, key, recipe, job))
+            waiting.append(_submit(executor, recipe, job))
             if len(waiting) > window:
                 yield _arrived(waiting.popleft())
         while waiting:
@@ -81,10 +80,10 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], workers: Workers) -> Iterat
             future.cancel()
 
 
-def _submit(executor: Executor, key: bytes, recipe: bytes, job: J) -> Future[Any]:
+def _submit(executor: Executor, recipe: bytes, job: J) -> Future[Any]:
     try:
         with _interrupts_blocked():
-            return executor.submit(_work, key, recipe, job)
+            return executor.submit(_work, recipe, job)
     except Exception as error:  # a pool that has lost a process takes no more jobs
         failed: Future[Any] = Future()
         failed.set_exception(error)
@@ -139,14 +138,23 @@ def processes(count: int) -> ProcessPoolExecutor:
                 pool = None
         if pool is None:
             pool = ProcessPoolExecutor(
-                count, mp_context=get_context("spawn"), initializer=_ignore_interrupts
+                count, mp_context=get_context("spawn"), initializer=_start_worker
             )
             _pools[count] = pool
         return pool
 
 
-def _ignore_interrupts() -> None:
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where they could not be blocked
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """A parent that was killed has told nobody to stop."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _stop(executor: Executor) -> None:
@@ -163,11 +171,11 @@ def _stop(executor: Executor) -> None:
 _states: OrderedDict[bytes, tuple[Callable[[Any, Any], Any], Any]] = OrderedDict()
 
 
-def _work(key: bytes, recipe: bytes, job: Any) -> Any:
-    if key not in _states:
+def _work(recipe: bytes, job: Any) -> Any:
+    if recipe not in _states:
         work, build, arguments = pickle.loads(recipe)  # noqa: S301  of the process that sent the job
-        _states[key] = work, build(*arguments)
+        _states[recipe] = work, build(*arguments)
         while len(_states) > _KEPT_STATES:
             _states.popitem(last=False)
-    _states.move_to_end(key)
-    return _done(*_states[key], job)
+    _states.move_to_end(recipe)
+    return _done(*_states[recipe], job)

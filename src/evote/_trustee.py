@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evote._files import TEMPORARY, make_directory, remove, write_file
+from evote._files import (
+    TEMPORARY,
+    lock_directory,
+    make_directory,
+    read_file,
+    remove,
+    shown_path,
+    write_file,
+)
 from evote.election import base_id
 from evote.encoding import JSON, Fields, canonical_json, encode_base64url, encode_hex
+from evote.errors import ParameterError
 from evote.groups import Scalars
-from evote.operators import OperatorKey, SecretBytes, load_operator, save_operator
+from evote.operators import MAX_SECRET, OperatorKey, SecretBytes, load_operator, save_operator
 from evote.record import Record
 from evote.threshold import CeremonyParameters
 
@@ -83,6 +93,7 @@ class TrusteeSession:
 
     def __init__(self, directory: str | Path, record: str | Path, passphrase: SecretBytes) -> None:
         self.directory, self.passphrase = Path(directory), passphrase
+        self._sealed = self._read_sealed()
         self.key: OperatorKey = load_operator(directory, passphrase)
         self.record = Record(Path(record))
         self.parameters = ceremony_parameters(self.record)
@@ -92,10 +103,26 @@ class TrusteeSession:
         self.notes = _read_notes(self.key.recall(self.parameters.base_id), self.parameters)
 
     def save(self, notes: TrusteeNotes) -> None:
-        """Remember: before anything that depends on it is posted."""
-        self.key = self.key.remember(self.parameters.base_id, notes.encode())
-        save_operator(self.directory, self.key, self.passphrase)
-        self.notes = notes
+        """Remember: before anything that depends on it is posted.
+
+        Raises:
+            ParameterError: another process has changed secret.json since it was read: two runs
+                of one step would each post what the other's secrets do not open.
+        """
+        key = self.key.remember(self.parameters.base_id, notes.encode())
+        lock = lock_directory(self.directory, timeout=30.0)
+        try:
+            if self._read_sealed() != self._sealed:
+                where = shown_path(self.directory)
+                raise ParameterError(f"{where}: another process was at work there; run this again")
+            save_operator(self.directory, key, self.passphrase)
+            self._sealed = self._read_sealed()
+        finally:
+            os.close(lock)
+        self.key, self.notes = key, notes
+
+    def _read_sealed(self) -> bytes:
+        return read_file(self.directory / "secret.json", MAX_SECRET)
 
     def post(self, name: str, data: bytes) -> Path:
         """Write a file of the ceremony; the same bytes may be there already, others may not."""

@@ -20,8 +20,6 @@ from __future__ import annotations
 import hmac
 import os
 import re
-import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +48,7 @@ from evote._entries import (
     decode_entry,
     encode_bundle,
     encode_entry,
+    entry_place,
     next_stage,
     tile_name,
 )
@@ -58,6 +57,7 @@ from evote._files import (
     append_file,
     create_file,
     cut_file,
+    lock_directory,
     make_directory,
     read_file,
     remove,
@@ -104,10 +104,7 @@ from evote._receipts import (
 )
 from evote._witnesses import WitnessPolicy, decode_policy
 from evote.encoding import digest
-from evote.errors import BrokenLog, DecodingError, ParameterError, UnsupportedError
-
-if sys.platform != "win32":
-    import fcntl
+from evote.errors import BrokenLog, DecodingError, ParameterError
 
 __all__ = [
     "BUNDLE",
@@ -159,6 +156,7 @@ __all__ = [
     "encode_bundle",
     "encode_entry",
     "encode_receipt",
+    "entry_place",
     "leaf_hash",
     "merkle_root",
     "next_stage",
@@ -205,7 +203,7 @@ class Board:
         self._stage = Stage.EMPTY
         self._checkpoint = b""
         make_directory(self._path / ENTRIES)
-        self._lock: int | None = _lock(self._path / "board", timeout)
+        self._lock: int | None = lock_directory(self._path / "board", timeout)
         try:
             self._recover()
         except BaseException:
@@ -459,24 +457,6 @@ def _body_lines(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[bytes
             raise ParameterError("the body of a ballot does not have the digest of its entry")
         lines.append(body + b"\n")
     return lines
-
-
-def _lock(directory: Path, timeout: float) -> int:
-    """A descriptor that holds the exclusive lock on a directory; closing it gives it back."""
-    if sys.platform == "win32":
-        raise UnsupportedError("a board is written on POSIX systems only: it needs flock")
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() >= end:
-                os.close(descriptor)
-                raise ParameterError("another process has the board open") from None
-            time.sleep(0.02)
-        else:
-            return descriptor
 
 
 def _files_below(directory: Path) -> list[Path]:

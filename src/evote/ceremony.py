@@ -479,6 +479,7 @@ def trustee_decrypt(
     Raises:
         VerificationError: this trustee has decrypted another tally of the same election; or a
             wrong file stands where its shares belong.
+        ParameterError: the result is out, and takes no more shares.
     """
     passphrase = conceal(passphrase)
     session = TrusteeSession(directory, tally.path, passphrase)
@@ -501,6 +502,8 @@ def trustee_decrypt(
         if session.notes.tally is None:  # a restored copy sees here what the original did
             session.save(replace(session.notes, tally=tally.digest))
         return path
+    if session.record.survey().result is not None:
+        raise ParameterError("the result is published: the record takes no more shares")
     secret = _key_share(session, tally.ceremony)
     session.save(replace(session.notes, tally=tally.digest))
     share = share_of_tally(tally.tally, tally.digest, session.index, secret, key, rng=rng)

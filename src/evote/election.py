@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from evote.ballots import BallotContext, body_sizes
-from evote.board import LOG_KEY, MAX_BODY, VerifierKey
+from evote.board import LOG_KEY, MAX_BODY, MAX_ENTRY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
 from evote.credentials import MAX_WEIGHT
 from evote.elgamal import PublicKey
@@ -62,6 +62,7 @@ MAX_VOTERS = 2**32 - 1
 _MAX_TOTAL = 2**40 - 1
 TALLY_LIMIT = 2**40  # totals stay below it: their discrete logarithms can be found
 _MAX_TITLE = 1000  # characters
+_OPENING = 300  # bytes of an opening that are not marks
 
 Revote: TypeAlias = Literal["last", "forbidden"]
 Spoil: TypeAlias = Literal["allowed", "forbidden"]
@@ -203,9 +204,26 @@ def _size_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
     for i, style in enumerate(m.styles):
         if sizes[style.id] > MAX_BODY:
             yield f"styles[{i}]", f"ballots of {sizes[style.id]} bytes, at most {MAX_BODY} allowed"
+    if m.spoil == "allowed":
+        openings = {contest.id: _opening_size(contest) for contest in m.contests}
+        for i, style in enumerate(m.styles):
+            size = _OPENING + sum(openings[name] for name in style.contests)
+            if size > MAX_ENTRY:
+                reason = (
+                    f"spoiled ballots need entries of {size} bytes, at most {MAX_ENTRY} allowed"
+                )
+                yield f"styles[{i}]", reason
     sums = sum(contest.width for contest in m.contests)
     if sums > (most := MAX_BODY // (4 * m.group.element_size)):
         yield "contests", f"{sums} sums to be tallied, at most {most} in {m.group.name}"
+
+
+def _opening_size(contest: Contest) -> int:
+    """The most bytes that the marks on a contest take in the opening of a spoiled ballot."""
+    mark = len(str(contest.option_limit)) + 1
+    return (
+        len(',{"blank":0,"id":"","selections":[]}') + len(contest.id) + mark * len(contest.options)
+    )
 
 
 def _operator_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:

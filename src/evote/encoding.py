@@ -17,6 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import NoReturn, TypeAlias
 
 import numpy as np
@@ -49,6 +50,7 @@ _JSONPairs: TypeAlias = list[tuple[str, JSON]]
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
 MAX_BYTES = 16 * 2**20
+MAX_ITEMS = 2**20  # values of one JSON text: up to 300 bytes of memory each
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)
@@ -140,6 +142,8 @@ def parse_json(
 
     if len(data) > max_bytes:
         refuse(f"{len(data)} bytes of JSON, at most {max_bytes} expected")
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_ITEMS:  # as in strings too
+        refuse(f"more than {MAX_ITEMS} values in JSON")
     if _depth(data) > max_depth:
         refuse(f"JSON nested deeper than {max_depth}")
     try:
@@ -302,7 +306,8 @@ class Fields:
         """One of the given words."""
         value = self._string(key)
         if value not in options:
-            self.fail(key, f"one of {', '.join(options)} expected, got {_shown(value)}")
+            shown = ", ".join(islice(options, 10)) + (", ..." if len(options) > 10 else "")
+            self.fail(key, f"one of {shown} expected, got {_shown(value)}")
         return value
 
     def list(self, key: str, max_length: int) -> _JSONList:

@@ -29,7 +29,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from evote._files import make_directory, read_file, write_file
+from evote._files import make_directory, read_file, shown_path, write_file
 from evote.encoding import (
     JSON,
     Fields,
@@ -55,6 +55,7 @@ from evote.proofs import (
 from evote.transcript import Transcript
 
 __all__ = [
+    "MAX_SECRET",
     "PASSPHRASE_MINIMUM",
     "ROLES",
     "SCRYPT_COST",
@@ -95,7 +96,7 @@ PASSPHRASE_MINIMUM = 8
 """Characters a passphrase must have when something is sealed under it; opening asks nothing."""
 
 _MAX_CARD = 16 * 2**10
-_MAX_SECRET = 8 * 2**20
+MAX_SECRET = 8 * 2**20
 
 
 class SecretBytes:
@@ -178,7 +179,7 @@ def open_secret(fields: Fields, associated: bytes, passphrase: Passphrase) -> Se
     salt = kdf.packed("salt", _SALT_SIZE)
     kdf.end()
     fields.choice("cipher", ("chacha20-poly1305",))
-    sealed = fields.packed("sealed", max_size=_MAX_SECRET)
+    sealed = fields.packed("sealed", max_size=MAX_SECRET)
     fields.end()
     key = _sealing_key(passphrase, salt, cost)
     try:
@@ -429,19 +430,34 @@ def create_operator(
 ) -> OperatorKey:
     """Make an operator's directory: secret first, card last, each written whole or not at all.
 
+    Where a killed step has left the secret without its card, that key is kept.
+
     Raises:
         ParameterError: the directory holds an operator already, or is open to others.
     """
     directory = Path(directory)
     passphrase = conceal(passphrase, sealing=True)
-    if (directory / "secret.json").exists():
-        raise ParameterError(f"{directory} holds the key of an operator already")
+    if key := _unfinished(directory, passphrase):
+        ceremony = key.card.ceremony_key
+        made = (key.card.role, key.card.id, None if ceremony is None else ceremony.group)
+        if made != (role, identifier, group):
+            raise ParameterError(f"{directory} holds the key of another operator")
+        return key
     key = draw_operator(role, identifier, group=group, cost=cost, rng=rng)
     make_directory(directory, mode=0o700)
     _check_private(directory, directory.stat())
     save_operator(directory, key, passphrase)
     write_file(directory / "card.json", key.card.encode(), overwrite=True)
     return key
+
+
+def _unfinished(directory: Path, passphrase: SecretBytes) -> OperatorKey | None:
+    """The key of a directory whose making was interrupted; its card is written now."""
+    if not (directory / "secret.json").exists():
+        return None
+    if (directory / "card.json").exists():
+        raise ParameterError(f"{directory} holds the key of an operator already")
+    return load_operator(directory, passphrase)
 
 
 def save_operator(directory: str | Path, key: OperatorKey, passphrase: Passphrase) -> None:
@@ -460,7 +476,8 @@ def load_operator(directory: str | Path, passphrase: Passphrase) -> OperatorKey:
         DecodingError: wrong passphrase, a damaged file, or a card of another key.
     """
     directory, passphrase = Path(directory), conceal(passphrase)
-    key = _open_key(_read_private(directory), "secret.json", passphrase)
+    where = shown_path(directory / "secret.json")
+    key = _open_key(_read_private(directory), where, passphrase)
     if not (directory / "card.json").exists():
         write_file(directory / "card.json", key.card.encode())
     elif load_card(directory).encode() != key.card.encode():
@@ -507,9 +524,11 @@ def restore_operator(
     file, directory, passphrase = Path(file), Path(directory), conceal(passphrase)
     if new_passphrase is not None:
         new_passphrase = conceal(new_passphrase, sealing=True)
-    key = _open_key(read_file(file, _MAX_SECRET, where=file.name), file.name, passphrase)
-    if (directory / "secret.json").exists():
-        raise ParameterError(f"{directory} holds the key of an operator already")
+    key = _open_key(read_file(file, MAX_SECRET, where=file.name), file.name, passphrase)
+    if made := _unfinished(directory, new_passphrase or passphrase):
+        if made.card != key.card:
+            raise ParameterError(f"{directory} holds the key of another operator")
+        return made.card
     make_directory(directory, mode=0o700)
     _check_private(directory, directory.stat())
     save_operator(directory, key, new_passphrase or passphrase)
@@ -535,13 +554,13 @@ def _plain_key(key: OperatorKey) -> SecretBytes:
 
 
 def _open_key(data: bytes, where: str, passphrase: SecretBytes) -> OperatorKey:
-    fields = Fields(parse_json(data, where=where, max_bytes=_MAX_SECRET), f"{where}: $")
+    fields = Fields(parse_json(data, where=where, max_bytes=MAX_SECRET), f"{where}: $")
     check_format(fields, "evote/secret", 1)
     encoded = canonical_json(fields.value("card"))
     card = decode_card(encoded, where=f"{where}: $.card")
     cost = Fields(fields.value("kdf"), fields.path("kdf")).integer("n", 1, SCRYPT_COST_CEILING)
     plain = open_secret(fields, encoded, passphrase)
-    inner = Fields(parse_json(plain.reveal(), where=where, max_bytes=_MAX_SECRET), f"{where}: $")
+    inner = Fields(parse_json(plain.reveal(), where=where, max_bytes=MAX_SECRET), f"{where}: $")
     signing = SecretBytes(inner.hex("signing", 32))
     memory = SecretBytes(canonical_json(inner.value("memory")))
     ceremony = None
@@ -561,7 +580,7 @@ def _open_key(data: bytes, where: str, passphrase: SecretBytes) -> OperatorKey:
 def _read_private(directory: Path) -> bytes:
     """secret.json, provided that nobody but the owner can read it or its directory."""
     path = directory / "secret.json"
-    data = read_file(path, _MAX_SECRET, where="secret.json")
+    data = read_file(path, MAX_SECRET)
     for place in (directory, path):
         _check_private(place, place.lstat())
     return data

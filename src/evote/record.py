@@ -47,6 +47,7 @@ from evote.board import (
     bundle_path,
     decode_bundle,
     decode_entry,
+    entry_place,
     next_stage,
     open_checkpoint,
     tile_name,
@@ -322,7 +323,7 @@ class Record:
         expected.may_be(name for name in rows if _row_number(name) in range(bundles))
 
     def _expect_log(self, expected: _Expected, survey: Survey, present: set[str]) -> None:
-        if CHECKPOINT in present:
+        if any(name.startswith(_OF_THE_LOG) for name in present):  # it is written before them
             expected.must_be([CHECKPOINT])
         expected.must_be(bundle_path(number, width) for number, width in _bundles(survey.size))
         expected.must_be(bodies_path(n) for n, some in enumerate(survey.ballots) if some)
@@ -424,15 +425,19 @@ class Record:
 
         The root is not checked here: append the leaf hashes to a `CompactRange` and compare.
         """
-        for number, width in _bundles(self.checkpoint().size):
+        return self._entry_bundles(self.checkpoint().size)
+
+    def _entry_bundles(self, size: int) -> Iterator[tuple[int, list[bytes]]]:
+        for number, width in _bundles(size):
             name = bundle_path(number, width)
             yield number * BUNDLE, decode_bundle(self.read(name), width, where=name)
 
     def entries(self) -> Iterator[tuple[int, bytes, Entry]]:
         """Index, bytes and value of every entry."""
-        for first, bundle in self.entry_bundles():
+        size = self.checkpoint().size
+        for first, bundle in self._entry_bundles(size):
             for index, data in enumerate(bundle, first):
-                yield index, data, decode_entry(data, where=f"entry {index}")
+                yield index, data, decode_entry(data, where=entry_place(index, size))
 
     def ballot_bodies(self, bundle: int) -> Iterator[bytes]:
         """The bodies of the ballot entries of a bundle, in order, none longer than one can be."""
@@ -450,10 +455,12 @@ class Record:
         Raises:
             DecodingError: a bundle has more or fewer bodies than ballot entries.
         """
-        for first, bundle in self.entry_bundles():
+        size = self.checkpoint().size
+        for first, bundle in self._entry_bundles(size):
             number = first // BUNDLE
             entries = [
-                decode_entry(data, where=f"entry {i}") for i, data in enumerate(bundle, first)
+                decode_entry(data, where=entry_place(i, size))
+                for i, data in enumerate(bundle, first)
             ]
             found = [(i, e) for i, e in enumerate(entries, first) if isinstance(e, BallotEntry)]
             if found:
@@ -489,15 +496,16 @@ class Record:
         Raises:
             DecodingError, VerificationError: the log is malformed or its entries out of order.
         """
-        stage, size, ballots = Stage.EMPTY, 0, bytearray()
+        stage, ballots = Stage.EMPTY, bytearray()
         tally: bytes | None = None
         result: bytes | None = None
         shares: dict[int, bytes] = {}
-        for first, bundle in self.entry_bundles() if self.has(CHECKPOINT) else ():
+        size = self.checkpoint().size if self.has(CHECKPOINT) else 0
+        for first, bundle in self._entry_bundles(size):
             ballots.append(0)
             for index, data in enumerate(bundle, first):
-                entry = decode_entry(data, where=f"entry {index}")
-                stage, size = next_stage(stage, entry, index), index + 1
+                entry = decode_entry(data, where=entry_place(index, size))
+                stage = next_stage(stage, entry, index)
                 match entry:
                     case BallotEntry():
                         ballots[-1] = 1

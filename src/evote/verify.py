@@ -34,7 +34,6 @@ from evote._audit_log import (
     LogSummary,
     PinnedReceipt,
     check_authorities,
-    entry_place,
     read_log,
 )
 from evote._audit_tally import AuditedElection, check_seal, check_tally
@@ -55,6 +54,7 @@ from evote.board import (
     decode_entry,
     decode_policy,
     decode_receipt,
+    entry_place,
     leaf_hash,
     verify_receipt,
 )
@@ -133,7 +133,7 @@ def audit(
         raise ParameterError("jobs: at least 1, or an executor, expected")
     expected = expect_manifest
     if isinstance(expected, str):
-        expected = decode_hex(expected, 32)
+        expected = decode_hex(expected, 32, where="expect_manifest")
     elif expected is not None and len(expected) != 32:
         raise ParameterError("expect_manifest: 32 bytes expected")
     policy = None
@@ -374,11 +374,11 @@ class _Audit:
             ledger.block("the log does not open", "election.id", "open.signatures")
             return
         index, entry = log.opened
+        where = log.place(index)
         with ledger.guard("open.signatures"):
             parts = (entry.election, entry.manifest)
-            count = check_authorities(manifest, entry.signatures, "open", *parts)
+            count = check_authorities(manifest, entry.signatures, where, "open", *parts)
             ledger.did("open.signatures", count)
-        where = entry_place(index, self.size)
         ledger.did("election.id")
         if entry.manifest != self.manifest_digest:
             ledger.fail("election.id", f"manifest.json: not the manifest that {where} opens")
@@ -487,9 +487,10 @@ class _Audit:
             for i, opening in enumerate(log.fates.openings[here]):
                 if opening >= 0:
                     openings.append((i, int(opening), self._opening(int(opening))))
-        bodies, problem = read_bodies(self.path, number, len(entries))
+        bodies, problem = read_bodies(self.record, number, len(entries))
         return BundleJob(
             number=number,
+            size=self.size,
             indices=tuple(indices),
             entries=tuple(entries),
             bodies=tuple(bodies),
@@ -525,16 +526,17 @@ class _Audit:
                     key = data[i * size : (i + 1) * size]
                     if key in seen:
                         told += 1
-                        reason = f"entry {owner}: {what} that entry {seen[key]} has"
+                        where = entry_place(owner, self.size)
+                        reason = f"{where}: {what} that entry {seen[key]} has"
                         self.ledger.fail(check, reason)
                     seen.setdefault(key, owner)
-            if told >= _REPEATS:
-                return
+                if told >= _REPEATS:
+                    return
 
     def _nonce_rows(self, context: BallotContext, index: int) -> tuple[bytes, bytes]:
         before = self._bundle(index // BUNDLE)[: index % BUNDLE]
         place = sum(isinstance(_entry_or_none(data, 0), BallotEntry) for data in before)
-        bodies, _ = read_bodies(self.path, index // BUNDLE, place + 1)
+        bodies, _ = read_bodies(self.record, index // BUNDLE, place + 1)
         return nonce_rows(context, bodies[place])
 
 

@@ -3,7 +3,7 @@
     new_election   publish the manifest          issue_credentials   draw codes, publish the roll
     run_ceremony   all trustees in one place     open_election       entry 0 of the board
     encrypt_ballot, sign_ballot                  what a voter's device does
-    submit, open_spoiled, seal_election          what the board and the authorities do
+    submit, deliver, open_spoiled, seal_election  what the board and the authorities do
     compute_tally, decrypt_share, publish_result
 
 Each step checks what it stands on before it signs or publishes anything, and each may be repeated
@@ -17,9 +17,8 @@ calls with several directories are for demonstrations and small elections.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from os import urandom
 from pathlib import Path
 
 from evote._audit_log import seal_parts
@@ -35,8 +34,21 @@ from evote._ballot_box import (
     save_ballot,
     signed_roll,
 )
-from evote._files import make_directory
+from evote._founding import (
+    Credential,
+    RollLine,
+    cosign_roll,
+    create_operators,
+    draw_credentials,
+    issue_credentials,
+    load_parameters,
+    new_election,
+    operator_key,
+    publish_roll,
+    run_ceremony,
+)
 from evote._pool import Workers
+from evote._trustee import clear_leftovers
 from evote.board import (
     Board,
     NoteSigner,
@@ -51,51 +63,34 @@ from evote.board import (
 )
 from evote.ceremony import (
     ceremony_parameters,
-    trustee_check,
-    trustee_commit,
     trustee_decrypt,
-    trustee_reveal,
     verified_tally,
 )
 from evote.credentials import (
     Action,
-    RollRow,
-    decode_roll,
     derive_voter_key,
-    draw_code,
-    make_roll,
-    read_roll,
-    sign_roll,
-    verify_roll,
-    verify_roll_signatures,
 )
 from evote.election import (
     ElectionParameters,
-    Manifest,
-    decode_manifest,
-    election_parameters,
-    encode_manifest,
 )
-from evote.encoding import JSON, canonical_json, encode_hex, parse_json
 from evote.errors import (
-    DecodingError,
     EvoteError,
     ParameterError,
     QuorumError,
     VerificationError,
 )
-from evote.groups import Group, ristretto255
 from evote.operators import (
-    SCRYPT_COST,
-    Card,
     OperatorKey,
     Passphrase,
-    Role,
-    create_operator,
-    load_operator,
 )
 from evote.policies import Fates, counted_set
-from evote.record import MANIFEST, RESULT, ROLL, TALLY, Record, share_path, write_file, write_roll
+from evote.record import (
+    RESULT,
+    TALLY,
+    Record,
+    share_path,
+    write_file,
+)
 from evote.tally import (
     Result,
     Tally,
@@ -108,7 +103,6 @@ from evote.tally import (
     file_digest,
     verify_share,
 )
-from evote.threshold import audit_ceremony
 from evote.verify import Progress, audit, audited_tally
 
 __all__ = [
@@ -123,6 +117,7 @@ __all__ = [
     "cosign_roll",
     "create_operators",
     "decrypt_share",
+    "deliver",
     "draw_credentials",
     "encrypt_ballot",
     "encrypt_ballots",
@@ -147,235 +142,7 @@ __all__ = [
 ]
 
 
-# -- before the election -----------------------------------------------------------------------
-
-
-def create_operators(
-    directory: Path | str,
-    passphrase: Passphrase,
-    *,
-    trustees: int,
-    registrars: int = 1,
-    authorities: int = 1,
-    group: Group = ristretto255,
-    cost: int = SCRYPT_COST,
-) -> dict[str, Path]:
-    """Make the directories of all operators of a demonstration; id to directory.
-
-    They are called trustee-1, ..., registrar-1, ..., authority-1, ... and board.
-    """
-    roles: list[tuple[Role, int]] = [
-        ("trustee", trustees),
-        ("registrar", registrars),
-        ("authority", authorities),
-    ]
-    made: dict[str, Path] = {}
-    make_directory(directory)
-    for role, count in roles:
-        for i in range(count):
-            name = f"{role}-{i + 1}"
-            made[name] = Path(directory) / name
-            in_group = group if role == "trustee" else None
-            create_operator(made[name], role, name, passphrase, group=in_group, cost=cost)
-    made["board"] = Path(directory) / "board"
-    create_operator(made["board"], "board", "board", passphrase, cost=cost)
-    return made
-
-
-def new_election(
-    record: Path | str,
-    draft: Mapping[str, JSON] | bytes,
-    *,
-    cards: Mapping[str, Card] | None = None,
-) -> Manifest:
-    """Publish the manifest of a new election: a draft with a fresh nonce.
-
-    A draft is manifest.json without `format`, `version` and `nonce`; where it has the identifier
-    of an operator in the place of a card, that card is taken from `cards`.
-
-    Raises:
-        DecodingError: the draft is malformed or contradicts itself; names the field.
-        ParameterError: an operator without a card, or the record has another manifest already.
-    """
-    given = parse_json(draft, where="draft") if isinstance(draft, bytes) else dict(draft)
-    if not isinstance(given, dict):
-        raise DecodingError("an object expected", where="draft")
-    value: dict[str, JSON] = {"profile": "native", "group": ristretto255.name, **given}
-    known = cards or {}
-    for key in ("trustees", "registrars"):
-        value[key] = _with_cards(value.get(key), known)
-    for key, inner in (("authorities", "cards"), ("board", "card")):
-        part = value.get(key)
-        if isinstance(part, dict) and inner in part:
-            value[key] = {**part, inner: _with_cards(part[inner], known)}
-    value |= {"format": "evote/manifest", "version": 1, "nonce": encode_hex(urandom(32))}
-    manifest = decode_manifest(canonical_json(value), where="draft")
-    make_directory(record)
-    write_file(Path(record) / MANIFEST, encode_manifest(manifest))
-    return manifest
-
-
-def _with_cards(value: JSON, cards: Mapping[str, Card]) -> JSON:
-    if isinstance(value, list):
-        return [_with_cards(item, cards) for item in value]
-    if not isinstance(value, str):
-        return value
-    if value not in cards:
-        raise ParameterError(f"no card of operator {value!r}")
-    return cards[value].fields()
-
-
-def run_ceremony(
-    record: Path | str, trustee_directories: Sequence[Path | str], passphrase: Passphrase
-) -> None:
-    """The whole key ceremony at once, every trustee in turn.
-
-    Raises:
-        VerificationError: a trustee's check found something wrong.
-    """
-    for directory in trustee_directories:
-        trustee_commit(directory, record, passphrase)
-    for directory in trustee_directories:
-        trustee_reveal(directory, record, passphrase)
-    for directory in trustee_directories:
-        outcome = trustee_check(directory, record, passphrase)
-        if not outcome.ok:
-            raise VerificationError("; ".join(outcome.lines) or "a trustee has not confirmed")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollLine:
-    """`count` voters of one kind, to be put on the roll."""
-
-    style: str
-    weight: int = 1
-    district: str = "all"
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """What one voter gets: the code, to be handed over once and kept nowhere else."""
-
-    code: str = field(repr=False)
-    style: str
-    weight: int
-    district: str
-
-
-def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Credential]:
-    """Fresh codes for all voters, in the order of the lines. Save them before the roll is signed.
-
-    Raises:
-        ParameterError: more voters or weight than the manifest allows, or an unknown style.
-    """
-    manifest = Record(record).manifest
-    for line in lines:
-        manifest.style(line.style)
-        if line.count < 0:
-            raise ParameterError("a negative number of voters")
-        if not 1 <= line.weight <= manifest.maximum_weight:
-            raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
-    if sum(line.count for line in lines) > manifest.maximum_voters:
-        raise ParameterError(f"more than {manifest.maximum_voters} voters")
-    if sum(line.count * line.weight for line in lines) > manifest.total_weight:
-        raise ParameterError(f"more than a total weight of {manifest.total_weight}")
-    return [
-        Credential(code=draw_code(), style=line.style, weight=line.weight, district=line.district)
-        for line in lines
-        for _ in range(line.count)
-    ]
-
-
-def publish_roll(
-    record: Path | str,
-    registrar_directory: Path | str,
-    credentials: Sequence[Credential],
-    passphrase: Passphrase,
-) -> None:
-    """Publish the roll of these credentials, signed by one registrar.
-
-    Raises:
-        ParameterError: the record has another roll already.
-    """
-    opened = Record(record)
-    if opened.has(ROLL):
-        raise ParameterError("the record has a roll already")
-    key = _operator(registrar_directory, passphrase, opened.manifest, "registrar")
-    base = ceremony_parameters(opened).base_id
-    rows = [
-        RollRow(
-            credential=derive_voter_key(item.code, base).credential,
-            style=item.style,
-            weight=item.weight,
-            district=item.district,
-        )
-        for item in credentials
-    ]
-    header, encoded = make_roll(base, rows)
-    write_roll(opened.path, sign_roll(header, key).encode(), encoded)
-
-
-def issue_credentials(
-    record: Path | str,
-    registrar_directory: Path | str,
-    lines: Sequence[RollLine],
-    passphrase: Passphrase,
-) -> list[Credential]:
-    """Draw codes and publish their roll: `draw_credentials` and `publish_roll` in one."""
-    credentials = draw_credentials(record, lines)
-    publish_roll(record, registrar_directory, credentials, passphrase)
-    return credentials
-
-
-def cosign_roll(
-    record: Path | str, registrar_directory: Path | str, passphrase: Passphrase
-) -> None:
-    """Add another registrar's signature to the roll, after checking it."""
-    opened = Record(record)
-    manifest = opened.manifest
-    key = _operator(registrar_directory, passphrase, manifest, "registrar")
-    header = decode_roll(opened.roll_header())
-    roll = read_roll(
-        opened.roll_rows(),
-        [style.id for style in manifest.styles],
-        maximum_weight=manifest.maximum_weight,
-        place=opened.roll_row_place,
-    )
-    verify_roll(roll, header)
-    if header.base != ceremony_parameters(opened).base_id:
-        raise VerificationError("the roll is of another election")
-    write_roll(opened.path, sign_roll(header, key).encode(), opened.roll_rows())
-
-
-def _operator(
-    directory: Path | str, passphrase: Passphrase, manifest: Manifest, role: str
-) -> OperatorKey:
-    """The key in a directory, which must be that of an operator of this election."""
-    key = load_operator(directory, passphrase)
-    card = key.card
-    if card.role != role:
-        raise ParameterError(f"the key of a {role} expected, got that of a {card.role}")
-    if manifest.card(card.role, card.id) != card:
-        raise ParameterError(f"{card.role} {card.id}: not the key that the manifest has")
-    return key
-
-
-def load_parameters(record: Path | str) -> ElectionParameters:
-    """Joint key and identifiers of an election that is ready, with all they rest on checked.
-
-    Raises:
-        VerificationError, DecodingError: ceremony or roll do not verify.
-    """
-    opened = Record(record)
-    manifest = opened.manifest
-    ceremony = audit_ceremony(ceremony_parameters(opened), opened.ceremony_files())
-    header = decode_roll(opened.roll_header())
-    parameters = election_parameters(opened.manifest_bytes, ceremony, header.root)
-    if header.base != parameters.base_id:
-        raise VerificationError("the roll is of another election")
-    verify_roll_signatures(header, manifest.registrars)
-    return parameters
+# -- opening ------------------------------------------------------------------------------------
 
 
 def open_election(
@@ -389,18 +156,23 @@ def open_election(
     Raises:
         VerificationError: ceremony, roll or listing do not verify.
     """
-    audit(record, phase="ready").raise_for_failure()
-    parameters = load_parameters(record)
-    parts = (parameters.election_id, parameters.manifest_digest)
     keys = _authorities(record, authority_directories, passphrase)
-    signatures = tuple(_signature(key, "open", *parts) for key in keys)
-    entry = Open(
-        election=parameters.election_id,
-        manifest=parameters.manifest_digest,
-        signatures=signatures,
-    )
+    fresh = not Record(record).has("board")
+    if fresh:
+        audit(record, phase="ready").raise_for_failure()
     with _board(record, board_directory, passphrase) as board:
-        board.append([entry])
+        # Opening a board clears what a killed step has left, which no audit would pass before.
+        if not fresh and board.stage == Stage.EMPTY:
+            audit(record, phase="ready").raise_for_failure()
+        parameters = load_parameters(record)
+        parts = (parameters.election_id, parameters.manifest_digest)
+        entry = Open(
+            election=parameters.election_id,
+            manifest=parameters.manifest_digest,
+            signatures=tuple(_signature(key, "open", *parts) for key in keys),
+        )
+        if board.stage != Stage.VOTING or next(board.entries()) != entry:
+            board.append([entry])
     return parameters
 
 
@@ -408,7 +180,7 @@ def _authorities(
     record: Path | str, directories: Sequence[Path | str], passphrase: Passphrase
 ) -> list[OperatorKey]:
     manifest = Record(record).manifest
-    keys = [_operator(path, passphrase, manifest, "authority") for path in directories]
+    keys = [operator_key(path, passphrase, manifest, "authority") for path in directories]
     if len({key.card.id for key in keys}) < max(manifest.authority_quorum, len(keys)):
         raise QuorumError(f"the signatures of {manifest.authority_quorum} authorities are needed")
     return keys
@@ -420,7 +192,7 @@ def _signature(key: OperatorKey, purpose: str, *parts: bytes) -> OperatorSignatu
 
 def _board(record: Path | str, directory: Path | str, passphrase: Passphrase) -> Board:
     manifest = Record(record).manifest
-    key = _operator(directory, passphrase, manifest, "board")
+    key = operator_key(directory, passphrase, manifest, "board")
     return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note))
 
 
@@ -505,6 +277,18 @@ def submit(
         return box.submit(submissions, jobs=jobs, progress=progress)
 
 
+def deliver(
+    record: Path | str, board_directory: Path | str, submission: Submission, passphrase: Passphrase
+) -> Receipt:
+    """`submit` for one voter, to be repeated after an interruption: taken in once, receipt again.
+
+    Raises:
+        VerificationError: the submission is refused, and why.
+    """
+    with open_ballot_box(record, board_directory, passphrase) as box:
+        return box.receipt(submission.entry) or box.submit([submission])[0]
+
+
 def open_ballot_box(
     record: Path | str, board_directory: Path | str, passphrase: Passphrase
 ) -> BallotBox:
@@ -519,13 +303,14 @@ def open_spoiled(
     ballot: EncryptedBallot,
     passphrase: Passphrase,
 ) -> Receipt:
-    """Publish seed and choice of a spoiled ballot.
+    """Publish seed and choice of a spoiled ballot; once, however often it is called.
 
     Raises:
-        VerificationError: not spoiled on this board, open already, or of another choice.
+        VerificationError: not spoiled on this board, or of another choice.
     """
     with open_ballot_box(record, board_directory, passphrase) as box:
-        return box.open(opening_of(ballot, load_parameters(record)))
+        opening = opening_of(ballot, load_parameters(record))
+        return box.receipt(opening) or box.open(opening)
 
 
 # -- after the election ------------------------------------------------------------------------
@@ -545,6 +330,9 @@ def seal_election(
         roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
         fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        last = next(board.entries(board.size - 1)) if board.size else None
+        if isinstance(last, Seal) and last.digest == fates.digest:
+            return fates  # done before
         seal = Seal(
             cast=fates.cast,
             spoiled=fates.spoiled,
@@ -572,13 +360,18 @@ def compute_tally(
     Raises:
         VerificationError: a check failed or was not done; nothing is published.
     """
-    report, tally = audited_tally(record, jobs=jobs, progress=progress)
-    report.raise_for_failure()
-    if tally is None:
-        raise VerificationError("the counted ballots could not be added")
-    data = encode_tally(tally)
+    place = Path(record) / TALLY
+    # The board first: opening it clears what a killed step has left, which no audit would pass.
     with _board(record, board_directory, passphrase) as board:
-        write_file(Path(record) / TALLY, data)
+        clear_leftovers(place.parent, TALLY)
+        if board.stage == Stage.SEALED:
+            place.unlink(missing_ok=True)  # written, and never named by the board
+        report, tally = audited_tally(record, jobs=jobs, progress=progress)
+        report.raise_for_failure()
+        if tally is None:
+            raise VerificationError("the counted ballots could not be added")
+        data = encode_tally(tally)
+        write_file(place, data)
         if board.stage == Stage.SEALED:
             board.append([TallyEntry(digest=file_digest(data))])
     return tally
@@ -626,12 +419,13 @@ def publish_shares(
     """
     opened = Record(record)
     with _board(record, board_directory, passphrase) as board:
-        shares = _read_shares(opened)[2]
-        known = opened.survey().shares
-        fresh = [index for index in sorted(shares) if index not in known]
-        board.append(
-            [ShareEntry(trustee=i, digest=file_digest(opened.share_bytes(i))) for i in fresh]
-        )
+        return _append_shares(board, opened, _read_shares(opened)[2])
+
+
+def _append_shares(board: Board, opened: Record, shares: Mapping[int, TallyShare]) -> list[int]:
+    known = opened.survey().shares
+    fresh = [index for index in sorted(shares) if index not in known]
+    board.append([ShareEntry(trustee=i, digest=file_digest(opened.share_bytes(i))) for i in fresh])
     return fresh
 
 
@@ -673,11 +467,12 @@ def publish_result(
         QuorumError: fewer than the quorum; names the absent trustees.
     """
     opened = Record(record)
-    publish_shares(record, board_directory, passphrase)
-    tally, digest, shares = _read_shares(opened)
-    result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
-    data = encode_result(result)
     with _board(record, board_directory, passphrase) as board:
+        clear_leftovers(opened.path / "shares")
+        tally, digest, shares = _read_shares(opened)
+        _append_shares(board, opened, shares)
+        result = combine_shares(opened.manifest, tally, digest, list(shares.values()))
+        data = encode_result(result)
         write_file(Path(record) / RESULT, data)
         if board.stage == Stage.TALLIED:
             board.append([ResultEntry(digest=file_digest(data))])

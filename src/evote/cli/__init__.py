@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 import evote
 from evote.cli import audit, ballot, demo, election, operators, results, trustee
@@ -59,6 +61,7 @@ for verb in (
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; nothing else ever leaves."""
+    _make_streams_safe()
     code = _run(arguments)
     try:
         sys.stdout.flush()
@@ -66,6 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = code or INTERNAL
     sys.exit(code)
+
+
+def _make_streams_safe() -> None:
+    """Closed streams swallow what is printed; what the encoding lacks is escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  until the end
+            setattr(sys, name, stream)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -78,6 +92,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             color=colour,
         )
         return code if isinstance(code, int) else 0
+    except NoArgsIsHelpError as error:
+        warn(error.format_message())
+        return USAGE
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             warn(error.ctx.get_usage())

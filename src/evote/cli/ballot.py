@@ -105,9 +105,8 @@ def cast(
     """Sign the ballot in FOLDER and put it on the board; its secrets are erased."""
     made = workflow.load_ballot(folder)
     submission = workflow.sign_ballot(record, voting_code(code_file), made, "cast")
-    [given] = workflow.submit(record, board, [submission], passphrase(passphrase_file))
     target = receipt or folder / "receipt.json"
-    keep_receipt(target, given, submission, Record(record).manifest)
+    deliver(record, board, submission, target, passphrase(passphrase_file))
     workflow.erase_ballot(folder)
     say(f"cast {made.tracker}")
     say(f"receipt {target}")
@@ -132,15 +131,33 @@ def spoil(
     made = workflow.load_ballot(folder)
     submission = workflow.sign_ballot(record, voting_code(code_file), made, "spoil")
     unsealed = passphrase(passphrase_file)
-    [given] = workflow.submit(record, board, [submission], unsealed)
     target = receipt or folder / "receipt.json"
-    keep_receipt(target, given, submission, Record(record).manifest)
+    deliver(record, board, submission, target, unsealed)
     workflow.open_spoiled(record, board, made, unsealed)
     workflow.erase_ballot(folder)
     say(f"spoiled {made.tracker}")
     for contest, marks in sorted(made.choice.contests.items()):
         say(f"  {contest}: {' '.join(map(str, marks))}")
     say(f"receipt {target}")
+
+
+def deliver(
+    record: Path, board: Path, submission: workflow.Submission, target: Path, unsealed: str
+) -> None:
+    """Send a ballot in and keep its receipt, whose place is looked at before anything is sent.
+
+    Repeated after an interruption, it leaves the ballot and a whole receipt as they are.
+    """
+    kept = target.exists()
+    if kept:
+        old = decode_receipt(read_file(target, RECEIPT_LIMIT), where=plain(target))
+        if old.entry != encode_entry(submission.entry):
+            raise click.UsageError(f"{plain(target)} is the receipt of another ballot")
+    elif not target.parent.is_dir():
+        raise click.UsageError(f"{plain(target.parent)}: no such directory, for the receipt")
+    given = workflow.deliver(record, board, submission, unsealed)
+    if not kept:
+        keep_receipt(target, given, submission, Record(record).manifest)
 
 
 def keep_receipt(

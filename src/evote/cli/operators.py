@@ -75,15 +75,18 @@ def issue(
 
     VOTERS is a CSV with the columns style and, where needed, weight, district and count. Names
     do not belong in it: who gets which code is decided when the codes are handed out.
+
+    Repeated after an interruption, it publishes the roll of the codes that are there already.
     """
     lines = read_voters(voters)
-    if codes.exists():
-        raise click.UsageError(f"{plain(codes)} exists; codes are never written over")
     secret = passphrase(passphrase_file)
-    issued = workflow.draw_credentials(record, lines)
-    rows = [("code", *COLUMNS[:3])]
-    rows += [(voter.code, voter.style, str(voter.weight), voter.district) for voter in issued]
-    write_private_table(codes, rows)  # first: a roll whose codes are lost is a lost election
+    if codes.exists():
+        issued = read_codes(codes, lines)
+    else:
+        issued = workflow.draw_credentials(record, lines)
+        rows = [("code", *COLUMNS[:3])]
+        rows += [(voter.code, voter.style, str(voter.weight), voter.district) for voter in issued]
+        write_private_table(codes, rows)  # first: a roll whose codes are lost is a lost election
     workflow.publish_roll(record, directory, issued, secret)
     say(f"{len(issued)} codes in {codes}")
 
@@ -112,6 +115,19 @@ def read_voters(path: Path) -> list[workflow.RollLine]:
         return [_roll_line(row, f"{path}: line {reader.line_num}") for row in reader]
     except csv.Error as error:
         raise click.UsageError(f"{plain(path)}: {plain(error)}") from None
+
+
+def read_codes(path: Path, lines: list[workflow.RollLine]) -> list[workflow.Credential]:
+    """The codes that an interrupted `issue` of the same lines has drawn."""
+    wanted = [(one.style, str(one.weight), one.district) for one in lines for _ in range(one.count)]
+    rows = list(csv.reader(path.read_text(encoding="utf-8", errors="replace").splitlines()))
+    if [tuple(row[1:]) for row in rows] != [COLUMNS[:3], *wanted]:
+        reason = "and holds no codes for these voters; codes are never written over"
+        raise click.UsageError(f"{plain(path)} exists, {reason}")
+    return [
+        workflow.Credential(code=row[0], style=style, weight=int(weight), district=district)
+        for row, (style, weight, district) in zip(rows[1:], wanted, strict=True)
+    ]
 
 
 def _roll_line(row: dict[str, str], where: str) -> workflow.RollLine:

@@ -12,13 +12,12 @@ ristretto255 is for new elections, the others for those who need what they have 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from evote.encoding import frame
+from evote.encoding import digest, frame
 from evote.errors import DecodingError, ParameterError
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_ed25519, _gmp_ristretto, _gmp_weierstrass, _python
@@ -258,8 +257,8 @@ def unnamed(curve: Curve) -> WeierstrassGroup:
     """A group called after its own parameters, which the caller has checked."""
     width = max(curve.width, (curve.q.bit_length() + 7) // 8)
     numbers = frame(*(n.to_bytes(width, "big") for n in curve))
-    digest = hashlib.sha256(frame(b"evote/1/group", b"weierstrass", numbers)).hexdigest()
-    return WeierstrassGroup(f"weierstrass-{curve.p.bit_length()}-{digest[:8]}", curve)
+    name = digest("group", b"weierstrass", numbers).hex()[:8]
+    return WeierstrassGroup(f"weierstrass-{curve.p.bit_length()}-{name}", curve)
 
 
 ristretto255 = Ristretto255()

@@ -1,0 +1,9 @@
+"""What tests of elections need, ours and others': tamper tools, and hypothesis strategies.
+
+`tamper` needs nothing but `evote`; `strategies` needs hypothesis. Neither is imported by the rest
+of the library, and nothing here belongs into a real election.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []
