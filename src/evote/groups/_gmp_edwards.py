@@ -121,8 +121,31 @@ def to_triples(points: Sequence[Point]) -> list[Triple]:
 
 
 def power(point: Point, exponent: int) -> Point:
-    """Signed windows of four bits; time depends on the exponent."""
-    return _straus([point], [exponent], 4)
+    """Odd digits from -15 to 15, five places apart at least (NAF); time depends on the exponent."""
+    digits = []
+    rest, place = mpz(exponent), 0
+    while rest:
+        zeros = rest.bit_scan1()
+        rest >>= zeros
+        place += zeros
+        digit = int(rest & 31)
+        digit -= 32 if digit > 16 else 0
+        digits.append((place, digit))
+        rest = rest - digit >> 5
+        place += 5
+    if not digits:
+        return NEUTRAL
+    odd, twice = [point], double(point)
+    for _ in range(7):
+        odd.append(add(odd[-1], twice))
+    multiples = {2 * i + 1: a for i, a in enumerate(odd)}
+    multiples |= {-digit: negative(a) for digit, a in multiples.items()}
+    last, digit = digits.pop()
+    result = multiples[digit]
+    for place, digit in reversed(digits):
+        result = add(doublings(result, last - place), multiples[digit])
+        last = place
+    return doublings(result, last) if last else result
 
 
 def power_constant_time(point: Point, exponent: int) -> Point:
