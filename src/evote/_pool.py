@@ -161,8 +161,9 @@ def _stop(executor: Executor) -> None:
     """End the processes of a pool at once: nobody waits for what was interrupted."""
     if not isinstance(executor, ProcessPoolExecutor):
         return
+    started = list((executor._processes or {}).values())  # the shutdown forgets them
     executor.shutdown(wait=False, cancel_futures=True)
-    for process in list((executor._processes or {}).values()):
+    for process in started:
         process.terminate()
 
 
