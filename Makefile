@@ -37,5 +37,5 @@ $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "evote needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@# A half-made one, as after an interruption or without the system's venv package, has no pip.
 	$(RUN)python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
-	$(INSTALL) --editable '.[test,lint,bench]'
+	$(INSTALL) --editable '.[test,lint]'
 	touch $@
