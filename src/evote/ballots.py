@@ -425,6 +425,6 @@ def ballot_digest(body: bytes) -> bytes:
 
 
 def ballot_tracker(ballot: bytes) -> str:
-    """The form of a ballot's digest for people: its first 100 bits, XXXXX-XXXXX-XXXXX-XXXXX."""
+    """The form of a ballot's digest for people: its first 100 bits in four groups of five."""
     number = int.from_bytes(ballot, "big") >> (8 * len(ballot) - _TRACKER_BITS)
     return grouped(to_digits(number, _TRACKER_BITS // 5))

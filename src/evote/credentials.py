@@ -1,8 +1,8 @@
 """Voters' codes and keys, the roll, and the signatures of ballots.
 
-A voter holds a code of 125 random bits, shown as XXXXX-XXXXX-XXXXX-XXXXX-XXXXX-X: 25 characters
-of Crockford's base 32 and a check character over GF(32), which catches every wrong character and
-every exchange of two. The code gives an Ed25519 key:
+A voter holds a code of 125 random bits, shown in groups of five: 25 characters of Crockford's base
+32 and a check character over GF(32), which catches every wrong character and every exchange of
+two. The code gives an Ed25519 key:
 
     seed = HKDF-SHA256(code as 16 bytes big-endian, salt base_id, info "evote/1/credential")
 

@@ -8,6 +8,7 @@ them down again.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeAlias
 
@@ -35,7 +36,7 @@ Shape: TypeAlias = tuple[int, ...]
 Integer: TypeAlias = int | np.integer[Any]
 
 
-class Array:
+class Array(ABC):
     """An immutable array with a group and a shape; see `Elements` and `Scalars`."""
 
     __slots__ = ("_group", "_items", "_shape")
@@ -50,9 +51,9 @@ class Array:
     def __init__(self) -> None:
         raise ParameterError(f"{type(self).__name__} are made by the methods of a group")
 
+    @abstractmethod
     def _like(self, items: Sequence[Item], shape: Shape) -> Self:
         """Other items with everything else (group, marks) the same."""
-        raise NotImplementedError
 
     @property
     def group(self) -> Group:

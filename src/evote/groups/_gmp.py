@@ -15,6 +15,7 @@ from itertools import accumulate
 import gmpy2
 from gmpy2 import mpz
 
+from evote.groups._inverses import inverses
 from evote.groups._plans import Comb, CombCache, Costs, plan_multiexp
 
 __all__ = ["ModPKernel"]
@@ -95,18 +96,7 @@ class ModPKernel:
         return [x * y % p for x, y in zip(a, b, strict=True)]
 
     def invert(self, items: Sequence[mpz]) -> list[mpz]:
-        """All for one inversion and three products each (Montgomery)."""
-        if not items:
-            return []
-        p = self.p
-        before = self.running_products(items)
-        inverse = gmpy2.invert(before[-1], p)
-        result = []
-        for x, product in zip(reversed(items), reversed([mpz(1), *before[:-1]]), strict=True):
-            result.append(inverse * product % p)
-            inverse = inverse * x % p
-        result.reverse()
-        return result
+        return inverses(items, self.p)
 
     def product(self, items: Sequence[mpz]) -> mpz:
         p = self.p

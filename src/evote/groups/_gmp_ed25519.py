@@ -11,6 +11,7 @@ from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups._gmp_edwards import Point
 from evote.groups._gmp_ristretto import RistrettoKernel
+from evote.groups._inverses import inverses
 
 __all__ = ["Ed25519Kernel", "decode_point", "is_torsion_free"]
 
@@ -36,7 +37,7 @@ class Ed25519Kernel(RistrettoKernel):
         if all(z == 1 for _, _, z, _ in items):
             affine = [(mpz(x), mpz(y)) for x, y, _, _ in items]
         else:
-            roots = curve.inverses([z for _, _, z, _ in items])
+            roots = inverses([z for _, _, z, _ in items], _P)
             affine = [
                 (x * inverse % _P, y * inverse % _P)
                 for (x, y, _, _), inverse in zip(items, roots, strict=True)

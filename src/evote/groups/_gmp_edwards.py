@@ -16,10 +16,10 @@ from itertools import accumulate
 from operator import getitem
 from typing import TypeAlias
 
-import gmpy2
 from gmpy2 import mpz
 
 from evote.groups import _edwards25519 as ed
+from evote.groups._inverses import inverses
 from evote.groups._plans import Comb, Costs, plan_multiexp
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "comb_power",
     "double",
     "doublings",
-    "inverses",
     "multiexp",
     "negative",
     "power",
@@ -95,26 +94,13 @@ def negative(a: Point) -> Point:
     return _P - x, y, z, _P - t
 
 
-def inverses(numbers: Sequence[mpz]) -> list[mpz]:
-    """Inverses modulo P of numbers other than 0, for one inversion and three products each."""
-    running, product = [], mpz(1)
-    for x in numbers:
-        running.append(product)
-        product = product * x % _P
-    inverse = gmpy2.invert(product, _P)
-    result = []
-    for x, before in zip(reversed(numbers), reversed(running), strict=True):
-        result.append(inverse * before % _P)
-        inverse = inverse * x % _P
-    result.reverse()
-    return result
-
-
 def to_triples(points: Sequence[Point]) -> list[Triple]:
     if all(z == 1 for _, _, z, _ in points):
         return [(y + x, y - x, t * _D2 % _P) for x, y, _, t in points]
     result = []
-    for (x, y, _, t), inverse in zip(points, inverses([z for _, _, z, _ in points]), strict=True):
+    for (x, y, _, t), inverse in zip(
+        points, inverses([z for _, _, z, _ in points], _P), strict=True
+    ):
         u, v = x * inverse % _P, y * inverse % _P
         result.append((v + u, v - u, t * inverse % _P * _D2 % _P))
     return result

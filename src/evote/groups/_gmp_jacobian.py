@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
-import gmpy2
 from gmpy2 import mpz
 
+from evote.groups._inverses import inverses
 from evote.groups._plans import Comb, Costs, plan_multiexp
 from evote.groups._weierstrass import Curve
 
@@ -147,27 +147,12 @@ class Jacobian:
         x, y, z = a
         return x, self.p - y, z
 
-    def inverses(self, numbers: Sequence[mpz]) -> list[mpz]:
-        """Inverses modulo p of numbers other than 0: one inversion and three products each."""
-        p = self.p
-        running, product = [], _ONE
-        for x in numbers:
-            running.append(product)
-            product = product * x % p
-        inverse = gmpy2.invert(product, p)
-        result = []
-        for x, before in zip(reversed(numbers), reversed(running), strict=True):
-            result.append(inverse * before % p)
-            inverse = inverse * x % p
-        result.reverse()
-        return result
-
     def to_affine(self, points: Sequence[Point]) -> list[Affine]:
         """Every point as (x, y), the identity as None."""
         p = self.p
         if all(z == 1 for _, _, z in points):
             return [(x, y) for x, y, _ in points]
-        roots = iter(self.inverses([z for _, _, z in points if z]))
+        roots = iter(inverses([z for _, _, z in points if z], p))
         result: list[Affine] = []
         for x, y, z in points:
             if z:

@@ -15,6 +15,7 @@ from gmpy2 import mpz
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups._gmp_edwards import Point
+from evote.groups._inverses import inverses
 from evote.groups._messages import RISTRETTO_BLOCK, RISTRETTO_CANDIDATES
 from evote.groups._plans import CombCache
 
@@ -64,7 +65,7 @@ class RistrettoKernel:
             eg, fh = e * g % _P, f * h % _P
             parts.append((e, f, g, h, eg, fh, eg * fh % _P or _ONE))
         encodings = []
-        roots = curve.inverses([part[-1] for part in parts])
+        roots = inverses([part[-1] for part in parts], _P)
         for (e, f, g, h, eg, fh, _), inverse in zip(parts, roots, strict=True):
             z_inverse, t_inverse = eg * inverse % _P, fh * inverse % _P
             magic = _INVSQRT_A_MINUS_D
@@ -122,7 +123,7 @@ class RistrettoKernel:
 
     def log_keys(self, items: Sequence[Point]) -> list[int]:
         # (x y)^2 stays the same when 4-torsion is added, and otherwise only under negation.
-        roots = curve.inverses([z for _, _, z, _ in items])
+        roots = inverses([z for _, _, z, _ in items], _P)
         products = [t * inverse % _P for (_, _, _, t), inverse in zip(items, roots, strict=True)]
         return [int(xy * xy % _P) & 0xFFFFFFFFFFFFFFFF for xy in products]
 
