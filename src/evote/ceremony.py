@@ -87,7 +87,6 @@ __all__ = [
 ]
 
 _MAX_REHEARSAL = 64 * 2**10
-_MAX_SHARE = 16 * 2**20
 _REHEARSAL = b"rehearsal"
 
 
@@ -459,7 +458,7 @@ def verified_tally(record: str | Path, audit: Audit) -> VerifiedTally:
     return VerifiedTally(
         path=path,
         base_id=parameters.base_id,
-        tally=decode_tally(manifest, data),
+        tally=decode_tally(manifest, data, opened.read),
         digest=file_digest(data),
         ceremony=audit_ceremony(parameters, opened.ceremony_files()),
         manifest=manifest,
@@ -494,7 +493,7 @@ def trustee_decrypt(
     path = tally.path / "shares" / f"{session.index:03d}.json"
     if path.exists():
         where = f"shares/{path.name}"
-        data = read_file(path, _MAX_SHARE, where=where)
+        data = session.record.share_bytes(session.index)
         posted = decode_share(tally.manifest, tally.tally, data, where=where)
         if posted.trustee != session.index:
             raise VerificationError(f"{where}: holds the shares of trustee {posted.trustee}")

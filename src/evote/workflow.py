@@ -4,6 +4,7 @@
     run_ceremony   all trustees in one place     open_election       entry 0 of the board
     encrypt_ballot, sign_ballot                  what a voter's device does
     submit, deliver, open_spoiled, seal_election  what the board and the authorities do
+    mix            what a mix server does, where contests are mixed
     compute_tally, decrypt_share, publish_result
 
 Each step checks what it stands on before it signs or publishes anything, and each may be repeated
@@ -22,6 +23,7 @@ from functools import partial
 from pathlib import Path
 
 from evote._audit_log import seal_parts
+from evote._files import make_directory
 from evote._ballot_box import (
     BallotBox,
     Choice,
@@ -79,6 +81,7 @@ from evote.errors import (
     QuorumError,
     VerificationError,
 )
+from evote.mixing import make_step, mix_path
 from evote.operators import (
     OperatorKey,
     Passphrase,
@@ -97,13 +100,12 @@ from evote.tally import (
     TallyShare,
     combine_shares,
     decode_share,
-    decode_tally,
     encode_result,
     encode_tally,
     file_digest,
     verify_share,
 )
-from evote.verify import Progress, audit, audited_tally
+from evote.verify import Progress, audit, audited_mixes, audited_tally
 
 __all__ = [
     "BallotBox",
@@ -125,6 +127,7 @@ __all__ = [
     "issue_credentials",
     "load_ballot",
     "load_parameters",
+    "mix",
     "new_election",
     "open_ballot_box",
     "open_election",
@@ -347,6 +350,52 @@ def seal_election(
     return fates
 
 
+def mix(
+    record: Path | str,
+    mixer_directory: Path | str,
+    passphrase: Passphrase,
+    *,
+    jobs: Workers = 1,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Shuffle every unit as this mix server, after it has verified all that came before.
+
+    The record is audited up to its seal, with the steps of the servers before this one. Units that
+    this server has mixed are left as they are, so that an interrupted run goes on.
+
+    Returns:
+        The paths of its steps, unit by unit.
+
+    Raises:
+        VerificationError: a check failed; a server before this one has not mixed yet; or the
+            ballots are tallied already.
+    """
+    opened = Record(record)
+    key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")
+    step = 1 + [card.id for card in opened.manifest.mixers].index(key.card.id)
+    for directory in (opened.path / "mixes").glob("*"):
+        clear_leftovers(directory, f"{step:02d}.json*")
+    report, cascade, units = audited_mixes(record, jobs=jobs, progress=progress)
+    report.raise_for_failure()
+    if cascade is None or opened.survey().stage != Stage.SEALED:
+        raise VerificationError("only the ballots of a sealed and untallied election are mixed")
+    for unit in units:
+        if unit.steps < step - 1:
+            before = cascade.mixer(unit.steps + 1)
+            raise VerificationError(f"{unit.unit}: mix server {before} comes first")
+    paths = []
+    for unit in units:
+        path = opened.path / mix_path(unit.unit.number, step)
+        if unit.steps < step:
+            data = make_step(cascade, unit.unit, step, unit.current, key)
+            make_directory(path.parent)
+            write_file(path, data)
+        paths.append(path)
+        if progress is not None:
+            progress("shuffling", len(paths), len(units))
+    return paths
+
+
 def compute_tally(
     record: Path | str,
     board_directory: Path | str,
@@ -368,6 +417,8 @@ def compute_tally(
             place.unlink(missing_ok=True)  # written, and never named by the board
         report, tally = audited_tally(record, jobs=jobs, progress=progress)
         report.raise_for_failure()
+        if tally is None and Record(record).manifest.mixers:
+            raise VerificationError("not every mix server has mixed every unit")
         if tally is None:
             raise VerificationError("the counted ballots could not be added")
         data = encode_tally(tally)
@@ -435,8 +486,8 @@ def _read_shares(opened: Record) -> tuple[Tally, bytes, dict[int, TallyShare]]:
     Raises:
         VerificationError, DecodingError: some do not hold; says how many do without them.
     """
-    manifest, data = opened.manifest, opened.tally_bytes()
-    tally, digest = decode_tally(manifest, data), file_digest(data)
+    manifest = opened.manifest
+    tally, digest = opened.tally()
     if opened.survey().tally != digest:
         raise VerificationError("tally.json is not the file on the board")
     keys = load_parameters(opened.path).verification_keys
