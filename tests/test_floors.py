@@ -21,11 +21,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_batch", "_linear", "_one_of", "proofs"),
     ("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption", "threshold"),
     (
-        *("contests", "_base32", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
+        *("contests", "packing", "_base32", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
         *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
-        *("policies", "election", "_tally_files", "tally", "record", "_trustee", "ceremony"),
+        *(
+            "policies",
+            "_mixing",
+            "election",
+            "_tally_files",
+            "tally",
+            "record",
+            "_trustee",
+            "ceremony",
+        ),
         *("_report", "_audit_log", "_audit_ballots", "_audit_tally", "verify", "testing"),
     ),
     ("_ballot_box", "_founding", "workflow", "demo", "interop"),

@@ -211,7 +211,10 @@ def _body(election: bytes, style: str, credential: bytes, contests: list[JSON]) 
 def body_sizes(
     group: Group, contests: Sequence[Contest], styles: Sequence[Style]
 ) -> dict[str, int]:
-    """The bytes of a body, for each style: all its ballots have the same."""
+    """The bytes of a body, for each style: all its ballots have the same.
+
+    Contests of a style that are not among `contests` are mixed and take no room here.
+    """
     packed = {
         contest.id: len(canonical_json(_contest_json(contest.id)))
         + sum(-(-4 * size // 3) for size in _sizes(group, contest).values())
@@ -219,7 +222,7 @@ def body_sizes(
     }
     return {
         style.id: len(_body(bytes(32), style.id, bytes(32), []))
-        + sum(packed[name] for name in style.contests)
+        + sum(packed[name] for name in style.contests if name in packed)
         + max(len(style.contests) - 1, 0)  # commas
         for style in styles
     }
