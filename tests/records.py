@@ -61,6 +61,8 @@ class Plan:
     authorities: int = 1
     authority_quorum: int | None = None  # all of them
     registrars: int = 1
+    mixers: int = 0
+    mixing: Mapping[str, JSON] | None = None  # without the mixers, who are named by their number
     group: str = "ristretto255"
     voters: Sequence[RollLine] = (RollLine(style="all", count=3),)
     maximum_weight: int = 1
@@ -84,6 +86,9 @@ class Made:
     def authorities(self) -> list[Path]:
         return [path for name, path in self.operators.items() if name.startswith("authority")]
 
+    def mixers(self) -> list[Path]:
+        return [path for name, path in self.operators.items() if name.startswith("mixer")]
+
     @property
     def board(self) -> Path:
         return self.operators["board"]
@@ -94,7 +99,11 @@ def draft(plan: Plan) -> dict[str, JSON]:
     voters = sum(line.count for line in plan.voters)
     trustees: list[JSON] = [f"trustee-{i + 1}" for i in range(plan.trustees)]
     authorities: list[JSON] = [f"authority-{i + 1}" for i in range(plan.authorities)]
-    return {
+    mixers: list[JSON] = [f"mixer-{i + 1}" for i in range(plan.mixers)]
+    mixing: dict[str, JSON] = {}
+    if plan.mixing is not None:
+        mixing["mixing"] = {"mixers": mixers, **plan.mixing}
+    return mixing | {
         "title": "A small election",
         "contests": [dict(contest) for contest in plan.contests],
         "styles": [{"id": id_, "contests": list(names)} for id_, names in plan.styles.items()],
@@ -123,6 +132,7 @@ def make_operators(directory: Path, plan: Plan) -> dict[str, Path]:
         trustees=plan.trustees,
         authorities=plan.authorities,
         registrars=plan.registrars,
+        mixers=plan.mixers,
         group=named_group(plan.group),
         cost=SCRYPT_COST_FLOOR,
     )

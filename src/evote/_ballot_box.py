@@ -35,6 +35,7 @@ from evote.board import (
     Stage,
     encode_entry,
 )
+from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
 from evote.election import ElectionParameters, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json

@@ -21,6 +21,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from evote.credentials import Action
+from evote.contests import MAX_WRITE_IN
 from evote.encoding import (
     JSON,
     Fields,

@@ -29,9 +29,9 @@ from evote._linear import hedged_nonces
 from evote.contests import Contest
 from evote.elgamal import Ciphertexts, PublicKey, encrypt_with_nonces
 from evote.encoding import canonical_json, uint32, xof
-from evote.errors import ParameterError, ShapeMismatch
+from evote.errors import ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars, Secrecy
-from evote.packing import MAX_PACK_WIDTH, Packing
+from evote.packing import Packing
 from evote.proofs import Equations
 
 __all__ = [
@@ -60,17 +60,8 @@ class BallotPack:
         return Packing(self.contests)
 
     def width(self, group: Group) -> int:
-        """The elements of the group that hold a message, at most 16.
-
-        Raises:
-            ParameterError: the message is too long for that, or the group holds no messages.
-        """
-        size = self.packing.size
-        for width in range(1, MAX_PACK_WIDTH + 1):
-            if group.message_size(width) >= size:
-                return width
-        held = group.message_size(MAX_PACK_WIDTH)
-        raise ParameterError(f"pack {self.id!r}: {size} bytes, {group.name} holds {held} at most")
+        """The elements of the group that hold a message; the manifest sees to it that they do."""
+        return self.packing.width(group)
 
     def encode(self) -> bytes:
         """The pack as canonical JSON: what ballots are bound to."""

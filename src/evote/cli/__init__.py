@@ -49,6 +49,7 @@ for verb in (
     operators.registrar,
     operators.authority,
     operators.board,
+    operators.mix,
     trustee.trustee,
     ballot.ballot,
     results.tally,
