@@ -19,7 +19,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("groups",),
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_linear", "_one_of", "proofs"),
-    ("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption", "threshold"),
+    (
+        "_terelius_wikstrom",
+        "mixnet",
+        "operators",
+        "_ceremony_messages",
+        "_ceremony_steps",
+        "_decryption",
+        "threshold",
+    ),
     (
         *("contests", "packing", "counting", "_base32", "_mixed_ballots", "_ballot_bodies"),
         *("ballots", "_nonces", "_merkle"),
