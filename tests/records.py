@@ -205,8 +205,10 @@ def vote_small(made: Made) -> None:
 
 
 def finish(made: Made, trustees: Sequence[int] | None = None) -> None:
-    """Seal, tally, decrypt by these trustees (all by default), and publish."""
+    """Seal, mix where it is due, tally, decrypt by these trustees (all by default), publish."""
     workflow.seal_election(made.path, made.authorities(), made.board, PASSPHRASE)
+    for mixer in made.mixers():
+        workflow.mix(made.path, mixer, PASSPHRASE)
     workflow.compute_tally(made.path, made.board, PASSPHRASE)
     chosen = made.trustees() if trustees is None else [made.trustees()[i - 1] for i in trustees]
     for directory in chosen:
@@ -283,6 +285,90 @@ FULL = Plan(
     ),
     maximum_weight=2,
 )
+
+
+PARTY: dict[str, JSON] = {
+    "id": "party",
+    "title": "A party, or another",
+    "kind": "write-in",
+    "options": [{"id": name, "title": name.upper()} for name in ("red", "blue")],
+    "option_limit": 1,
+    "minimum": 0,
+    "maximum": 1,
+    "write_in": 12,
+    "blank": "counted",
+}
+RANKED: dict[str, JSON] = {
+    "id": "ward",
+    "title": "Members for the ward",
+    "kind": "ranking",
+    "options": [{"id": name, "title": name.upper()} for name in ("ann", "bob", "eve", "kim")],
+    "option_limit": 3,
+    "minimum": 0,
+    "maximum": 3,
+    "count": {"method": "scottish-stv", "seats": 2},
+    "blank": "none",
+}
+MIXED = Plan(
+    contests=(YES_NO, RANKED, PARTY, APPROVAL),
+    styles={"town": ["bridge", "ward", "party", "board"], "land": ["bridge", "ward", "party"]},
+    mixers=2,
+    mixing={
+        "packs": [
+            {"id": "papers", "contests": ["ward", "party"]},
+            {"id": "board", "contests": ["board"]},
+        ],
+        "min_unit": 2,
+        "patterns_accepted": True,
+    },
+    voters=(
+        RollLine(style="town", count=3),
+        RollLine(style="land", count=2),
+        RollLine(style="town", count=2, weight=2),
+    ),
+    maximum_weight=2,
+)
+
+
+def vote_mixed(made: Made) -> None:
+    """Seven voters: one spoils and opens a ballot, one votes twice, one writes in, one leaves all.
+
+    Counted are five ballots of weight 1, of two styles, and two of weight 2.
+    """
+    first = Choice(
+        contests={"bridge": (1, 0), "ward": (1, 2, 3, 0), "party": (0, 0), "board": (1, 1, 0)},
+        write_ins={"party": "Grün"},
+    )
+    other = Choice(
+        contests={"bridge": (0, 1), "ward": (0, 1, 0, 2), "party": (1, 0)},
+        blank=frozenset({"board"}),
+    )
+    land = Choice(contests={"ward": (2, 1, 0, 0)}, blank=frozenset({"party"}))
+    empty = Choice(contests={"board": (0, 0, 1)})
+    ballots = cast(
+        made,
+        [
+            (0, first, "spoil"),
+            (0, other, "cast"),
+            (0, first, "cast"),
+            (1, other, "cast"),
+            (2, empty, "cast"),
+            (3, land, "cast"),
+            (4, Choice(contests={}), "cast"),
+            (5, first, "cast"),
+            (6, other, "cast"),
+        ],
+    )
+    workflow.open_spoiled(made.path, made.board, ballots[0], PASSPHRASE)
+
+
+def make_mixed(directory: Path) -> Made:
+    """An election with sums and mixes: rankings, a write-in and a blank, packed; three units."""
+    made = make_ready(directory, MIXED)
+    open_small(made)
+    vote_mixed(made)
+    finish(made)
+    return made
 
 
 def make_full(directory: Path) -> Made:

@@ -110,22 +110,21 @@ def _check_step(
     if read is None:
         ledger.block(f"{where} could not be read", *MIX_CHECKS[2:])
         return False
-    right = True
-    for check, judge in (
-        ("mix.signatures", lambda: check_signature(cascade, read, where)),
-        ("mix.proofs", lambda: check_step(cascade, read, mix.current, where)),
-        ("mix.fresh", lambda: check_freshness(read, mix.current, where)),
-    ):
-        ledger.did(check)
-        try:
-            judge()
-        except EvoteError as error:
-            ledger.fail(check, error)
-            right = False
-    if right:
-        mix.digests.append(file_digest(data))
-        mix.current = read.outputs
-    return right
+    before = ledger.failures(*MIX_CHECKS)
+    with ledger.guard("mix.signatures"):
+        ledger.did("mix.signatures")
+        check_signature(cascade, read, where)
+    with ledger.guard("mix.proofs"):
+        ledger.did("mix.proofs")
+        check_step(cascade, read, mix.current, where)
+    with ledger.guard("mix.fresh"):
+        ledger.did("mix.fresh")
+        check_freshness(read, mix.current, where)
+    if ledger.failures(*MIX_CHECKS) > before:
+        return False
+    mix.digests.append(file_digest(data))
+    mix.current = read.outputs
+    return True
 
 
 def _check_listing(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evote._audit_mixes import MIX_CHECKS, UnitProgress
 from evote._audit_log import LogSummary, check_authorities, seal_parts
+from evote._audit_mixes import MIX_CHECKS, UnitProgress
 from evote._report import CHECKS, Ledger
 from evote.board import ResultEntry
 from evote.election import Manifest
@@ -126,9 +126,7 @@ def _check_sums(ledger: Ledger, log: LogSummary, tally: Tally, sums: Summation |
             ledger.fail("tally.sums", f"{where}: {reason}")
 
 
-def _check_units(
-    ledger: Ledger, tally: Tally, mixes: tuple[UnitProgress, ...] | None
-) -> None:
+def _check_units(ledger: Ledger, tally: Tally, mixes: tuple[UnitProgress, ...] | None) -> None:
     """What is decrypted must be what the verified cascades put out, all of it and nothing else."""
     if mixes is None:
         return  # mix.* say so
@@ -242,8 +240,8 @@ def _check_result(
     if result is None:
         return None
     with ledger.guard("result.votes"):
-        rows = [*result.contests, *result.mixed]
-        ledger.did("result.votes", sum(len(row.votes) for row in rows))
+        votes = [*(row.votes for row in result.contests), *(row.votes for row in result.mixed)]
+        ledger.did("result.votes", sum(map(len, votes)))
         try:
             for problem in result_problems(manifest, tally, digest, shares, result):
                 ledger.fail("result.votes", f"result.json: {problem}")

@@ -123,9 +123,10 @@ class Ballots:
     packs: tuple[PackBallots, ...] = ()
 
     def __post_init__(self) -> None:
-        for part in (*self.contests, *self.packs):
-            if len(part.ciphertexts) != len(self.credentials):
-                raise ShapeMismatch(f"{len(part.ciphertexts)} ballots, {len(self)} credentials")
+        contests = [part.ciphertexts for part in self.contests]
+        for ciphertexts in [*contests, *(part.ciphertexts for part in self.packs)]:
+            if len(ciphertexts) != len(self.credentials):
+                raise ShapeMismatch(f"{len(ciphertexts)} ballots, {len(self)} credentials")
 
     def __len__(self) -> int:
         return len(self.credentials)
@@ -161,7 +162,7 @@ class DecodedBatch:
     errors: dict[int, EvoteError] = field(default_factory=dict)
 
 
-def rows_of(array: Ciphertexts | Scalars, n: int) -> list[bytes]:
+def rows_of(array: Ciphertexts | Elements | Scalars, n: int) -> list[bytes]:
     """The encoding of each of the n entries along axis 0."""
     data = array.encode()
     size = len(data) // n if n else 0
@@ -287,9 +288,7 @@ def decode_ballots(
     for style, found in rows.items():
         if not found:
             continue
-        good, contests, packs = _decode_rows(
-            context.group, parts_of[style], found, places, errors
-        )
+        good, contests, packs = _decode_rows(context.group, parts_of[style], found, places, errors)
         if good:
             positions = np.array([row.position for row in good], dtype=np.intp)
             ballots = Ballots(

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
-from evote.credentials import Action
 from evote.contests import MAX_WRITE_IN
+from evote.credentials import Action
 from evote.encoding import (
     JSON,
     Fields,

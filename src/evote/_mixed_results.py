@@ -80,9 +80,7 @@ class MixedContestResult:
         if self.blank is not None:
             value["blank"] = self.blank
         if self.write_ins is not None:
-            value["write_ins"] = [
-                {"text": text, "votes": votes} for text, votes in self.write_ins
-            ]
+            value["write_ins"] = [{"text": text, "votes": votes} for text, votes in self.write_ins]
         if self.outcome is not None:
             value["outcome"] = self.outcome.to_json()
         return value
@@ -132,9 +130,7 @@ def count_mixed(
     for unit, rows in messages:
         for found in manifest.packing(unit.pack).unpack(rows).contests:
             answers[found.contest.id].append((found, unit.weight))
-    return tuple(
-        _count(contest, answers[contest.id], lots) for contest in manifest.mixed_contests
-    )
+    return tuple(_count(contest, answers[contest.id], lots) for contest in manifest.mixed_contests)
 
 
 def _count(
@@ -244,8 +240,6 @@ def read_mixed_result(manifest: Manifest, contest: Contest, fields: Fields) -> M
 def _read_write_ins(fields: Fields, weight: int) -> tuple[tuple[str, int], ...]:
     texts = []
     for item in fields.objects("write_ins", _MAX_WRITE_INS):
-        texts.append(
-            (item.text("text", max_length=MAX_WRITE_IN), item.integer("votes", 1, weight))
-        )
+        texts.append((item.text("text", max_length=MAX_WRITE_IN), item.integer("votes", 1, weight)))
         item.end()
     return tuple(texts)

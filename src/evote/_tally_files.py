@@ -19,13 +19,13 @@ from evote.encoding import (
     Fields,
     canonical_json,
     check_format,
-    digest,
     decode_hex,
+    digest,
     encode_base64url,
     encode_hex,
     parse_json,
 )
-from evote.errors import DecodingError
+from evote.errors import DecodingError, ParameterError
 from evote.groups import Group
 from evote.mixing import MAX_UNITS, Unit, mix_path, read_unit, step_outputs
 from evote.threshold import CHUNK, DecryptionShares, decode_share_proofs, encode_share_proofs
@@ -161,7 +161,7 @@ ReadFile: TypeAlias = Callable[[str], bytes]
 
 
 def decode_tally(
-    manifest: Manifest, data: bytes, read: ReadFile, *, where: str = "tally.json"
+    manifest: Manifest, data: bytes, read: ReadFile | None = None, *, where: str = "tally.json"
 ) -> Tally:
     """Read tally.json: exactly the manifest's contests, each sum a pair of group members.
 
@@ -169,6 +169,7 @@ def decode_tally(
         manifest: of the election.
         data: the file.
         read: gives the steps of mix servers it names: the last ones are read for their outputs.
+            Not needed where nothing is mixed.
         where: the place, for messages.
 
     Raises:
@@ -201,9 +202,7 @@ def read_units(
     return tuple(_read_units(manifest, Fields(parse_json(data, where=where), f"{where}: $")))
 
 
-def _read_units(
-    manifest: Manifest, fields: Fields
-) -> Iterator[tuple[Unit, tuple[bytes, ...]]]:
+def _read_units(manifest: Manifest, fields: Fields) -> Iterator[tuple[Unit, tuple[bytes, ...]]]:
     if "units" not in fields:
         return
     parts = list(fields.objects("units", MAX_UNITS))
@@ -232,8 +231,10 @@ def _text(value: JSON, where: str) -> str:
 
 
 def _read_outputs(
-    manifest: Manifest, unit: Unit, steps: tuple[bytes, ...], read: ReadFile
+    manifest: Manifest, unit: Unit, steps: tuple[bytes, ...], read: ReadFile | None
 ) -> Ciphertexts:
+    if read is None:
+        raise ParameterError("a tally of mixed ballots is read with the mix servers' files")
     name = mix_path(unit.number, len(steps))
     data = read(name)
     if file_digest(data) != steps[-1]:

@@ -404,7 +404,10 @@ def ballot_equations(context: BallotContext, ballots: Ballots) -> list[Equations
         context,
         ballots.style,
         ballots.credentials,
-        [part.ciphertexts for part in (*ballots.contests, *ballots.packs)],
+        [
+            *(part.ciphertexts for part in ballots.contests),
+            *(part.ciphertexts for part in ballots.packs),
+        ],
         _Moves(
             [(part.options.commitments, part.sums.commitments) for part in ballots.contests],
             [part.commitments for part in ballots.packs],

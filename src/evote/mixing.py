@@ -9,8 +9,9 @@ unless all mix servers tell.
 ballots of different styles are mixed apart, so that each style has its own result. A unit is thus a
 (pack, style, weight), its ballots in the order of the log. A style with fewer than `min_unit`
 counted ballots of a weight is merged with the other small ones of that pack and weight; if they are
-too few together, with the smallest of the large ones; and if there is no large one, nothing is mixed
-and the election cannot be tallied, unless the manifest accepts small units (then none are merged).
+too few together, with the smallest of the large ones; and if there is no large one, nothing is
+mixed and the election cannot be tallied, unless the manifest accepts small units (then none are
+merged).
 
 **Steps.** mixes/UUU/SS.json is what mix server SS made of unit UUU:
 
@@ -198,7 +199,7 @@ def _merged(
         nearest = min(large, key=lambda style: (found[style], order[style]))
         large.remove(nearest)
         small = sorted([*small, nearest], key=order.__getitem__)
-    units = [(style,) for style in large]
+    units: list[tuple[str, ...]] = [(style,) for style in large]
     if small:
         units.append(tuple(small))
     return sorted(units, key=lambda unit: order[unit[0]])
@@ -368,9 +369,7 @@ def make_step(
     proof = prove_shuffle(statement, witness, cascade.transcript(unit, step), rng=rng)
     before, listed, proven = list_digest(inputs.encode()), outputs.encode(), proof.encode()
     parts = _signed_parts(cascade.election, unit, step, before, listed, proven)
-    return encode_step(
-        cascade, unit, step, before, listed, proven, key.sign("mix", *parts)
-    )
+    return encode_step(cascade, unit, step, before, listed, proven, key.sign("mix", *parts))
 
 
 def encode_step(

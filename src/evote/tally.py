@@ -72,12 +72,37 @@ __all__ = [
     "file_digest",
     "mixed_messages",
     "read_units",
+    "result_lines",
     "result_problems",
     "share_of_tally",
     "share_size",
     "verify_result",
     "verify_share",
 ]
+
+
+def result_lines(
+    manifest: Manifest, result: Result
+) -> Iterator[tuple[str, list[tuple[str, int]], list[tuple[str, int]]]]:
+    """For people: for each contest a heading, the options' votes, and what else there is."""
+    rows: dict[str, ContestResult | MixedContestResult] = {row.id: row for row in result.contests}
+    rows |= {row.id: row for row in result.mixed}
+    for contest in manifest.contests:
+        row = rows[contest.id]
+        titles = [option.title for option in contest.options]
+        votes, rest = list(zip(titles, row.votes, strict=True)), list[tuple[str, int]]()
+        heading = f"{contest.title}: {row.ballots} ballots, weight {row.weight}"
+        if isinstance(row, MixedContestResult):
+            if row.outcome is not None and contest.count is not None:
+                elected = ", ".join(titles[winner] for winner in row.outcome.winners) or "nobody"
+                heading += f"; elected by {contest.count.method}: {elected}; first preferences:"
+            rest += [(f"(written in) {text}", number) for text, number in row.write_ins or ()]
+        if row.blank is not None:
+            rest.append(("(blank)", row.blank))
+        rest.append(("(marks not used)", row.undervotes))
+        if isinstance(row, MixedContestResult):
+            rest.append(("(invalid ballots)", row.overvoted + row.too_few + row.malformed))
+        yield heading, votes, rest
 
 
 # -- sums --------------------------------------------------------------------------------------
@@ -173,7 +198,7 @@ def share_of_tally(
     *,
     rng: Rng | None = None,
 ) -> TallyShare:
-    """A trustee's share of every ciphertext, proven. `ceremony.trustee_decrypt` says what comes first."""
+    """A trustee's share of each ciphertext, proven. `ceremony.trustee_decrypt` is how it is used."""
     shares = decryption_shares(
         trustee,
         secret,

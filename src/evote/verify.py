@@ -166,7 +166,7 @@ def audited_tally(
     tally = None
     if run.sums is not None and run.cascade is not None:
         mixers = len(run.cascade.manifest.mixers)
-        units = [unit.finished() for unit in run.mixes if len(unit.steps) == mixers]
+        units = [unit.finished() for unit in run.mixes if unit.steps == mixers]
         if len(units) == len(run.mixes):
             cascade = run.cascade
             tally = run.sums.finish(cascade.election, cascade.counted, units)

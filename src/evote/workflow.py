@@ -17,13 +17,12 @@ calls with several directories are for demonstrations and small elections.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from evote._audit_log import seal_parts
-from evote._files import make_directory
 from evote._ballot_box import (
     BallotBox,
     Choice,
@@ -36,6 +35,7 @@ from evote._ballot_box import (
     save_ballot,
     signed_roll,
 )
+from evote._files import make_directory
 from evote._founding import (
     Credential,
     RollLine,
@@ -81,11 +81,12 @@ from evote.errors import (
     QuorumError,
     VerificationError,
 )
-from evote.mixing import make_step, mix_path
+from evote.mixing import Unit, make_step, mix_path
 from evote.operators import (
     OperatorKey,
     Passphrase,
 )
+from evote.packing import ContestAnswers
 from evote.policies import Fates, counted_set
 from evote.record import (
     RESULT,
@@ -103,6 +104,7 @@ from evote.tally import (
     encode_result,
     encode_tally,
     file_digest,
+    mixed_messages,
     verify_share,
 )
 from evote.verify import Progress, audit, audited_mixes, audited_tally
@@ -128,6 +130,7 @@ __all__ = [
     "load_ballot",
     "load_parameters",
     "mix",
+    "mixed_answers",
     "new_election",
     "open_ballot_box",
     "open_election",
@@ -471,6 +474,24 @@ def publish_shares(
     opened = Record(record)
     with _board(record, board_directory, passphrase) as board:
         return _append_shares(board, opened, _read_shares(opened)[2])
+
+
+def mixed_answers(record: Path | str) -> Iterator[tuple[Unit, ContestAnswers]]:
+    """What the mixed ballots say, decrypted by the shares that are there: by unit and contest.
+
+    In the order of the last mix server's outputs; nobody knows whose they are. The shares are
+    verified, the record is not: `verify.audit` does that.
+
+    Raises:
+        QuorumError: fewer shares than the quorum; names the absent trustees.
+    """
+    opened = Record(record)
+    manifest = opened.manifest
+    tally, _, shares = _read_shares(opened)
+    used = [shares[index] for index in sorted(shares)][: manifest.quorum]
+    for unit, messages in mixed_messages(manifest, tally, used):
+        for answers in manifest.packing(unit.pack).unpack(messages).contests:
+            yield unit, answers
 
 
 def _append_shares(board: Board, opened: Record, shares: Mapping[int, TallyShare]) -> list[int]:

@@ -24,7 +24,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import evote
-from evote.cli import audit, ballot, demo, election, operators, results, trustee
+from evote.cli import audit, ballot, demo, election, mixing, operators, results, trustee
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 
@@ -49,7 +49,7 @@ for verb in (
     operators.registrar,
     operators.authority,
     operators.board,
-    operators.mix,
+    mixing.mix,
     trustee.trustee,
     ballot.ballot,
     results.tally,
