@@ -240,8 +240,8 @@ def _check_result(
     if result is None:
         return None
     with ledger.guard("result.votes"):
-        votes = [*(row.votes for row in result.contests), *(row.votes for row in result.mixed)]
-        ledger.did("result.votes", sum(map(len, votes)))
+        totals = sum(len(row.votes) for row in result.contests)
+        ledger.did("result.votes", totals + len(result.mixed))
         try:
             for problem in result_problems(manifest, tally, digest, shares, result):
                 ledger.fail("result.votes", f"result.json: {problem}")
@@ -251,7 +251,7 @@ def _check_result(
         except VerificationError as error:
             raise VerificationError(f"result.json: {error}") from None
     with ledger.guard("result.totals"):
-        ledger.did("result.totals", len(result.contests) + len(result.mixed))
+        ledger.did("result.totals", len(result.contests))
         try:
             check_totals(manifest, tally, result)
         except VerificationError as error:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from evote._mixed_results import MixedContestResult, read_mixed_result
 from evote.contests import Contest
+from evote.counting import ContestCount, read_contest_count
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts, concatenate_ciphertexts, decode_ciphertexts
 from evote.encoding import (
@@ -117,7 +117,7 @@ class Result:
     tally: bytes
     trustees: tuple[int, ...]
     contests: tuple[ContestResult, ...]
-    mixed: tuple[MixedContestResult, ...] = ()
+    mixed: tuple[ContestCount, ...] = ()
 
 
 def file_digest(data: bytes) -> bytes:
@@ -184,7 +184,7 @@ def decode_tally(
         group=manifest.group,
         contests=tuple(
             _read_contest_tally(manifest, contest, part)
-            for contest, part in _contests(manifest.summed_contests, "contests", fields)
+            for contest, part in _contests(manifest, fields)
         ),
         units=tuple(
             MixedUnit(unit=unit, steps=steps, outputs=_read_outputs(manifest, unit, steps, read))
@@ -242,13 +242,19 @@ def _read_outputs(
     return step_outputs(manifest, unit, data, where=name)
 
 
-def _contests(
+def _parts(
     contests: tuple[Contest, ...], key: str, fields: Fields
 ) -> Iterator[tuple[Contest, Fields]]:
+    """The objects of a list, one for each contest."""
     parts = list(fields.objects(key, len(contests)))
     if len(parts) != len(contests):
         fields.fail(key, f"{len(contests)} expected, got {len(parts)}")
-    for contest, part in zip(contests, parts, strict=True):
+    yield from zip(contests, parts, strict=True)
+
+
+def _contests(manifest: Manifest, fields: Fields) -> Iterator[tuple[Contest, Fields]]:
+    """The same for the contests that are summed, after their ids."""
+    for contest, part in _parts(manifest.summed_contests, "contests", fields):
         name = part.identifier("id")
         if name != contest.id:
             part.fail("id", f"contest {contest.id!r} expected, got {name!r}")
@@ -366,13 +372,13 @@ def decode_result(manifest: Manifest, data: bytes, *, where: str = "result.json"
         fields.fail("trustees", "indices in ascending order expected")
     contests = tuple(
         _read_contest_result(manifest, contest, part)
-        for contest, part in _contests(manifest.summed_contests, "contests", fields)
+        for contest, part in _contests(manifest, fields)
     )
-    mixed: tuple[MixedContestResult, ...] = ()
+    mixed: tuple[ContestCount, ...] = ()
     if manifest.mixed_contests:
         mixed = tuple(
-            read_mixed_result(manifest, contest, part)
-            for contest, part in _contests(manifest.mixed_contests, "mixed", fields)
+            read_contest_count(part, contest)
+            for contest, part in _parts(manifest.mixed_contests, "mixed", fields)
         )
     fields.end()
     return Result(

@@ -146,16 +146,11 @@ def _challenges(
     start = Transcript(b"ballot", context.group, flavour=b"CDS")
     start.append(b"election", context.election_id)
     start.append(b"key", context.key.element.encode())
-    names = [
-        (kind, part.id.encode("ascii"), part.encode())
-        for kind, parts in (
-            (b"contest", context.summed_contests(style)),
-            (b"pack", context.style_packs(style)),
-        )
-        for part in parts
-    ]
+    contests = [(c.id.encode("ascii"), c.encode()) for c in context.summed_contests(style)]
+    packs = [(pack.id.encode("ascii"), pack.encode()) for pack in context.style_packs(style)]
     n = len(credentials)
     ciphertext_rows = [rows_of(array, n) for array in ciphertexts]
+    summed, mixed = ciphertext_rows[: len(contests)], ciphertext_rows[len(contests) :]
     contest_rows = [(rows_of(o, n), rows_of(s, n)) for o, s in commitments.contests]
     pack_rows = [rows_of(a, n) for a in commitments.packs]
     size = context.group.uniform_size
@@ -164,8 +159,12 @@ def _challenges(
         transcript = start.fork()
         transcript.append(b"credential", credential)
         transcript.append(b"style", style.encode("ascii"))
-        for (kind, name, rules), rows in zip(names, ciphertext_rows, strict=True):
-            transcript.append(kind, name)
+        for (name, rules), rows in zip(contests, summed, strict=True):
+            transcript.append(b"contest", name)
+            transcript.append(b"rules", rules)
+            transcript.append(b"ciphertexts", rows[i])
+        for (name, rules), rows in zip(packs, mixed, strict=True):
+            transcript.append(b"pack", name)
             transcript.append(b"rules", rules)
             transcript.append(b"ciphertexts", rows[i])
         for option_rows, sum_rows in contest_rows:

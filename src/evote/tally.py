@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evote._mixed_results import MixedContestResult, count_mixed, decode_messages
+from evote._mixed_results import count_mixed, decode_messages
 from evote._tally_files import (
     ContestResult,
     ContestTally,
@@ -42,6 +42,7 @@ from evote._tally_files import (
 )
 from evote.ballots import Ballots
 from evote.contests import Contest
+from evote.counting import ContestCount, SelectionCount
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts
 from evote.errors import ParameterError, QuorumError, VerificationError
@@ -53,7 +54,6 @@ from evote.threshold import combine, decryption_shares, verify_decryption_shares
 __all__ = [
     "ContestResult",
     "ContestTally",
-    "MixedContestResult",
     "MixedUnit",
     "ReadFile",
     "Result",
@@ -85,24 +85,35 @@ def result_lines(
     manifest: Manifest, result: Result
 ) -> Iterator[tuple[str, list[tuple[str, int]], list[tuple[str, int]]]]:
     """For people: for each contest a heading, the options' votes, and what else there is."""
-    rows: dict[str, ContestResult | MixedContestResult] = {row.id: row for row in result.contests}
-    rows |= {row.id: row for row in result.mixed}
+    summed = {row.id: row for row in result.contests}
+    mixed = {row.contest: row for row in result.mixed}
     for contest in manifest.contests:
-        row = rows[contest.id]
         titles = [option.title for option in contest.options]
-        votes, rest = list(zip(titles, row.votes, strict=True)), list[tuple[str, int]]()
+        if contest.id in mixed:
+            yield _mixed_lines(contest, titles, mixed[contest.id])
+            continue
+        row = summed[contest.id]
         heading = f"{contest.title}: {row.ballots} ballots, weight {row.weight}"
-        if isinstance(row, MixedContestResult):
-            if row.outcome is not None and contest.count is not None:
-                elected = ", ".join(titles[winner] for winner in row.outcome.winners) or "nobody"
-                heading += f"; elected by {contest.count.method}: {elected}; first preferences:"
-            rest += [(f"(written in) {text}", number) for text, number in row.write_ins or ()]
-        if row.blank is not None:
-            rest.append(("(blank)", row.blank))
+        rest = [("(blank)", row.blank)] if row.blank is not None else []
         rest.append(("(marks not used)", row.undervotes))
-        if isinstance(row, MixedContestResult):
-            rest.append(("(invalid ballots)", row.overvoted + row.too_few + row.malformed))
-        yield heading, votes, rest
+        yield heading, list(zip(titles, row.votes, strict=True)), rest
+
+
+def _mixed_lines(
+    contest: Contest, titles: Sequence[str], row: ContestCount
+) -> tuple[str, list[tuple[str, int]], list[tuple[str, int]]]:
+    heading = f"{contest.title}: {sum(row.ballots.values())} ballots, mixed"
+    votes: list[tuple[str, int]] = []
+    rest: list[tuple[str, int]] = []
+    if isinstance(row.outcome, SelectionCount):
+        votes = list(zip(titles, row.outcome.votes, strict=True))
+        rest += [(f"(written in) {text}", number) for text, number in row.outcome.write_ins]
+        rest.append(("(marks not used)", row.outcome.undervotes))
+    elif contest.count is not None:
+        votes = [(f"elected: {titles[option]}", 1) for option in row.outcome.elected]
+        heading += f", by {contest.count.method}"
+    rest += [(f"(ballots: {v.name.lower()})", n) for v, n in row.ballots.items() if n]
+    return heading, votes, rest
 
 
 # -- sums --------------------------------------------------------------------------------------
@@ -198,7 +209,7 @@ def share_of_tally(
     *,
     rng: Rng | None = None,
 ) -> TallyShare:
-    """A trustee's share of each ciphertext, proven. `ceremony.trustee_decrypt` is how it is used."""
+    """A trustee's share of each ciphertext, proven; used by `ceremony.trustee_decrypt`."""
     shares = decryption_shares(
         trustee,
         secret,
@@ -298,9 +309,7 @@ def _messages(tally: Tally, opened: Elements) -> Iterator[tuple[Unit, list[bytes
         start = stop
 
 
-def _mixed_results(
-    manifest: Manifest, tally: Tally, opened: Elements
-) -> tuple[MixedContestResult, ...]:
+def _mixed_results(manifest: Manifest, tally: Tally, opened: Elements) -> tuple[ContestCount, ...]:
     return count_mixed(
         manifest, tuple(_messages(tally, opened)), lots=(tally.election, tally.counted)
     )
@@ -396,7 +405,7 @@ def result_problems(
     problems = [f"{name}: the total is not what the shares decrypt" for name in [*wrong, *neutral]]
     counted = _mixed_results(manifest, tally, opened[len(claims) :])
     return problems + [
-        f"contest {true.id!r}: not what the decrypted ballots give: {claim.difference(true)}"
+        f"contest {true.contest!r}: not what the decrypted ballots give"
         for true, claim in zip(counted, result.mixed, strict=True)
         if true != claim
     ]

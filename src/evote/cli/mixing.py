@@ -71,9 +71,8 @@ def verify(
         report, _, units = audited_mixes(record, jobs=where, progress=show)
     mixers = len(Record(record).manifest.mixers)
     for mixed in units:
-        say(
-            f"{mixed.unit}: {mixed.unit.ballots} ballots, {mixed.steps} of {mixers} shuffles verified"
-        )
+        done = f"{mixed.steps} of {mixers} shuffles verified"
+        say(f"{mixed.unit}: {mixed.unit.ballots} ballots, {done}")
     for finding in report.failures():
         say(f"{finding.check} failed: {finding.detail}")
     context.exit(report.exit_code)
