@@ -21,7 +21,19 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_batch", "_linear", "_one_of", "proofs"),
     ("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption", "threshold"),
     (
-        *("contests", "packing", "_base32", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
+        *(
+            "contests",
+            "packing",
+            "_rankings",
+            "_transfers",
+            "_orders",
+            "counting",
+            "_base32",
+            "_ballot_bodies",
+            "ballots",
+            "_nonces",
+            "_merkle",
+        ),
         *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
