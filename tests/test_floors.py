@@ -29,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "threshold",
     ),
     (
-        *("contests", "packing", "counting", "_base32", "_mixed_ballots", "_ballot_bodies"),
-        *("ballots", "_nonces", "_merkle"),
+        *("contests", "packing", "_rankings", "_transfers", "_orders", "counting"),
+        *("_base32", "_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
         *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
