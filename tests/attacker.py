@@ -1,9 +1,10 @@
 """Whoever owns the server: changes a record and recomputes everything that depends on the change.
 
 The attacker has the keys of the board, the authorities and the registrar, and may bribe trustees,
-mix servers and voters for theirs. `Attacker.files` writes the whole record anew: each digest, count, sum and
-signature that follows from the rest and that the attacker's keys can make. So what an audit finds
-is never the recomputed seal of a file, but the claim that only others could have made.
+mix servers and voters for theirs. `Attacker.files` writes the whole record anew: each digest,
+count, sum and signature that follows from the rest and that the attacker's keys can make. So what
+an audit finds is never the recomputed seal of a file, but the claim that only others could have
+made.
 
 A record is kept as named JSON documents: files by their names, and
 

@@ -8,11 +8,10 @@ which checks fail then: those and no others.
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +28,8 @@ from evote.elgamal import (
     reencrypt_with_nonces,
 )
 from evote.encoding import decode_base64url, encode_base64url, encode_hex
-from evote.errors import DecodingError, VerificationError
-from evote.groups import Secrecy, stack
+from evote.errors import DecodingError, EvoteError, VerificationError
+from evote.groups import Secrecy, concatenate, stack
 from evote.mixing import (
     Cascade,
     Unit,
@@ -40,7 +39,7 @@ from evote.mixing import (
     list_digest,
     make_step,
     mix_path,
-    mixing_units,
+    step_outputs,
 )
 from evote.mixnet import ShuffleStatement, ShuffleWitness, prove_shuffle
 from evote.operators import load_operator
@@ -60,12 +59,6 @@ def make_honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Honest]:
     with pytest.MonkeyPatch.context() as patch:
         Memory(patch)
         yield Honest.of(make_small_mixed(tmp_path_factory.mktemp("mixed")))
-
-
-@pytest.fixture(scope="module", name="other")
-def make_other(tmp_path_factory: pytest.TempPathFactory) -> Attacker:
-    """Another election of the same rules: its documents."""
-    return Attacker.of(make_small_mixed(tmp_path_factory.mktemp("other")))
 
 
 def bribed(honest: Honest) -> Attacker:
@@ -331,7 +324,7 @@ def the_last_step_missing(honest: Honest, attacker: Attacker) -> None:
     del attacker.docs[mix_path(1, 2)]
 
 
-@attack("F5 D6", f"record.files mix.units")
+@attack("F5 D6", "record.files mix.units")
 def a_unit_that_nobody_voted(honest: Honest, attacker: Attacker) -> None:
     attacker.docs[mix_path(2, 1)] = deepcopy(attacker.docs[mix_path(1, 1)])
 
@@ -488,3 +481,170 @@ def test_the_honest_twin(honest: Honest) -> None:
     report = honest.audit(attacker)
     assert {finding.check for finding in report.failures()} == set(COUNTED.split())
     assert report.finding("mix.proofs").checked == len(STEPS)
+
+
+# -- every field of a step -------------------------------------------------------------------------
+
+
+def readable(at: Place, data: bytes) -> bool:
+    try:
+        decode_step(at.cascade, at.unit, at.step, data, where=at.name)
+    except EvoteError:  # malformed, or of a version that is unknown
+        return False
+    return True
+
+
+MEANING = {
+    "signature": "mix.signatures",
+    "inputs": "mix.proofs",
+    "outputs": "mix.proofs",
+    "proof": "mix.proofs",
+}
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_every_field_of_a_step(honest: Honest, step: int) -> None:
+    """attacks: A3, A11, D3, D6, F6. Signed by its server, and named by the tally."""
+    at = place(honest, honest.attacker, unit=1, step=step)
+    tried = dict.fromkeys(("mix.form", *MEANING.values()), 0)
+    for path, changed in tamper.each_json(honest.attacker.docs[at.name]):
+        attacker = bribed(honest)
+        attacker.change(at.name, path, changed)
+        failing = honest.failing(attacker)
+        data = attacker.data(at.name)
+        named = MEANING[str(path[0])] if readable(at, data) else "mix.form"
+        expected = {named, *COUNTED.split()}
+        if step == 2:
+            try:
+                step_outputs(honest.manifest, at.unit, data, where=at.name)
+            except DecodingError:
+                expected = {named, "tally.form"}
+        assert failing == expected, tamper.shown_json_path(path)
+        tried[named] += 1
+    assert tried["mix.form"] > 20
+    assert min(tried.values()) > 0
+
+
+def test_every_element_of_a_step(honest: Honest) -> None:
+    """attacks: A3, D4, D5. Outputs and proof, one change at a time, as their server signs them."""
+    at = place(honest, honest.attacker, step=2)
+    data = honest.attacker.data(at.name)
+    step = decode_step(at.cascade, at.unit, 2, data, where=at.name)
+    check_step(at.cascade, step, at.inputs, at.name)
+    changes = [
+        (f"{field}{where}", replace(step, **{field: changed}))
+        for field in ("outputs", "proof")
+        for where, changed in tamper.each_field(getattr(step, field), field)
+    ]
+    n, w = at.inputs.shape
+    assert len(changes) == 2 * n * w + (3 * n + 3 + 2 * w) + (2 * n + 3 + w)
+    for where, forged in changes:
+        with pytest.raises(VerificationError, match=re.escape(f"{where}: $.proof: ")):
+            check_step(at.cascade, forged, at.inputs, where)
+
+
+def test_a_step_is_bound_to_its_place(honest: Honest) -> None:
+    """attacks: A3, A10, D3. The same lists and proof under another name each."""
+    at = place(honest, honest.attacker, step=2)
+    step = decode_step(at.cascade, at.unit, 2, honest.attacker.data(at.name), where=at.name)
+    check_step(at.cascade, step, at.inputs, at.name)
+    unit = step.unit
+    other_key = PublicKey(element=at.cascade.key.element * at.cascade.group.generator)
+    mixing = honest.manifest.mixing
+    assert mixing is not None
+    turned = replace(honest.manifest, mixing=replace(mixing, mixers=mixing.mixers[::-1]))
+    for cascade, moved in [
+        (replace(at.cascade, election=bytes(32)), step),
+        (replace(at.cascade, counted=bytes(32)), step),
+        (replace(at.cascade, key=other_key), step),
+        (replace(at.cascade, manifest=turned), step),
+        (at.cascade, replace(step, step=1)),
+        (at.cascade, replace(step, unit=replace(unit, number=1))),
+        (at.cascade, replace(step, unit=replace(unit, styles=("town", "land")))),
+        (at.cascade, replace(step, unit=replace(unit, weight=2))),
+        (at.cascade, replace(step, unit=replace(unit, pack="pages"))),
+    ]:
+        with pytest.raises(VerificationError, match=r"\$\.proof"):
+            check_step(cascade, moved, at.inputs, at.name)
+
+
+def test_two_messages_that_come_out_as_one(honest: Honest) -> None:
+    """attacks: D2, D7. Two voters who share nonces with a mix server; the shuffle is true."""
+    at = place(honest, honest.attacker)
+    key, group = at.cascade.key, at.cascade.group
+    again = nonces_of(at.inputs[:1])
+    inputs = concatenate_ciphertexts(
+        [at.inputs[:2], reencrypt_with_nonces(key, at.inputs[:1], again)]
+    )
+    nonces = nonces_of(inputs)
+    shift = concatenate([again, again * 0, again * 0])  # takes the last to where the first goes
+    both = concatenate([nonces[:2], nonces[:1]]) + shift
+    outputs = reencrypt_with_nonces(key, inputs, both)
+    assert outputs[0] == outputs[2]
+    statement = ShuffleStatement(key=key, inputs=inputs, outputs=outputs)
+    transcript = at.cascade.transcript(at.unit, 1)
+    proof = prove_shuffle(statement, any_witness([0, 1, 2], both), transcript)
+    data = honest.attacker.data(at.name)
+    step = decode_step(at.cascade, at.unit, 1, data, where=at.name)
+    check_freshness(step, at.inputs, at.name)
+    forged = replace(step, inputs=list_digest(inputs.encode()), outputs=outputs, proof=proof)
+    check_step(at.cascade, forged, inputs, at.name)
+    with pytest.raises(VerificationError, match="1 ciphertexts came out more than once"):
+        check_freshness(forged, inputs, at.name)
+    assert group == outputs.group
+
+
+def test_an_identity_permutation_under_fresh_nonces_cannot_be_told(honest: Honest) -> None:
+    """attacks: D7. Nobody but its server sees it: that is why there are several."""
+    at = place(honest, honest.attacker)
+    nonces = nonces_of(at.inputs)
+    outputs = reencrypt_with_nonces(at.cascade.key, at.inputs, nonces)
+    attacker = bribed(honest)
+    publish(attacker, at, outputs, any_witness([0, 1, 2], nonces))
+    mix_again(honest, attacker, first=2)
+    assert honest.failing(attacker) == set(COUNTED.split())
+
+
+def test_a_step_of_another_election(honest: Honest) -> None:
+    """attacks: A10, D3. As it was made there; and under this election's name, signed again."""
+    at = place(honest, honest.attacker, step=2)
+    elsewhere = replace(at.cascade, election=bytes(32))
+    attacker = bribed(honest)
+    step = json.loads(make_step(elsewhere, at.unit, 2, at.inputs, attacker.keys["mixer-2"]))
+    attacker.docs[at.name] = deepcopy(step)
+    assert honest.failing(attacker) == {"mix.proofs", *COUNTED.split()}
+    attacker = honest.attacker.copy()
+    attacker.docs[at.name] = deepcopy(step)
+    assert honest.failing(attacker) == {"mix.proofs", "mix.signatures", *COUNTED.split()}
+    attacker.change(at.name, ("election",), step)
+    assert honest.failing(attacker) == {"mix.form", *COUNTED.split()}
+
+
+BAD_ELEMENTS = {"identity": bytes(32), "negative": (1).to_bytes(32, "little"), "ones": b"\xff" * 32}
+
+
+@pytest.mark.parametrize("bad", BAD_ELEMENTS.values(), ids=BAD_ELEMENTS.keys())
+@pytest.mark.parametrize(
+    ("name", "path", "expected"),
+    [
+        (mix_path(0, 1), ("outputs",), f"mix.form {COUNTED}"),
+        (mix_path(0, 1), ("proof",), f"mix.form {COUNTED}"),
+        (mix_path(0, 2), ("outputs",), "mix.form tally.form"),
+        ("body 4", ("packs", 0, "ciphertexts"), "ballots.form"),
+        ("body 4", ("packs", 0, "proof"), "ballots.form"),
+    ],
+)
+def test_no_door_lets_a_bad_element_in(
+    honest: Honest, name: str, path: tuple[str | int, ...], expected: str, bad: bytes
+) -> None:
+    """attacks: B1, B6, B9"""
+    attacker = bribed(honest)
+    value = attacker.docs[name]
+    for key in path:
+        value = value[key]
+    attacker.set(name, path, encode_base64url(bad + decode_base64url(value)[32:]))
+    report = honest.audit(attacker)
+    failing = {finding.check for finding in report.failures()}
+    assert failing >= set(expected.split())
+    assert "not a group element at index 0" in report.finding(expected.split()[0]).detail
+    assert "mix.proofs" not in failing
