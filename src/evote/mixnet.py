@@ -117,8 +117,9 @@ class ShuffleProof:
 
     def encode(self) -> bytes:
         """u, B, A', B', C', D', F' (all alpha, then all beta), then k_A ... k_F; fixed width."""
-        parts = (*self.commitment.parts(), *self.responses.parts())
-        return b"".join([part.encode() for part in (self.permutation_commitments, *parts)])
+        elements = [self.permutation_commitments, *self.commitment.parts()]
+        data = [part.encode() for part in elements]
+        return b"".join([*data, *(part.encode() for part in self.responses.parts())])
 
 
 def decode_shuffle_proof(
