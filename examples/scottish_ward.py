@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from evote.contests import Contest, Count, Option
-from evote.counting import STVCount, UNIT
+from evote.counting import UNIT, STVCount
 from evote.demo import Marks, Scenario, run_election
 from evote.interop.scottish import Ward, read_ward_csv
 from evote.packing import Pack
@@ -23,11 +23,12 @@ from evote.packing import Pack
 
 def scenario(ward: Ward, papers: int) -> Scenario:
     ranked = [order for order, number in ward.rankings.items() for _ in range(number)][:papers]
+    names = [f"{candidate.name}, {candidate.party}" for candidate in ward.candidates]
     contest = Contest(
         id="ward",
-        title=ward.title,
+        title=ward.name,
         kind="ranking",
-        options=tuple(Option(id=f"c{i + 1}", title=n) for i, n in enumerate(ward.candidates)),
+        options=tuple(Option(id=f"c{i + 1}", title=name) for i, name in enumerate(names)),
         option_limit=len(ward.candidates),
         minimum=0,
         maximum=len(ward.candidates),
@@ -41,7 +42,7 @@ def scenario(ward: Ward, papers: int) -> Scenario:
         return {"ward": tuple(ranks.get(option, 0) for option in range(len(ward.candidates)))}
 
     return Scenario(
-        title=ward.title,
+        title=ward.name,
         contests=(contest,),
         registered=len(ranked),
         voters=len(ranked),
@@ -69,7 +70,7 @@ def main() -> None:
     for stage in outcome.stages:
         votes = ", ".join(f"{v / UNIT:.5f}" for v in stage.votes)
         print(f"{stage.action:<18} {votes}")
-    print("elected:", ", ".join(ward.candidates[option] for option in outcome.elected))
+    print("elected:", ", ".join(ward.candidates[option].name for option in outcome.elected))
     print(election.report.verdict)
     election.report.raise_for_failure()
 

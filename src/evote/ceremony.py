@@ -510,7 +510,9 @@ def trustee_decrypt(
         raise ParameterError("the result is published: the record takes no more shares")
     secret = _key_share(session, tally.ceremony)
     session.save(replace(session.notes, tally=tally.digest))
-    share = share_of_tally(tally.tally, tally.digest, session.index, secret, key, jobs=jobs, rng=rng)
+    share = share_of_tally(
+        tally.tally, tally.digest, session.index, secret, key, jobs=jobs, rng=rng
+    )
     make_directory(path.parent)
     write_file(path, encode_share(share))
     return path

@@ -20,8 +20,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from evote._pool import Workers, spread
 from evote._mixed_results import count_mixed, decode_messages
+from evote._pool import Workers, spread
 from evote._tally_files import (
     ContestResult,
     ContestTally,
