@@ -531,6 +531,40 @@ def test_marks_are_added_up() -> None:
         count_selections(given, [1.0] * 4)
 
 
+def test_sums_are_the_obvious_count() -> None:
+    """A thousand elections of a few weighted ballots, written texts and blanks among them."""
+    rng = np.random.default_rng(9)
+    of = contest(kind="write-in", maximum=3, write_in=4, minimum=1, blank="counted")
+    texts = ("", "", "Ann", "Bob", "\u00e9")
+    for _ in range(PROFILES):
+        papers = []
+        for _ in range(rng.integers(0, 8)):
+            marks, text = rng.integers(0, 2, 3).tolist(), texts[rng.integers(0, 5)]
+            used = sum(marks) + bool(text)
+            if 1 <= used <= 3:
+                papers.append((marks, text, 0, int(rng.integers(1, 5))))
+            elif not used:
+                papers.append((marks, text, 1, int(rng.integers(1, 5))))
+        if not papers:
+            continue
+        rows, written, bits, weights = map(list, zip(*papers, strict=True))
+        count = count_selections(answers(of, rows, write_ins=written, blanks=bits), weights)
+        votes = dict.fromkeys(range(3), 0)
+        named: dict[str, int] = {}
+        unused = 0
+        for marks, text, blank, weight in papers:
+            for option in range(3):
+                votes[option] += weight * marks[option]
+            if text:
+                named[text] = named.get(text, 0) + weight
+            if not blank:
+                unused += weight * (3 - sum(marks) - len(text[:1]))
+        assert count.votes == tuple(votes.values())
+        assert dict(count.write_ins) == named
+        assert [n for _, n in count.write_ins] == sorted(named.values(), reverse=True)
+        assert count.undervotes == unused
+
+
 def test_what_is_not_valid_does_not_count() -> None:
     good = Packing((LIMITED,)).pack({"c": [[1, 0, 0]]})
     bits = ["1110", "0000", "0001", "1001"]  # overvote, undervote, blank, malformed

@@ -21,16 +21,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_batch", "_linear", "_one_of", "proofs"),
     (
         "_terelius_wikstrom",
-        "mixnet",
-        "operators",
-        "_ceremony_messages",
-        "_ceremony_steps",
-        "_decryption",
+        *("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption"),
         "threshold",
     ),
     (
-        *("contests", "packing", "_rankings", "_transfers", "_orders", "counting"),
-        *("_base32", "_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
+        *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
+        *("_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
         *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (

@@ -11,7 +11,6 @@ from os import urandom
 from pathlib import Path
 
 from evote._files import make_directory
-from evote._mixing import MIN_UNIT
 from evote.ceremony import (
     ceremony_parameters,
     trustee_check,
@@ -30,6 +29,7 @@ from evote.credentials import (
     verify_roll_signatures,
 )
 from evote.election import (
+    MIN_UNIT,
     ElectionParameters,
     Manifest,
     decode_manifest,

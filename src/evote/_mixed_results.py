@@ -23,7 +23,7 @@ from evote.encoding import digest
 from evote.errors import DecodingError
 from evote.groups import Elements, Group
 from evote.mixing import Unit
-from evote.packing import ContestAnswers
+from evote.packing import ContestAnswers, join_answers
 
 __all__ = ["Messages", "count_mixed", "decode_messages"]
 
@@ -75,12 +75,7 @@ def _no_answers(contest: Contest) -> ContestAnswers:
 def _count(
     contest: Contest, parts: Sequence[tuple[ContestAnswers, int]], lots: tuple[bytes, bytes]
 ) -> ContestCount:
-    joined = ContestAnswers(
-        contest=contest,
-        selections=np.concatenate([part.selections for part, _ in parts]),
-        write_ins=tuple(text for part, _ in parts for text in part.write_ins),
-        verdicts=np.concatenate([part.verdicts for part, _ in parts]),
-    )
+    joined = join_answers([part for part, _ in parts])
     weights = np.concatenate(
         [np.full(len(part.verdicts), weight, dtype=np.int64) for part, weight in parts]
     )

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evote._files import make_directory, read_file, write_file
+from evote._pool import Workers
 from evote._trustee import TrusteeNotes, TrusteeSession, ceremony_parameters, clear_leftovers
 from evote.election import Manifest
 from evote.encoding import (
@@ -471,9 +472,13 @@ def trustee_decrypt(
     tally: VerifiedTally,
     passphrase: Passphrase,
     *,
+    jobs: Workers = 1,
     rng: Rng | None = None,
 ) -> Path:
     """Post this trustee's decryption shares of a verified tally to shares/NNN.json.
+
+    With `jobs` the powers are computed in so many processes of this machine: the key share never
+    leaves it, whatever executor is given.
 
     Raises:
         VerificationError: this trustee has decrypted another tally of the same election; or a
@@ -505,7 +510,9 @@ def trustee_decrypt(
         raise ParameterError("the result is published: the record takes no more shares")
     secret = _key_share(session, tally.ceremony)
     session.save(replace(session.notes, tally=tally.digest))
-    share = share_of_tally(tally.tally, tally.digest, session.index, secret, key, rng=rng)
+    share = share_of_tally(
+        tally.tally, tally.digest, session.index, secret, key, jobs=jobs, rng=rng
+    )
     make_directory(path.parent)
     write_file(path, encode_share(share))
     return path

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evote._mixing import Mixing, mixing_contradictions, read_mixing
+from evote._mixing import MIN_UNIT, Mixing, mixing_contradictions, read_mixing
 from evote.ballots import BallotContext, BallotPack, body_sizes
 from evote.board import LOG_KEY, MAX_BODY, MAX_ENTRY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
@@ -45,6 +45,7 @@ __all__ = [
     "MAX_OPERATORS",
     "MAX_STYLES",
     "MAX_VOTERS",
+    "MIN_UNIT",
     "TALLY_LIMIT",
     "ElectionParameters",
     "Manifest",

@@ -21,6 +21,7 @@ from dataclasses import replace
 import numpy as np
 
 from evote._mixed_results import count_mixed, decode_messages
+from evote._pool import Workers, spread
 from evote._tally_files import (
     ContestResult,
     ContestTally,
@@ -46,7 +47,7 @@ from evote.counting import ContestCount, SelectionCount
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts
 from evote.errors import ParameterError, QuorumError, VerificationError
-from evote.groups import Elements, Rng, Scalars, stack
+from evote.groups import Elements, Rng, Scalars, concatenate, stack
 from evote.groups.discrete_log import discrete_logs
 from evote.mixing import Unit
 from evote.threshold import combine, decryption_shares, verify_decryption_shares
@@ -207,6 +208,7 @@ def share_of_tally(
     secret: Scalars,
     verification_key: Elements,
     *,
+    jobs: Workers = 1,
     rng: Rng | None = None,
 ) -> TallyShare:
     """A trustee's share of each ciphertext, proven; used by `ceremony.trustee_decrypt`."""
@@ -214,7 +216,7 @@ def share_of_tally(
         trustee,
         secret,
         verification_key,
-        tally.ciphertexts.alpha,
+        concatenate([spread(tally.group, jobs).identity((0,)), tally.ciphertexts.alpha]),
         context=(tally.election, tally_digest),
         rng=rng,
     )

@@ -41,7 +41,7 @@ from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
 from evote._nonces import nonce_rows
-from evote._pool import Work, Workers, processes, run_jobs
+from evote._pool import Work, Workers, run_jobs, spread
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
 from evote.ballots import BallotContext
 from evote.board import (
@@ -464,12 +464,7 @@ class _Audit:
             ledger.block(f"{unsummed} counted ballots cannot be added", "tally.sums")
         elif log.fates is not None and done == log.ballots:
             self.sums = sums
-            group = manifest.group
-            if self.jobs != 1:
-                workers = self.jobs
-                group = group.with_executor(
-                    processes(workers) if isinstance(workers, int) else workers
-                )
+            group = spread(manifest.group, self.jobs)
             self.cascade = Cascade(
                 manifest=manifest,
                 key=PublicKey(element=group.decode_elements(key, ())),

@@ -461,7 +461,7 @@ def decrypt_share(
         progress=progress,
     )
     checked = verified_tally(record, pinned)
-    path = trustee_decrypt(trustee_directory, checked, passphrase)
+    path = trustee_decrypt(trustee_directory, checked, passphrase, jobs=jobs)
     if board_directory is not None:
         publish_shares(record, board_directory, passphrase)
     return path
