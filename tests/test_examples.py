@@ -101,7 +101,7 @@ def test_scottish_ward(tmp_path: Path) -> None:
     """Three seats, four candidates, 31 papers; the first surplus leaves truncated values."""
     ward = tmp_path / "ward.csv"
     ward.write_text(
-        '4,3,\n13,1,2,\n8,2,\n6,3,1,\n4,4,3,\n'
+        "4,3,\n13,1,2,\n8,2,\n6,3,1,\n4,4,3,\n"
         '"Candidate 1","A","X",\n"Candidate 2","B","Y",\n"Candidate 3","C","Z",\n'
         '"Candidate 4","D","W",\n"A ward",\n'
     )
