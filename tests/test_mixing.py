@@ -7,17 +7,20 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evote import workflow
-from evote.ballots import Ballots, encrypt_ballots
+from evote import ballots, workflow
+from evote.ballots import BallotPack, Ballots, ballot_digest, encrypt_ballots
 from evote.contests import Style
+from evote.credentials import Action, derive_voter_key
 from evote.election import Manifest
 from evote.encoding import canonical_json, decode_base64url, encode_base64url
 from evote.errors import ParameterError, VerificationError
+from evote.groups import Group, Secrecy
 from evote.mixing import MixInputs, Unit, mix_path, mixing_units
 from evote.operators import load_operator
 from evote.packing import Pack, Verdict
@@ -303,6 +306,43 @@ def test_the_tally_names_every_step(stages: dict[str, Path]) -> None:
         assert mixed.outputs.encode() == decode_base64url(json.loads(files[1])["outputs"])
     with pytest.raises(ParameterError, match="is read with the mix servers' files"):
         decode_tally(record.manifest, record.tally_bytes())
+
+
+def test_the_ballot_box_refuses_packs(voted: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """attacks: A9, C1, D1. A nonce used twice; another voter's message, with or without its proof."""
+
+    def submit(body: bytes) -> None:
+        action: Action = "cast"
+        signature = key.sign_ballot(context.election_id, ballot_digest(body), action)
+        submission = workflow.Submission(
+            body=body, action=action, credential=key.credential, signature=signature
+        )
+        workflow.submit(voted.path, voted.board, [submission], PASSPHRASE)
+
+    parameters = workflow.load_parameters(voted.path)
+    context = parameters.ballot_context
+    key = derive_voter_key(voted.credentials[0].code, parameters.base_id)
+    before = tamper.read_files(voted.path)
+    code, same = (
+        voted.credentials[0].code,
+        context.group.random_scalars((), secrecy=Secrecy.ONE_TIME),
+    )
+
+    def nonces(group: Group, election: bytes, pack: BallotPack, voters: Any, *rest: Any) -> Any:
+        return same.broadcast_to((len(voters), pack.width(group)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ballots, "pack_nonces", nonces)
+        twice = workflow.encrypt_ballots(voted.path, [(code, TOWN)])[0].body
+    with pytest.raises(VerificationError, match="nonce"):
+        submit(twice)
+    mine = json.loads(workflow.encrypt_ballot(voted.path, code, TOWN).body)
+    victim = json.loads([body for _, _, body in Record(voted.path).ballots()][2])
+    for fields in (("ciphertexts",), ("proof",), ("ciphertexts", "proof")):
+        pack = mine["packs"][0] | {name: victim["packs"][0][name] for name in fields}
+        with pytest.raises(VerificationError, match=r"nonce|proof"):
+            submit(canonical_json({**mine, "packs": [pack]}))
+    assert tamper.read_files(voted.path) == before
 
 
 # -- the order of things, and interruptions --------------------------------------------------------
