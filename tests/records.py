@@ -420,6 +420,38 @@ def make_small_mixed(directory: Path) -> Made:
     return made
 
 
+PAIR: dict[str, JSON] = {
+    **WARD,
+    "id": "b",
+    "options": [{"id": name, "title": name.upper()} for name in ("x", "y")],
+    "option_limit": 2,
+    "maximum": 2,
+}
+
+
+def make_tiny_mixed(directory: Path) -> Made:
+    """As few bytes as an election can have that mixes two ballots."""
+    plan = Plan(
+        contests=(PAIR,),
+        styles={"s": ["b"]},
+        trustees=1,
+        quorum=1,
+        mixers=1,
+        mixing={
+            "packs": [{"id": "p", "contests": ["b"]}],
+            "min_unit": 1,
+            "small_units_accepted": True,
+            "patterns_accepted": True,
+        },
+        voters=(RollLine(style="s", district="d", count=2),),
+    )
+    made = make_ready(directory, plan)
+    open_small(made)
+    cast(made, [(0, marks(1, 2, contest="b"), "cast"), (1, marks(0, 1, contest="b"), "cast")])
+    finish(made)
+    return made
+
+
 def make_full(directory: Path) -> Made:
     """Two contests, counted blanks, weights, styles, two authorities; trustee 2 is absent.
 

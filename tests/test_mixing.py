@@ -309,7 +309,7 @@ def test_the_tally_names_every_step(stages: dict[str, Path]) -> None:
 
 
 def test_the_ballot_box_refuses_packs(voted: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """attacks: A9, C1, D1. A nonce used twice; another voter's message, with or without its proof."""
+    """attacks: A9, C1, D1. Nonces used twice; the message of another, with or without its proof."""
 
     def submit(body: bytes) -> None:
         action: Action = "cast"
