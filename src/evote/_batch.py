@@ -32,7 +32,7 @@ from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars, concatenate
 from evote.transcript import encode_shape, weights_from_bytes
 
-__all__ = ["Equations", "Relation", "Term", "verify_batch"]
+__all__ = ["Equations", "Relation", "Term", "draw_weights", "verify_batch"]
 
 Term: TypeAlias = tuple[Elements, Scalars | None]
 Relation: TypeAlias = tuple[Term, ...]
@@ -208,9 +208,6 @@ class _Batch:
 
 def _weights(equations: Sequence[Equations], rng: Rng | None, context: bytes) -> Iterator[Scalars]:
     """One array of weights per relation."""
-    entropy = (rng or os.urandom)(32)
-    if len(entropy) != 32:
-        raise ParameterError(f"rng returned {len(entropy)} bytes instead of 32")
     parts = [context]
     for each in equations:
         parts.append(encode_shape(each.shape))
@@ -218,7 +215,17 @@ def _weights(equations: Sequence[Equations], rng: Rng | None, context: bytes) ->
             parts += [encode_shape(element.shape), element.encode()]
             parts += [b""] if scalar is None else [encode_shape(scalar.shape), scalar.encode()]
     shapes = [each.shape for each in equations for _ in each.relations]
+    return draw_weights(equations[0].group, shapes, parts, rng)
+
+
+def draw_weights(
+    group: Group, shapes: Sequence[tuple[int, ...]], parts: Sequence[bytes], rng: Rng | None = None
+) -> Iterator[Scalars]:
+    """Arrays of 128-bit weights for equations that `parts` describe, which hedge the randomness."""
+    entropy = (rng or os.urandom)(32)
+    if len(entropy) != 32:
+        raise ParameterError(f"rng returned {len(entropy)} bytes instead of 32")
     sizes = [prod(shape) * _WEIGHT_SIZE for shape in shapes]
     data = xof("batch-weights", entropy, digest("batch", *parts), length=sum(sizes))
     for shape, start, size in zip(shapes, accumulate(sizes, initial=0), sizes, strict=False):
-        yield weights_from_bytes(equations[0].group, data[start : start + size], shape)
+        yield weights_from_bytes(group, data[start : start + size], shape)

@@ -18,7 +18,9 @@ is not wiped.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +30,13 @@ from evote._terelius_wikstrom import (
     ShuffleCommitment,
     ShuffleOracle,
     ShuffleResponses,
+    commit_permutation,
+    prove_claim,
+    verify_claim,
 )
-from evote.elgamal import Ciphertexts, PublicKey
-from evote.groups import Elements, Group, Rng, Scalars
+from evote.elgamal import Ciphertexts, PublicKey, reencrypt
+from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
+from evote.groups import Elements, Group, Rng, Scalars, concatenate
 from evote.transcript import Transcript
 
 __all__ = [
@@ -51,6 +57,10 @@ __all__ = [
 ]
 
 
+_GENERATORS = b"evote/1/shuffle"  # their domain: the same for all elections
+_DRAWS = 16  # of keys to sort, before a source that repeats itself is given up
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShuffleStatement:
     """Claim: `outputs` is `inputs`, re-encrypted under `key` and reordered. Shapes (n, w)."""
@@ -59,13 +69,42 @@ class ShuffleStatement:
     inputs: Ciphertexts
     outputs: Ciphertexts
 
+    def __post_init__(self) -> None:
+        if self.inputs.ndim != 2 or self.inputs.shape[1] == 0:
+            raise ShapeMismatch(f"inputs of shape (n, w) expected, got {self.inputs.shape}")
+        if self.inputs.shape != self.outputs.shape:
+            raise ShapeMismatch(f"inputs {self.inputs.shape}, outputs {self.outputs.shape}")
+        if not self.key.group == self.inputs.group == self.outputs.group:
+            raise GroupMismatch("key, inputs and outputs are of different groups")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    @property
+    def group(self) -> Group:
+        return self.key.group
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, w)"""
+        return self.inputs.shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShuffleWitness:
     """outputs[i] re-encrypts inputs[permutation[i]] with nonces[i]; shapes (n,) and (n, w)."""
 
     permutation: NDArray[np.intp] = field(repr=False)
     nonces: Scalars = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.permutation.ndim != 1 or self.nonces.ndim != 2:
+            raise ShapeMismatch(
+                f"permutation {self.permutation.shape} and nonces {self.nonces.shape}"
+            )
+        if len(self.permutation) != len(self.nonces):
+            raise ShapeMismatch(f"{len(self.permutation)} places, {len(self.nonces)} nonces")
+        if not np.array_equal(np.sort(self.permutation), np.arange(len(self.permutation))):
+            raise ParameterError("not a permutation")
+        if not self.nonces.secret:
+            raise ParameterError("the nonces of a shuffle are marked as secret")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,32 +116,118 @@ class ShuffleProof:
     responses: ShuffleResponses
 
     def encode(self) -> bytes:
-        """u, B, A', B', C', D', F' (alpha and beta of each column), k_A ... k_F; fixed width."""
-        raise NotImplementedError
-
-
-class TranscriptOracle:
-    """Generators by hashing, challenges from a transcript: what evote's own proofs use."""
-
-    batching_bits = 128
-    challenge_bits = 128
-
-    def __init__(self, transcript: Transcript) -> None:
-        self._transcript = transcript
+        """u, B, A', B', C', D', F' (all alpha, then all beta), then k_A ... k_F; fixed width."""
+        parts = (*self.commitment.parts(), *self.responses.parts())
+        return b"".join([part.encode() for part in (self.permutation_commitments, *parts)])
 
 
 def decode_shuffle_proof(
     group: Group, data: bytes, shape: tuple[int, int], *, where: str = ""
 ) -> ShuffleProof:
-    """Read what `ShuffleProof.encode` wrote, for ciphertexts of `shape` (n, w)."""
-    raise NotImplementedError
+    """Read what `ShuffleProof.encode` wrote, for ciphertexts of `shape` (n, w).
+
+    Raises:
+        DecodingError: another length, an element that is none, or the identity.
+    """
+    n, w = shape
+    elements, scalars = 3 * n + 3 + 2 * w, 2 * n + 3 + w
+    size = elements * group.element_size
+    total = size + scalars * group.scalar_size
+    if len(data) != total:
+        raise DecodingError(f"a proof of {total} bytes expected, got {len(data)}", where=where)
+    points = group.decode_elements(data[:size], (elements,), where=where)
+    numbers = group.decode_scalars(data[size:], (scalars,), where=where)
+    columns = points[3 * n + 3 :].reshape((2, w))
+    return ShuffleProof(
+        permutation_commitments=points[:n],
+        commitment=ShuffleCommitment(
+            b=points[n : 2 * n],
+            a_prime=points[2 * n],
+            b_prime=points[2 * n + 1 : 3 * n + 1],
+            c_prime=points[3 * n + 1],
+            d_prime=points[3 * n + 2],
+            f_prime=Ciphertexts(alpha=columns[0], beta=columns[1]),
+        ),
+        responses=ShuffleResponses(
+            k_a=numbers[0],
+            k_b=numbers[1 : n + 1],
+            k_c=numbers[n + 1],
+            k_d=numbers[n + 2],
+            k_e=numbers[n + 3 : 2 * n + 3],
+            k_f=numbers[2 * n + 3 :],
+        ),
+    )
+
+
+class TranscriptOracle:
+    """Generators by hashing, challenges from a transcript: what evote's own proofs use.
+
+    e_i and v have 128 bits. If u commits to another matrix than a permutation's, or the outputs are
+    no re-encryptions in that order, then for all but n 2^-128 of the vectors e there is no v, or
+    one, that the prover can answer; so a prover who tries statements or commitments expects to draw
+    2^128 of the numbers e_i and v before one of the proofs is accepted. All of a vector is drawn
+    after the whole statement and u are hashed, and v after e and the commitment besides.
+
+    The generators are the first n of a list that belongs to the group and are derived from it
+    anew, so that there is nothing about them to be hashed.
+    """
+
+    batching_bits = 128
+    challenge_bits = 128
+
+    def __init__(self, transcript: Transcript) -> None:
+        """On a transcript that the caller has bound to the election, the unit and the step."""
+        self._transcript = transcript
+
+    def generators(self, group: Group, count: int) -> Elements:
+        # The other steps of a cascade need the same. Joined to none of `group`, with its executor.
+        return concatenate([group.identity((0,)), _generators(group, count)])
+
+    def batching_vector(self, claim: ShuffleClaim) -> Scalars:
+        transcript, shape = self._transcript, claim.u.shape
+        transcript.append(b"proof", b"shuffle")
+        if claim.key is None or claim.inputs is None or claim.outputs is None:
+            raise ParameterError("evote proves shuffles of ciphertexts, not of commitments alone")
+        transcript.append_elements(b"key", claim.key)
+        transcript.append_elements(b"inputs", claim.inputs.alpha)
+        transcript.append_elements(b"inputs", claim.inputs.beta)
+        transcript.append_elements(b"outputs", claim.outputs.alpha)
+        transcript.append_elements(b"outputs", claim.outputs.beta)
+        transcript.append_elements(b"permutation", claim.u)
+        return transcript.weights(b"weights", shape)
+
+    def challenge(self, commitment: ShuffleCommitment) -> Scalars:
+        for part in commitment.parts():
+            self._transcript.append_elements(b"commitments", part)
+        return self._transcript.weights(b"challenge", ())
+
+
+@lru_cache(maxsize=1)
+def _generators(group: Group, count: int) -> Elements:
+    return group.hash_to_elements(_GENERATORS, count)
 
 
 def shuffle(
     key: PublicKey, inputs: Ciphertexts, rng: Rng | None = None
 ) -> tuple[Ciphertexts, ShuffleWitness]:
-    """Re-encrypt ciphertexts of shape (n, w) and put the rows into a uniformly random order."""
-    raise NotImplementedError
+    """Re-encrypt ciphertexts of shape (n, w) and put the rows into a uniformly random order.
+
+    Cost: 2 w fixed-base powers a row.
+    """
+    if inputs.ndim != 2:
+        raise ShapeMismatch(f"inputs of shape (n, w) expected, got {inputs.shape}")
+    permutation = _random_permutation(len(inputs), rng)
+    outputs, nonces = reencrypt(key, inputs.take(permutation), rng)
+    return outputs, ShuffleWitness(permutation=permutation, nonces=nonces)
+
+
+def _random_permutation(n: int, rng: Rng | None) -> NDArray[np.intp]:
+    """Uniform: the order of n random numbers that differ. The chance that two agree is n^2/2^65."""
+    for _ in range(_DRAWS):
+        keys = np.frombuffer((rng or os.urandom)(8 * n), dtype=np.uint64)
+        if len(np.unique(keys)) == n:
+            return np.argsort(keys)
+    raise ParameterError(f"rng repeats itself: no {n} numbers that differ")
 
 
 def prove_shuffle(
@@ -112,22 +237,94 @@ def prove_shuffle(
     *,
     rng: Rng | None = None,
 ) -> ShuffleProof:
-    """Prove that the outputs are the inputs, re-encrypted and reordered."""
-    raise NotImplementedError
+    """Prove that the outputs are the inputs, re-encrypted and reordered.
+
+    Statistically zero-knowledge up to n 2^-128, in the random oracle model; sound there if
+    discrete logs are hard: see `TranscriptOracle`. Cost, for n rows of w: 5 n fixed-base powers and
+    (1 + 2 w) n multiexp terms, of 384 bits in groups of larger order; n hashes to elements.
+
+    Args:
+        statement, witness: shapes (n, w); the witness is not checked, but then nor will the proof.
+        oracle: a transcript bound to the election, the unit and the step; or another system's.
+        rng: of 32 bytes, twice, hashed with witness and statement; the operating system's by
+            default.
+    """
+    if witness.nonces.shape != statement.shape:
+        raise ShapeMismatch(f"nonces {witness.nonces.shape} for ciphertexts {statement.shape}")
+    oracle = _oracle(oracle)
+    h = oracle.generators(statement.group, len(statement.inputs))
+    u, r = commit_permutation(h, witness.permutation, rng)
+    commitment, responses = prove_claim(
+        _claim(statement, h, u), witness.permutation, r, witness.nonces, oracle, rng=rng
+    )
+    return ShuffleProof(permutation_commitments=u, commitment=commitment, responses=responses)
 
 
 def verify_shuffle(
     statement: ShuffleStatement, proof: ShuffleProof, oracle: Transcript | ShuffleOracle
 ) -> None:
-    """Check a proof of a shuffle."""
-    raise NotImplementedError
+    """Check a proof of a shuffle.
+
+    Cost, for n rows of w: one multi-exponentiation of (4 + 4 w) n + 9 + 3 w terms or less; n hashes
+    to elements. In groups of large order exponents have at most 512 bits, 128 of them that of a
+    weight. A false proof costs several times as much, to say which equations fail.
+
+    Reference: B. Terelius, D. Wikström, "Proofs of restricted shuffles" (AFRICACRYPT 2010).
+
+    Raises:
+        ShapeMismatch, GroupMismatch: statement and proof do not fit.
+        InvalidProof: `what` names the equations that fail, by the paper's letters; `indices` are
+            those of B, the chain, and say nothing about single ciphertexts.
+    """
+    n = len(statement.inputs)
+    if proof.permutation_commitments.shape != (n,):
+        raise ShapeMismatch(
+            f"{n} permutation commitments expected, got {proof.permutation_commitments.shape}"
+        )
+    oracle = _oracle(oracle)
+    h = oracle.generators(statement.group, n)
+    claim = _claim(statement, h, proof.permutation_commitments)
+    verify_claim(claim, proof.commitment, proof.responses, oracle)
+
+
+def _oracle(oracle: Transcript | ShuffleOracle) -> ShuffleOracle:
+    return TranscriptOracle(oracle) if isinstance(oracle, Transcript) else oracle
+
+
+def _claim(statement: ShuffleStatement, h: Elements, u: Elements) -> ShuffleClaim:
+    return ShuffleClaim(
+        h=h, u=u, key=statement.key.element, inputs=statement.inputs, outputs=statement.outputs
+    )
 
 
 def unchanged_ciphertexts(inputs: Ciphertexts, outputs: Ciphertexts) -> NDArray[np.intp]:
-    """Rows of `outputs` that hold a ciphertext of `inputs`, unchanged, in the same column."""
-    raise NotImplementedError
+    """Rows of `outputs` that hold a ciphertext of `inputs`, unchanged, in the same column.
+
+    A shuffle leaves none: whoever made these can be followed, or did not re-encrypt.
+    """
+    if inputs.ndim != 2 or inputs.shape[1:] != outputs.shape[1:]:
+        raise ShapeMismatch(f"inputs {inputs.shape} and outputs {outputs.shape}")
+    old, new = _packed(inputs), _packed(outputs)
+    kept = [np.isin(new[:, j], old[:, j]) for j in range(inputs.shape[1])]
+    return np.flatnonzero(np.any(kept, axis=0)) if kept else np.zeros(0, dtype=np.intp)
 
 
 def repeated_ciphertexts(ciphertexts: Ciphertexts) -> NDArray[np.intp]:
-    """Rows that hold a ciphertext which an earlier row holds in the same column."""
-    raise NotImplementedError
+    """Rows that hold a ciphertext which an earlier row holds in the same column.
+
+    Copies betray whose ballot was copied once they are counted, so a mixnet has to get none.
+    """
+    if ciphertexts.ndim != 2:
+        raise ShapeMismatch(f"ciphertexts of shape (n, w) expected, got {ciphertexts.shape}")
+    packed = _packed(ciphertexts)
+    repeated = np.ones(packed.shape, dtype=np.bool_)
+    for j in range(packed.shape[1]):
+        _, first = np.unique(packed[:, j], return_index=True)
+        repeated[first, j] = False
+    return np.flatnonzero(repeated.any(axis=1))
+
+
+def _packed(ciphertexts: Ciphertexts) -> NDArray[np.void]:
+    """The encodings, one item each."""
+    size = 2 * ciphertexts.group.element_size
+    return np.frombuffer(ciphertexts.encode(), dtype=f"V{size}").reshape(ciphertexts.shape)

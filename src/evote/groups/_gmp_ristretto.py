@@ -17,7 +17,7 @@ from evote.groups import _gmp_edwards as curve
 from evote.groups._gmp_edwards import Point
 from evote.groups._inverses import inverses
 from evote.groups._messages import RISTRETTO_BLOCK, RISTRETTO_CANDIDATES
-from evote.groups._plans import CombCache
+from evote.groups._plans import CombCache, shortened
 
 __all__ = ["RistrettoKernel"]
 
@@ -115,7 +115,7 @@ class RistrettoKernel:
         return [curve.comb_power(comb, int(e)) for e in exponents]
 
     def multiexp(self, bases: Sequence[Point], exponents: Sequence[int]) -> Point:
-        return curve.multiexp(bases, exponents)
+        return curve.multiexp(*shortened(bases, exponents, ed.L, self.invert))
 
     def from_uniform(self, data: bytes) -> list[Point]:
         halves = [_map_to_point(data[i : i + 32]) for i in range(0, len(data), 32)]

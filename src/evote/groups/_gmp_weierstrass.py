@@ -12,7 +12,7 @@ from gmpy2 import mpz
 
 from evote.groups._gmp_jacobian import COSTS, IDENTITY, Jacobian, Point
 from evote.groups._messages import CURVE_CANDIDATES
-from evote.groups._plans import CombCache
+from evote.groups._plans import CombCache, shortened
 from evote.groups._weierstrass import (
     Curve,
     right_side,
@@ -120,7 +120,7 @@ class WeierstrassKernel:
         return [self._points.comb_power(comb, int(e)) for e in exponents]
 
     def multiexp(self, bases: Sequence[Point], exponents: Sequence[int]) -> Point:
-        return self._points.multiexp(bases, exponents)
+        return self._points.multiexp(*shortened(bases, exponents, self._curve.q, self.invert))
 
     def map_to_curve(self, numbers: Sequence[int]) -> list[Point]:
         """RFC 9380's simplified SWU map, where the curve has one; numbers modulo p."""

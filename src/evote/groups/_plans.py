@@ -28,6 +28,7 @@ __all__ = [
     "comb_digits",
     "comb_shapes",
     "plan_multiexp",
+    "shortened",
 ]
 
 _SHAPES = [(h, v) for h in (4, 6, 8, 10) for v in (1, 2, 4, 8, 16, 32, 64)]
@@ -198,3 +199,27 @@ def plan_multiexp(lengths: Sequence[int], costs: Costs) -> MultiexpPlan:
         if buckets < price:
             price, best = buckets, MultiexpPlan("buckets", window)
     return best
+
+
+def shortened(
+    bases: Sequence[Any],
+    exponents: Sequence[int],
+    q: int,
+    invert: Callable[[Sequence[Any]], Sequence[Any]],
+    saving: int = 16,
+) -> tuple[Sequence[Any], Sequence[int]]:
+    """The same powers, exponents just below q as short negative ones: of inverses, to q - e.
+
+    Args:
+        q: the order, above all exponents.
+        invert: of many items at once.
+        saving: how many bits shorter an exponent has to become to be worth an inverse.
+    """
+    least = q - (1 << max(int(q).bit_length() - saving, 0))
+    chosen = [i for i, e in enumerate(exponents) if e > least]
+    if not chosen:
+        return bases, exponents
+    bases, exponents = list(bases), list(exponents)
+    for i, inverse in zip(chosen, invert([bases[i] for i in chosen]), strict=True):
+        bases[i], exponents[i] = inverse, q - exponents[i]
+    return bases, exponents
