@@ -185,8 +185,8 @@ class WeierstrassGroup(Group):
             x = mpz(number) % p
             square = right_side(self.curve, x)
             if jacobi(square, p) == 1:
-                y = square_root(square, mpz(p))
-                points.append(self._points.point(int(x), int(min(y, p - y))))
+                y = int(square_root(square, mpz(p)) or 0)
+                points.append(self._points.point(int(x), min(y, p - y)))
         return Elements._make(self, points, (len(points),))
 
     def _map_to_curve(self, numbers: Sequence[int]) -> Elements:

@@ -199,9 +199,7 @@ def _coordinates(fields: NDArray[np.uint8]) -> list[Coordinates]:
     return points
 
 
-def _leaves(
-    reader: Reader, parts: Parts, layout: Layout, count: int | None
-) -> NDArray[np.uint8]:
+def _leaves(reader: Reader, parts: Parts, layout: Layout, count: int | None) -> NDArray[np.uint8]:
     """Fields of shape (count, w, leaves, width); of one item without its array's node for None."""
     found: list[NDArray[np.uint8]] = []
 

@@ -54,15 +54,17 @@ class Polynomial:
         """y_l = prod P_i^(l^i) for l = 1..k; shape (k, kappa)."""
         group: Group = self.coefficients.group
         degrees = range(len(self.coefficients))
-        powers = group.scalars([[l**i for i in degrees] for l in range(1, parties + 1)])
+        rows = [[party**i for i in degrees] for party in range(1, parties + 1)]
+        powers = group.scalars(rows)
         return group.multiexp(self.coefficients[None], powers[:, :, None], axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decryption:
-    """What the parties published, the party first; shapes (k, n, w), (k, kappa), (k, w), (k, kappa).
+    """What the parties published, one row for each.
 
     Attributes:
+        factors, y_prime, b_prime, responses: shapes (k, n, w), (k, kappa), (k, w), (k, kappa).
         trees: of the factors.
         commitment: the tree of all first moves.
         chosen: lambda parties whose factors decrypt, from 0.
@@ -167,9 +169,7 @@ def combine(rows: Elements, weights: Sequence[int]) -> Elements:
     """prod rows[l]^weights[l]; small weights are short powers, negative ones divide."""
 
     def product(chosen: list[int]) -> Elements:
-        powers = [
-            rows[i] if abs(weights[i]) == 1 else rows[i] ** abs(weights[i]) for i in chosen
-        ]
+        powers = [rows[i] if abs(weights[i]) == 1 else rows[i] ** abs(weights[i]) for i in chosen]
         result = powers[0]
         for power in powers[1:]:
             result = result * power
@@ -260,14 +260,14 @@ def _guilty(
     keys = polynomial.party_keys(parties)
     share = v * group.scalars(share_divisor(parties)).inverse()
     guilty = []
-    for l in decryption.chosen:
-        k = decryption.responses[l]
+    for party in decryption.chosen:
+        k = decryption.responses[party]
         # (y_l^-1)^(v/c) y'_l = g^k_l      (prod f_l^e)^v B'_l = A^k_l
-        of_key = (decryption.y_prime[l] / keys[l] ** share).equal_mask(group.generator**k)
-        b = group.multiexp(decryption.factors[l], e[:, None], axis=0)
-        of_factors = (b**v * decryption.b_prime[l]).equal_mask(a ** _spread(session, k))
+        of_key = (decryption.y_prime[party] / keys[party] ** share).equal_mask(group.generator**k)
+        b = group.multiexp(decryption.factors[party], e[:, None], axis=0)
+        of_factors = (b**v * decryption.b_prime[party]).equal_mask(a ** _spread(session, k))
         if not (of_key.all() and of_factors.all()):
-            guilty.append(l)
+            guilty.append(party)
     return guilty
 
 

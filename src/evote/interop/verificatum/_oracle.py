@@ -1,8 +1,8 @@
 """Verificatum's hashes: random oracle, pseudo-random generator, challenges, generators.
 
-    RO(n, data)   the first n bits' worth of PRG_H(H(uint32(n) data)), excess bits of byte 0 cleared
+    RO(n, data)   n bits of PRG_H(H(uint32(n) data)), excess bits of the first byte cleared
     PRG_X(seed)   X(seed uint32(0)) X(seed uint32(1)) ...
-    rho           H of a tree over version, sid.auxsid, the bit lengths, the texts prg, pgroup, rohash
+    rho           H of a node of version, sid.auxsid, bit lengths, the texts prg, pgroup, rohash
 
 H is the hash of <rohash>, X in batching vectors that of <prg>. Everything a challenge depends on is
 hashed behind rho. Not in rho: the parties, the threshold, the widths, the key; keys are hashed with
@@ -106,7 +106,7 @@ class Oracle:
         return group.scalars(int.from_bytes(output, "big"))
 
     def generators(self, count: int) -> Elements:
-        """h, shape (count,): elements whose logarithms nobody knows; fewer are the first of more."""
+        """h, shape (count,): nobody knows their logarithms. Fewer are the first of more."""
         if self._generators is None or len(self._generators) < count:
             self._generators = self._derive_generators(count)
         return self._generators[:count]

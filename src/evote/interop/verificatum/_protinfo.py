@@ -151,7 +151,7 @@ def decode_protinfo(data: bytes, *, where: str = "protInfo.xml") -> Protocol:
 
 
 class _Children:
-    """The texts of the direct children of <protocol> that are used, and how many <party> there are."""
+    """The texts of the used children of <protocol>, and how many <party> there are."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -167,7 +167,6 @@ class _Children:
         self.parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
         self.parser.StartDoctypeDeclHandler = self._refuse("a document type")
         self.parser.EntityDeclHandler = self._refuse("an entity")
-        self.parser.ExternalEntityRefHandler = self._refuse("an external entity")
 
     def parse(self, data: bytes) -> tuple[dict[str, str], int]:
         try:

@@ -64,7 +64,9 @@ class Files:
         data = self.read(name, _MAX_TEXT)
         found = data.decode("ascii", "replace")
         if not found or not found.isascii() or not found.isprintable():
-            raise DecodingError("one line of ASCII without its end expected", where=self.where(name))
+            raise DecodingError(
+                "one line of ASCII without its end expected", where=self.where(name)
+            )
         return found
 
     def number(self, name: str, low: int, high: int) -> int:

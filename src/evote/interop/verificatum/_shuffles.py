@@ -1,9 +1,9 @@
 """Proofs of shuffles as byte trees, under Verificatum's random oracle.
 
-                  statement                    first move            response
-    PoS     g, h[], u[], pk, w[], w'[]    B[], A', B'[], C', D', F'  k_A, k_B[], k_C, k_D, k_E[], k_F
-    PoSC    g, h[], u[]                   B[], A', B'[], C', D'      k_A, k_B[], k_C, k_D, k_E[]
-    CCPoS   g, h[], u[], pk, w[], w'[]    A', B'                     k_A, k_B, k_E[]
+           statement                    first move                 response
+    PoS    g, h[], u[], pk, w[], w'[]   B[], A', B'[], C', D', F'  k_A, k_B[], k_C, k_D, k_E[], k_F
+    PoSC   g, h[], u[]                  B[], A', B'[], C', D'      k_A, k_B[], k_C, k_D, k_E[]
+    CCPoS  g, h[], u[], pk, w[], w'[]   A', B'                     k_A, k_B, k_E[]
 
 The letters are those of `evote._terelius_wikstrom`, which has the algebra; B' and k_B of CCPoS are
 F' and k_F there. With precomputation PoSC speaks of N_0 commitments, and CCPoS of the N that the
@@ -281,9 +281,7 @@ def _precomputed(session: Session, oracle: Oracle, party: int, count: int) -> El
     assert size is not None
     u, tree = read_commitments(session, party, size)
     name = f"proofs/KeepList{party:02d}.bt"
-    kept = decode_keep_list(
-        session.files.read(name), size, count, where=session.files.where(name)
-    )
+    kept = decode_keep_list(session.files.read(name), size, count, where=session.files.where(name))
     claim = ShuffleClaim(h=oracle.generators(size), u=u)
     _check_proof(session, oracle, POSC, party, claim, statement_trees(oracle, u, tree))
     return u.take(kept)

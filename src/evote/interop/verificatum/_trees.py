@@ -48,7 +48,7 @@ def text(string: str) -> bytes:
 
 
 def natural(number: int) -> bytes:
-    """A non-negative integer in minimal two's complement: a byte 00 first where the top bit is set."""
+    """A non-negative integer in minimal two's complement: its top bit is clear."""
     return leaf(number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
@@ -70,7 +70,7 @@ class Layout(NamedTuple):
         return len(self.head) + self.fields * (_HEADER + self.width)
 
     def split(self, data: memoryview, where: str) -> NDArray[np.uint8]:
-        """The bytes of the fields, shape (n, fields, width), once every header is as it should be."""
+        """The bytes of the fields, shape (n, fields, width); every header is checked."""
         rows = np.frombuffer(data, dtype=np.uint8).reshape(-1, self.size)
         head = np.frombuffer(self.head, dtype=np.uint8)
         leaves = rows[:, len(head) :].reshape(-1, self.fields, _HEADER + self.width)
