@@ -103,7 +103,7 @@ def audit(
         raise ParameterError("jobs: at least 1, or an executor, expected")
     whole = is_verificatum(path) or (protinfo is not None and (path / SESSIONS).is_dir())
     if not whole and protinfo is None:
-        raise ParameterError(f"{shown_path(path)}: one session needs the file protInfo.xml")
+        raise ParameterError(f"{shown_path(path)}: one session needs its protInfo.xml named")
     if not whole and session is not None:
         raise ParameterError(f"{shown_path(path)} is one session: there is none to choose")
     run = _Audit(jobs, progress or _silent)
@@ -166,7 +166,7 @@ class _Audit:
             self.ledger.fail(check, f"{place}: internal error: {type(error).__name__}: {error}")
         else:
             return
-        self.ledger.block(f"{check} failed in {place}", *blocks)
+        self.ledger.block(f"{check} failed or was not done in {place}", *blocks)
 
     def read_protocol(self, path: Path) -> Protocol | None:
         """The parameters, with a group that uses every process asked for."""
@@ -238,7 +238,7 @@ class _Audit:
         oracle = Oracle(protocol, session.auxsid)
         last: CiphertextList | None = inputs
         if session.shuffles:
-            last = self._shuffles(session, oracle, session.spread(key), inputs)
+            last = self._shuffles(session, oracle, session.widths.spread(key), inputs)
         if session.decrypts:
             self._decrypts(session, oracle, key, last)
 

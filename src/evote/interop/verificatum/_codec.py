@@ -8,7 +8,7 @@ shape (n, w). Numbers have a byte more than they need where their top bit could 
 from __future__ import annotations
 
 from math import prod
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +19,38 @@ from evote.groups import Elements, Group, ModPGroup, Scalars, WeierstrassGroup
 from evote.groups.curves import Coordinates
 from evote.interop.verificatum._trees import Layout, Reader, header, node
 
-__all__ = ["Codec", "Parts", "ciphertext_parts", "key_parts", "message_parts"]
+__all__ = ["Codec", "Parts", "Widths"]
 
 Parts: TypeAlias = tuple[int, ...]
 """The arities of the nodes over the components of a product group; () is the group itself."""
 
-
-def key_parts(key_width: int) -> Parts:
-    """K = G^key_width."""
-    return (key_width,) if key_width > 1 else ()
+_ArrayT = TypeVar("_ArrayT", Elements, Scalars)
 
 
-def message_parts(key_width: int, width: int) -> Parts:
-    """M = K^width."""
-    return ((width,) if width > 1 else ()) + key_parts(key_width)
+class Widths(NamedTuple):
+    """kappa and omega: K = G^kappa holds keys, M = K^omega messages, C = M x M ciphertexts.
 
+    A row of M has kappa * omega columns here, of which column j belongs to key j modulo kappa.
+    """
 
-def ciphertext_parts(key_width: int, width: int) -> Parts:
-    """C = M x M."""
-    return (2, *message_parts(key_width, width))
+    key: int
+    ciphertext: int
+
+    @property
+    def key_parts(self) -> Parts:
+        return (self.key,) if self.key > 1 else ()
+
+    @property
+    def message_parts(self) -> Parts:
+        return ((self.ciphertext,) if self.ciphertext > 1 else ()) + self.key_parts
+
+    @property
+    def ciphertext_parts(self) -> Parts:
+        return (2, *self.message_parts)
+
+    def spread(self, row: _ArrayT) -> _ArrayT:
+        """A row of K, shape (kappa,) or (), repeated for each of the omega blocks of M."""
+        return row.reshape(-1).take(np.arange(self.key * self.ciphertext) % self.key)
 
 
 class Codec:

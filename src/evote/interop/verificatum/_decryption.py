@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from evote.errors import DecodingError, VerificationError
 from evote.groups import Elements, Group, Scalars, stack
+from evote.interop.verificatum._codec import Codec, Widths
 from evote.interop.verificatum._oracle import Oracle
 from evote.interop.verificatum._session import CiphertextList, Session
 from evote.interop.verificatum._trees import header
@@ -88,7 +89,7 @@ def read_polynomial(session: Session, key: Elements) -> Polynomial:
     codec, where = session.protocol.codec, session.files.where(name)
     reader = session.files.reader(name)
     count = reader.arity(1, session.protocol.threshold)
-    rows = stack([codec.item(reader, session.key_parts).reshape(-1) for _ in range(count)])
+    rows = stack([codec.item(reader, session.widths.key_parts).reshape(-1) for _ in range(count)])
     reader.end()
     if count > 1 and rows[-1].is_identity().all():
         raise DecodingError("a last coefficient that is the identity", where=where)
@@ -104,18 +105,18 @@ def read_decryption(session: Session, count: int) -> Decryption:
     factors, trees, y_prime, b_prime, moves, responses = [], [], [], [], [], []
     for party in range(1, protocol.parties + 1):
         reader = files.reader(f"proofs/DecryptionFactors{party:02d}.bt")
-        rows = codec.elements(reader, session.message_parts, count)
+        rows = codec.elements(reader, session.widths.message_parts, count)
         reader.end()
         factors.append(rows.reshape((count, -1)))
         trees.append(bytes(reader.data))
         reader = files.reader(f"proofs/DecrFactCommitment{party:02d}.bt")
         reader.node(2)
-        y_prime.append(codec.item(reader, session.key_parts).reshape(-1))
-        b_prime.append(codec.item(reader, session.message_parts).reshape(-1))
+        y_prime.append(codec.item(reader, session.widths.key_parts).reshape(-1))
+        b_prime.append(codec.item(reader, session.widths.message_parts).reshape(-1))
         reader.end()
         moves.append(reader.data)
         reader = files.reader(f"proofs/DecrFactReply{party:02d}.bt")
-        responses.append(codec.scalar_item(reader, session.key_parts).reshape(-1))
+        responses.append(codec.scalar_item(reader, session.widths.key_parts).reshape(-1))
         reader.end()
     return Decryption(
         factors=stack(factors),
@@ -183,20 +184,19 @@ def combine(rows: Elements, weights: Sequence[int]) -> Elements:
 
 
 def seed_pieces(
-    session: Session, inputs: CiphertextList, polynomial: Polynomial, trees: Sequence[bytes]
+    codec: Codec, widths: Widths, inputs: bytes, polynomial: bytes, factors: Sequence[bytes]
 ) -> tuple[bytes, ...]:
     """What the batching vector hashes: g', w[], the polynomial, the factors of all parties."""
-    codec = session.protocol.codec
-    generators = codec.group.generator.broadcast_to((session.protocol.key_width,))
+    generators = codec.group.generator.broadcast_to((widths.key,))
     return (
         header(0, 2),
         header(0, 2),
-        codec.encode_item(generators, session.key_parts),
-        inputs.tree,
+        codec.encode_item(generators, widths.key_parts),
+        inputs,
         header(0, 2),
-        polynomial.tree,
-        header(0, len(trees)),
-        *trees,
+        polynomial,
+        header(0, len(factors)),
+        *factors,
     )
 
 
@@ -216,7 +216,9 @@ def check_decryption(
         VerificationError: the proof does not hold; names the parties whose own proofs do not.
     """
     group = session.protocol.codec.group
-    seed = oracle.seed(*seed_pieces(session, inputs, polynomial, decryption.trees))
+    codec, widths = session.protocol.codec, session.widths
+    pieces = seed_pieces(codec, widths, inputs.tree, polynomial.tree, decryption.trees)
+    seed = oracle.seed(*pieces)
     e = oracle.batching_vector(seed, len(inputs))
     v = oracle.challenge(seed, decryption.commitment)
     a = group.multiexp(inputs.ciphertexts.alpha, e[:, None], axis=0)
@@ -230,7 +232,7 @@ def check_decryption(
     k = (decryption.responses.take(chosen) * lagrange[:, None]).sum(0)
     y = polynomial.coefficients[0]
     of_key = (y_prime / y**v).equal_mask(group.generator**k)
-    of_factors = (b**v * b_prime).equal_mask(a ** _spread(session, k))
+    of_factors = (b**v * b_prime).equal_mask(a ** session.widths.spread(k))
     if of_key.all() and of_factors.all():
         return f
     half = "factors" if of_key.all() else "key"
@@ -238,12 +240,6 @@ def check_decryption(
     named = ", ".join(str(party + 1) for party in guilty)
     suffix = f"; party {named}" if guilty else ""
     raise VerificationError(f"the decryption proof ({half}) does not hold{suffix}")
-
-
-def _spread(session: Session, k: Scalars) -> Scalars:
-    """Of shape (kappa,), repeated for every block of a ciphertext: shape (w,)."""
-    width = session.protocol.key_width
-    return k.take(np.arange(width * session.width) % width)
 
 
 def _guilty(
@@ -265,7 +261,7 @@ def _guilty(
         # (y_l^-1)^(v/c) y'_l = g^k_l      (prod f_l^e)^v B'_l = A^k_l
         of_key = (decryption.y_prime[party] / keys[party] ** share).equal_mask(group.generator**k)
         b = group.multiexp(decryption.factors[party], e[:, None], axis=0)
-        of_factors = (b**v * decryption.b_prime[party]).equal_mask(a ** _spread(session, k))
+        of_factors = (b**v * decryption.b_prime[party]).equal_mask(a ** session.widths.spread(k))
         if not (of_key.all() and of_factors.all()):
             guilty.append(party)
     return guilty
@@ -274,7 +270,7 @@ def _guilty(
 def check_plaintexts(session: Session, inputs: CiphertextList, factors: Elements) -> Elements:
     """Check that Plaintexts.bt is beta times the factors; the plaintexts, shape (n, w)."""
     reader = session.files.reader("Plaintexts.bt")
-    rows = session.protocol.codec.elements(reader, session.message_parts, len(inputs))
+    rows = session.protocol.codec.elements(reader, session.widths.message_parts, len(inputs))
     reader.end()
     plaintexts = rows.reshape((len(inputs), -1))
     same: NDArray[np.bool_] = (inputs.ciphertexts.beta * factors).equal_mask(plaintexts)

@@ -9,18 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from evote._files import read_file, shown_path
 from evote.elgamal import Ciphertexts
 from evote.errors import DecodingError, VerificationError
 from evote.groups import Elements
-from evote.interop.verificatum._codec import (
-    Parts,
-    ciphertext_parts,
-    key_parts,
-    message_parts,
-)
+from evote.interop.verificatum._codec import Widths
 from evote.interop.verificatum._protinfo import (
     MAX_PARTIES,
     MAX_WIDTH,
@@ -113,29 +106,16 @@ class Session:
         return self.kind != "shuffling"
 
     @property
-    def key_parts(self) -> Parts:
-        return key_parts(self.protocol.key_width)
-
-    @property
-    def message_parts(self) -> Parts:
-        return message_parts(self.protocol.key_width, self.width)
-
-    @property
-    def ciphertext_parts(self) -> Parts:
-        return ciphertext_parts(self.protocol.key_width, self.width)
-
-    def spread(self, row: Elements) -> Elements:
-        """An element of K, shape (kappa,) or (), repeated for each of omega blocks: shape (w,)."""
-        columns = np.arange(self.protocol.key_width * self.width) % self.protocol.key_width
-        return row.reshape(-1).take(columns)
+    def widths(self) -> Widths:
+        return Widths(self.protocol.key_width, self.width)
 
     def read_key(self) -> Elements:
         """y, shape (kappa,), or () for one."""
         codec = self.protocol.codec
         reader = self.files.reader("FullPublicKey.bt")
         reader.node(2)
-        generators = codec.item(reader, self.key_parts)
-        key = codec.item(reader, self.key_parts)
+        generators = codec.item(reader, self.widths.key_parts)
+        key = codec.item(reader, self.widths.key_parts)
         reader.end()
         if not generators.equal_mask(codec.group.generator).all():
             raise VerificationError(f"{reader.where}: the first part is not the generator")
@@ -148,7 +128,7 @@ class Session:
         data = self.files.read(name)
         where = self.files.where(name)
         reader = Reader(data, where)
-        found = self.protocol.codec.ciphertexts(reader, self.ciphertext_parts, count)
+        found = self.protocol.codec.ciphertexts(reader, self.widths.ciphertext_parts, count)
         reader.end()
         if not len(found):
             raise DecodingError("an empty list", where=where)

@@ -149,7 +149,7 @@ def read_commitment(
     d_prime = codec.item(reader, ()) if form.chained else None
     f_prime = None
     if form.ciphertexts:
-        pair = codec.item(reader, session.ciphertext_parts).reshape((2, -1))
+        pair = codec.item(reader, session.widths.ciphertext_parts).reshape((2, -1))
         f_prime = Ciphertexts(alpha=pair[0], beta=pair[1])
     reader.end()
     commitment = ShuffleCommitment(
@@ -169,10 +169,10 @@ def read_responses(session: Session, form: Form, party: int, count: int) -> Shuf
         k_b = codec.scalars(reader, (), count)
         k_c, k_d = codec.scalar_item(reader, ()), codec.scalar_item(reader, ())
     if form is CCPOS:  # before k_E, where PoS has it last
-        k_f = codec.scalar_item(reader, session.message_parts).reshape(-1)
+        k_f = codec.scalar_item(reader, session.widths.message_parts).reshape(-1)
     k_e = codec.scalars(reader, (), count)
     if form is POS:
-        k_f = codec.scalar_item(reader, session.message_parts).reshape(-1)
+        k_f = codec.scalar_item(reader, session.widths.message_parts).reshape(-1)
     reader.end()
     return ShuffleResponses(k_a=k_a, k_b=k_b, k_c=k_c, k_d=k_d, k_e=k_e, k_f=k_f)
 
@@ -268,7 +268,7 @@ def check_shuffle(
     )
     statement = (
         *statement_trees(oracle, u, tree),
-        key_tree(session.protocol.codec, key, session.message_parts),
+        key_tree(session.protocol.codec, key, session.widths.message_parts),
         inputs.tree,
         outputs.tree,
     )
@@ -297,7 +297,7 @@ def _check_proof(
 ) -> None:
     commitment, tree = read_commitment(session, form, party, len(claim.u))
     responses = read_responses(session, form, party, len(claim.u))
-    proof_oracle = ProofOracle(oracle, session.message_parts, statement, tree)
+    proof_oracle = ProofOracle(oracle, session.widths.message_parts, statement, tree)
     try:
         verify_claim(claim, commitment, responses, proof_oracle)
     except InvalidProof as error:
