@@ -71,9 +71,10 @@ class Layout(NamedTuple):
 
     def split(self, data: memoryview, where: str) -> NDArray[np.uint8]:
         """The bytes of the fields, shape (n, fields, width); every header is checked."""
-        rows = np.frombuffer(data, dtype=np.uint8).reshape(-1, self.size)
+        count = len(data) // self.size
+        rows = np.frombuffer(data, dtype=np.uint8).reshape(count, self.size)
         head = np.frombuffer(self.head, dtype=np.uint8)
-        leaves = rows[:, len(head) :].reshape(-1, self.fields, _HEADER + self.width)
+        leaves = rows[:, len(head) :].reshape(count, self.fields, _HEADER + self.width)
         start = np.frombuffer(header(1, self.width), dtype=np.uint8)
         good = (rows[:, : len(head)] == head).all(axis=1)
         good &= (leaves[:, :, :_HEADER] == start).all(axis=(1, 2))
@@ -94,7 +95,7 @@ class Layout(NamedTuple):
         leaves[:, :, _HEADER:] = numbers
         rows = np.empty((len(numbers), self.size), dtype=np.uint8)
         rows[:, : len(self.head)] = np.frombuffer(self.head, dtype=np.uint8)
-        rows[:, len(self.head) :] = leaves.reshape(len(numbers), -1)
+        rows[:, len(self.head) :] = leaves.reshape(len(numbers), self.size - len(self.head))
         return rows.tobytes()
 
 
