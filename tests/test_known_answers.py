@@ -78,14 +78,14 @@ def another(value: Any) -> Any:
     return last + value[1:]
 
 
-@pytest.mark.parametrize("name", ["ballot", "election"])
+@pytest.mark.parametrize("name", ["ballot", "election", "shuffle"])
 def test_evote_computes_the_file(name: str) -> None:
     made = script(f"make_{name}")
     text = json.dumps(made.build(), indent=1, ensure_ascii=False) + "\n"
     assert text == (VECTORS / f"{name}.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["ballot", "election"])
+@pytest.mark.parametrize("name", ["ballot", "election", "shuffle"])
 def test_plain_integers_compute_the_file(name: str) -> None:
     document = answers(name)
     computed = script(f"check_{name}").compute(document["inputs"])
@@ -95,7 +95,7 @@ def test_plain_integers_compute_the_file(name: str) -> None:
     assert set(document) == told | set(computed), "values that nobody computes again"
 
 
-@pytest.mark.parametrize("name", ["plain", "check_ballot", "check_election"])
+@pytest.mark.parametrize("name", ["plain", "check_ballot", "check_election", "check_shuffle"])
 def test_the_second_computation_is_independent(name: str) -> None:
     source = (VECTORS / f"{name}.py").read_text(encoding="utf-8")
     imports = [line for line in source.split("\n") if line.startswith(("import ", "from "))]

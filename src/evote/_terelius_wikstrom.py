@@ -316,8 +316,8 @@ def verify_claim(
 ) -> None:
     """Check a proof by one multi-exponentiation of all its equations under random weights.
 
-    Cost: a multi-exponentiation term for each of u, h and, of full length or that of k_E and 128
-    bits, B; 128 bits, B'; 2 w each for inputs and outputs: (4 + 4 w) n in all, and 9 + 4 w more.
+    Cost: (4 + 4 w) n multi-exponentiation terms and a few; those of B' have 128 bits, those of u
+    and inputs 128 more than v and e_i together, those of h, B and outputs 128 more than k_E,i.
 
     Raises:
         ShapeMismatch, GroupMismatch: a part is missing or one too many, or has another shape.

@@ -117,8 +117,9 @@ class ShuffleProof:
 
     def encode(self) -> bytes:
         """u, B, A', B', C', D', F' (all alpha, then all beta), then k_A ... k_F; fixed width."""
-        parts = (*self.commitment.parts(), *self.responses.parts())
-        return b"".join([part.encode() for part in (self.permutation_commitments, *parts)])
+        elements = [self.permutation_commitments, *self.commitment.parts()]
+        data = [part.encode() for part in elements]
+        return b"".join([*data, *(part.encode() for part in self.responses.parts())])
 
 
 def decode_shuffle_proof(
@@ -265,8 +266,8 @@ def verify_shuffle(
 ) -> None:
     """Check a proof of a shuffle.
 
-    Cost, for n rows of w: one multi-exponentiation of (4 + 4 w) n + 9 + 3 w terms or less; n hashes
-    to elements. In groups of large order exponents have at most 512 bits, 128 of them that of a
+    Cost, for n rows of w: one multi-exponentiation of (4 + 4 w) n + 2 w + 6 terms; n hashes to
+    elements. In groups of large order exponents have at most 512 bits, 128 of them that of a
     weight. A false proof costs several times as much, to say which equations fail.
 
     Reference: B. Terelius, D. Wikström, "Proofs of restricted shuffles" (AFRICACRYPT 2010).

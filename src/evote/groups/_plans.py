@@ -31,7 +31,7 @@ __all__ = [
     "shortened",
 ]
 
-_SHAPES = [(h, v) for h in (4, 6, 8, 10) for v in (1, 2, 4, 8, 16, 32, 64)]
+_SHAPES = [(h, v) for h in (4, 6, 8, 10, 12) for v in (1, 2, 4, 8, 16, 32, 64)]
 
 
 @dataclass(frozen=True)
