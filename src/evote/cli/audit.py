@@ -92,9 +92,15 @@ def verify(
         report: Report
         with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
             if recognise(record) is not None or session or protinfo:
-                if expect_manifest or witness_policy or receipts or phase != "finished":
-                    raise ParameterError("pins and phases are of elections of evote's own")
-                options = Options(session=session, protinfo=protinfo, jobs=where, progress=show)
+                if witness_policy or receipts or phase != "finished":
+                    raise ParameterError("witnesses, receipts, phases: of evote's own records only")
+                options = Options(
+                    session=session,
+                    protinfo=protinfo,
+                    expect=expect_manifest,
+                    jobs=where,
+                    progress=show,
+                )
                 report = audit_foreign(record, options)
             else:
                 report = audit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,10 +19,15 @@ class Notice(NamedTuple):
     detail: str
 
 
-def checks_of(system: str, sections: Mapping[str, tuple[str, ...]]) -> dict[str, Check]:
-    """The checks of a system, `system.name`, by the sections of its page in docs/."""
+def checks_of(
+    system: str, sections: Mapping[str, tuple[str, ...]], pins: Iterable[str] = ()
+) -> dict[str, Check]:
+    """The checks of a system, `system.name`, by the sections of its page in docs/.
+
+    Pins are required when the auditor asks for them.
+    """
     return {
-        f"{system}.{name}": Check(f"{system}, {section}", "setup")
+        f"{system}.{name}": Check(f"{system}, {section}", None if name in pins else "setup")
         for section, names in sections.items()
         for name in names
     }

@@ -26,12 +26,14 @@ class Options:
     Attributes:
         protinfo: a file of parameters that is not where the record is.
         session: of several, the one to verify.
+        expect: the digest of the file of parameters, as published elsewhere; hex.
         jobs: processes, or an executor.
         progress: called with what is being done, how much is done, and of how much.
     """
 
     protinfo: Path | None = None
     session: str | None = None
+    expect: str | None = None
     jobs: Workers = 1
     progress: Callable[[str, int, int], None] | None = None
 
@@ -58,6 +60,7 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
         path,
         protinfo=options.protinfo,
         session=options.session,
+        expect_protinfo=options.expect,
         jobs=options.jobs,
         progress=options.progress,
     )
@@ -78,8 +81,8 @@ def audit(path: Path | str, options: Options) -> ForeignReport:
     """Verify another system's record.
 
     Raises:
-        ParameterError: no system knows it, or an option does not fit. Never because of what is
-            wrong with a record.
+        ParameterError, DecodingError: no system knows it, or an option does not fit. Never
+            because of what is wrong with a record.
     """
     if options.protinfo is not None:  # whoever names it knows what the rest must be
         return _audit_verificatum(Path(path), options)

@@ -15,6 +15,7 @@ from pathlib import Path
 from evote._files import read_file, shown_path
 from evote._pool import Workers, processes
 from evote._report import Ledger
+from evote.encoding import decode_hex
 from evote.errors import (
     DecodingError,
     EvoteError,
@@ -31,7 +32,7 @@ from evote.interop.verificatum._decryption import (
     read_decryption,
     read_polynomial,
 )
-from evote.interop.verificatum._oracle import Oracle
+from evote.interop.verificatum._oracle import Oracle, file_digest
 from evote.interop.verificatum._protinfo import MAX_PROTINFO, Protocol, decode_protinfo
 from evote.interop.verificatum._session import (
     CiphertextList,
@@ -49,15 +50,15 @@ PROTINFO = "protInfo.xml"
 SESSIONS = "nizkp"
 
 _SECTIONS = {
-    "Parameters": ("protinfo", "group"),
+    "Parameters": ("protinfo", "protinfo-digest", "group"),
     "Sessions": ("session", "key", "ciphertexts"),
     "Shuffles": ("shuffles", "quorum", "output"),
     "Decryption": ("polynomial", "decryption", "plaintexts"),
 }
-CHECKS = checks_of("verificatum", _SECTIONS)
+CHECKS = checks_of("verificatum", _SECTIONS, pins=("protinfo-digest",))
 """Stable ids, in the order of a report."""
 
-_PROTINFO, _GROUP, *_OF_SESSIONS = CHECKS
+_PROTINFO, _DIGEST, _GROUP, *_OF_SESSIONS = CHECKS
 _SESSION, _KEY, _CIPHERTEXTS, *_PROOFS = _OF_SESSIONS
 _SHUFFLES, _QUORUM, _OUTPUT, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS = _PROOFS
 
@@ -78,6 +79,7 @@ def audit(
     *,
     protinfo: Path | str | None = None,
     session: str | None = None,
+    expect_protinfo: bytes | str | None = None,
     kind: str | None = None,
     auxsid: str | None = None,
     width: int | None = None,
@@ -90,23 +92,29 @@ def audit(
         path: a directory with protInfo.xml and nizkp/, or one session of it.
         protinfo: the file of parameters; needed for one session, by default that of the directory.
         session: verify this session alone.
+        expect_protinfo: the SHA-256 of protInfo.xml as published elsewhere, 32 bytes or hex.
         kind, auxsid, width: what each session must say that it is. By default the identifier is
             the name of the session's directory in nizkp/, and anything goes where there is none.
         jobs: processes of this machine, or an executor.
         progress: called with what is being done, how much is done, and of how much.
 
     Raises:
-        ParameterError: an argument is wrong. Never because of what files hold.
+        ParameterError, DecodingError: an argument is wrong. Never because of what files hold.
     """
     path = Path(path)
     if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
         raise ParameterError("jobs: at least 1, or an executor, expected")
+    expected = expect_protinfo
+    if isinstance(expected, str):
+        expected = decode_hex(expected, 32, where="expect_protinfo")
+    elif expected is not None and len(expected) != 32:
+        raise ParameterError("expect_protinfo: 32 bytes expected")
     whole = is_verificatum(path) or (protinfo is not None and (path / SESSIONS).is_dir())
     if not whole and protinfo is None:
         raise ParameterError(f"{shown_path(path)}: one session needs its protInfo.xml named")
     if not whole and session is not None:
         raise ParameterError(f"{shown_path(path)} is one session: there is none to choose")
-    run = _Audit(jobs, progress or _silent)
+    run = _Audit(jobs, progress or _silent, expected)
     protocol = run.read_protocol(Path(protinfo) if protinfo is not None else path / PROTINFO)
     places: list[tuple[Files, str | None]]
     if whole:
@@ -127,8 +135,14 @@ def _silent(what: str, done: int, total: int) -> None:
 class _Audit:
     """One audit: what was found so far."""
 
-    def __init__(self, jobs: Workers, progress: Callable[[str, int, int], None]) -> None:
-        self.ledger = Ledger("setup", (), CHECKS)
+    def __init__(
+        self,
+        jobs: Workers,
+        progress: Callable[[str, int, int], None],
+        expected: bytes | None,
+    ) -> None:
+        self.ledger = Ledger("setup", () if expected is None else (_DIGEST,), CHECKS)
+        self.expected = expected
         self.jobs = jobs
         self.progress = progress
         self.notices: list[Notice] = []
@@ -149,7 +163,7 @@ class _Audit:
             system=f"Verificatum {protocol.version}" if protocol else "Verificatum",
             parts=tuple(self.parts),
             notices=tuple(self.notices),
-            unpinned=(PROTINFO, "public key", "ciphertexts"),
+            unpinned=(*((PROTINFO,) if self.expected is None else ()), "public key", "ciphertexts"),
         )
 
     @contextmanager
@@ -174,6 +188,10 @@ class _Audit:
         with self._step(PROTINFO, _PROTINFO, *CHECKS):
             try:
                 data = read_file(path, MAX_PROTINFO, where=PROTINFO)
+                if self.expected is not None:
+                    ledger.did(_DIGEST)
+                    if file_digest(data) != self.expected:
+                        ledger.fail(_DIGEST, f"{PROTINFO}: not the file that was expected")
                 protocol = decode_protinfo(data, where=PROTINFO)
             except DecodingError as error:
                 self.readable = False

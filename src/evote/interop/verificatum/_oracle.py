@@ -20,7 +20,12 @@ from evote.groups import Elements, Group, ModPGroup, Scalars, concatenate
 from evote.interop.verificatum._protinfo import Protocol
 from evote.interop.verificatum._trees import header, int32, leaf, node, text
 
-__all__ = ["Oracle", "Stream"]
+__all__ = ["Oracle", "Stream", "file_digest"]
+
+
+def file_digest(data: bytes) -> bytes:
+    """SHA-256, by which an auditor pins a file."""
+    return hashlib.sha256(data).digest()
 
 
 class Stream:
