@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from evote.groups import Secrecy, named_group, ristretto255
 from evote.interop import verificatum
 from evote.interop._reports import ForeignReport
 from evote.interop.verificatum import _decryption, _shuffles
-from evote.interop.verificatum._audit import audit
+from evote.interop.verificatum._audit import CHECKS, audit
 from evote.interop.verificatum._export import encode_protinfo
 from evote.interop.verificatum._oracle import Oracle
 from evote.interop.verificatum._protinfo import decode_protinfo
@@ -561,3 +562,18 @@ def test_a_list_of_no_ciphertexts(written: Path, tmp_path: Path) -> None:
     session = open_session(decode_protinfo(ALONE), Files(root / "nizkp" / "default", "x"))
     with pytest.raises(DecodingError, match="empty list"):
         session.read_list("Ciphertexts.bt")
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+def test_every_check_is_documented() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "verificatum.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(verificatum\.[a-z-]+)` \| (\w+) \|", page, re.M)
+    assert [(name, f"verificatum, {place}") for name, place in rows] == [
+        (name, check.reference) for name, check in CHECKS.items()
+    ]
+    headings = re.findall(r"^## (.*)$", page, re.M)
+    assert {place for _, place in rows} <= set(headings)
+    for warning in ("weak-group", "unchanged-ciphertexts"):
+        assert f"| `{warning}` |" in page

@@ -446,3 +446,14 @@ def test_shares_combine_to_the_secret(parties: int) -> None:
     expected = group.generator ** group.scalars([whole, 2 * whole])
     assert combine(rows, weights) == expected
     assert combine(rows, [-w for w in weights]) == expected.inverse()
+
+
+def test_orders_below_that_of_challenges_are_refused() -> None:
+    start, end = PLAIN.index("<pgroup>") + 8, PLAIN.index("</pgroup>")
+    p = 2 * (2**126 + 4399) + 1
+    for numbers in (SAFE, (p, (p - 1) // 2, 4)):
+        tiny = PLAIN[:start] + modp_string(*numbers, 1) + PLAIN[end:]
+        with pytest.raises(DecodingError, match="<pgroup>: order of"):
+            decode_protinfo(tiny.encode())
+    small = PLAIN[:start] + curve_string("P-192") + PLAIN[end:]
+    assert decode_protinfo(small.encode()).group.is_weak

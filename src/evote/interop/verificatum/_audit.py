@@ -119,7 +119,10 @@ def audit(
     places: list[tuple[Files, str | None]]
     if whole:
         names = run.session_names(path, session)
-        places = [(Files(path / SESSIONS / name, f"{SESSIONS}/{name}"), name) for name in names]
+        places = [
+            (Files(path / SESSIONS / name, f"{SESSIONS}/{shown_path(name)}"), name)
+            for name in names
+        ]
     else:
         places = [(Files(path, shown_path(path.name)), None)]
     for files, name in places if protocol is not None else ():
@@ -167,20 +170,24 @@ class _Audit:
         )
 
     @contextmanager
-    def _step(self, place: str, check: str, *blocks: str) -> Iterator[None]:
+    def _step(self, place: str, check: str, *blocks: str, count: int = 1) -> Iterator[None]:
         """What goes wrong inside fails `check`; what is not known here leaves it not checked."""
+        ledger = self.ledger
         try:
             yield
         except UnsupportedError as error:
-            self.ledger.block(str(error), check)
+            ledger.block(str(error), check)
         except EvoteError as error:
+            ledger.did(check, count)
             said = str(error)
-            self.ledger.fail(check, said if said.startswith(place) else f"{place}: {said}")
+            ledger.fail(check, said if said.startswith(place) else f"{place}: {said}")
         except Exception as error:
-            self.ledger.fail(check, f"{place}: internal error: {type(error).__name__}: {error}")
+            ledger.did(check, count)
+            ledger.fail(check, f"{place}: internal error: {type(error).__name__}: {error}")
         else:
+            ledger.did(check, count)
             return
-        self.ledger.block(f"{check} failed or was not done in {place}", *blocks)
+        ledger.block(f"{check} failed or was not done in {place}", *blocks)
 
     def read_protocol(self, path: Path) -> Protocol | None:
         """The parameters, with a group that uses every process asked for."""
@@ -199,7 +206,6 @@ class _Audit:
                     raise
                 ledger.fail(_GROUP, error)
                 ledger.block("there is no group", *_OF_SESSIONS)
-            ledger.did(_PROTINFO)
         if protocol is None:
             return None
         ledger.did(_GROUP)
@@ -212,16 +218,15 @@ class _Audit:
         return protocol
 
     def session_names(self, path: Path, session: str | None) -> list[str]:
-        names: list[str] = []
-        with self._step(SESSIONS, _SESSION, *_OF_SESSIONS):
-            names = list_directory(path / SESSIONS)
-            if not names:
-                raise DecodingError("no session", where=SESSIONS)
-        if session is None:
-            return names
-        if session not in names:
-            raise ParameterError(f"no session {session!r}; there are {', '.join(names) or 'none'}")
-        return [session]
+        """Of all sessions, or of the one chosen."""
+        names = list_directory(path / SESSIONS)
+        if session is not None and session not in names:
+            shown = ", ".join(map(shown_path, names)) or "none"
+            raise ParameterError(f"no session {session!r}; there are {shown}")
+        if not names:
+            self.ledger.fail(_SESSION, f"{SESSIONS}: no session")
+            self.ledger.block("there is no session", *_OF_SESSIONS)
+        return names if session is None else [session]
 
     # -- one session -------------------------------------------------------------------------------
 
@@ -234,21 +239,18 @@ class _Audit:
         width: int | None,
     ) -> None:
         """All checks of one session."""
-        ledger, place = self.ledger, files.shown
+        place = files.shown
         session = key = inputs = None
         with self._step(place, _SESSION, *_OF_SESSIONS):
             session = open_session(protocol, files, kind=kind, auxsid=auxsid, width=width)
-            ledger.did(_SESSION)
         if session is None:
             self.parts.append(place)
             return
         self._absent(session)
         with self._step(place, _KEY, *_PROOFS):
             key = session.read_key()
-            ledger.did(_KEY)
         with self._step(place, _CIPHERTEXTS, *_PROOFS):
             inputs = session.read_list("Ciphertexts.bt")
-            ledger.did(_CIPHERTEXTS)
         count = f", {len(inputs)} ciphertexts of width {session.width}" if inputs else ""
         self.parts.append(f"{place}: {session.kind}{count}")
         if key is None or inputs is None:
@@ -289,7 +291,6 @@ class _Audit:
             with self._step(place, _SHUFFLES):
                 outputs = self._outputs(session, party, party == parties[-1], len(inputs))
                 check_shuffle(session, oracle, party, key, current, outputs)
-                ledger.did(_SHUFFLES)
                 valid += 1
             if outputs is None:
                 reason = f"{place}: the list of party {party} cannot be read"
@@ -311,7 +312,6 @@ class _Audit:
                 final = session.read_list(name, len(inputs))
                 if final.tree != current.tree:
                     raise VerificationError(f"{final.where}: differs from the last verified list")
-                ledger.did(_OUTPUT)
         return current
 
     @staticmethod
@@ -324,20 +324,18 @@ class _Audit:
     def _decrypts(
         self, session: Session, oracle: Oracle, key: Elements, inputs: CiphertextList | None
     ) -> None:
-        ledger, place = self.ledger, session.files.shown
+        place = session.files.shown
         polynomial = factors = None
         with self._step(place, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS):
             polynomial = read_polynomial(session, key)
-            ledger.did(_POLYNOMIAL)
         if polynomial is None or inputs is None:
             return
         self.progress(f"{place}: decryption", 0, 1)
-        with self._step(place, _DECRYPTION, _PLAINTEXTS):
+        parties = session.protocol.parties
+        with self._step(place, _DECRYPTION, _PLAINTEXTS, count=parties):
             decryption = read_decryption(session, len(inputs))
             factors = check_decryption(session, oracle, inputs, polynomial, decryption)
-            ledger.did(_DECRYPTION, session.protocol.parties)
         if factors is None:
             return
-        with self._step(place, _PLAINTEXTS):
+        with self._step(place, _PLAINTEXTS, count=len(inputs)):
             check_plaintexts(session, inputs, factors)
-            ledger.did(_PLAINTEXTS, len(inputs))

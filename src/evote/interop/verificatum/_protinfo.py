@@ -32,7 +32,7 @@ __all__ = [
 MAX_PROTINFO = 2**20  # bytes
 MAX_PARTIES = 25  # Verificatum's own limit
 MAX_WIDTH = 4096  # of keys and of ciphertexts
-MIN_BITS = 128  # of challenges and of batching: below, proofs can be made by trying
+MIN_BITS = 128  # of challenges, batching, orders: below, proofs can be made by trying
 _MAX_BITS = 2**16
 _MAX_MODULUS = 8192  # bits: to check one that is larger takes minutes
 _MAX_DEPTH = 32
@@ -130,7 +130,13 @@ def decode_protinfo(data: bytes, *, where: str = "protInfo.xml") -> Protocol:
         raise DecodingError("not a version", where=f"{where}: <version>")
     if not re.fullmatch(r"3\.[01]\.[0-9]+", version):
         raise UnsupportedError(f"{where}: Verificatum {version}; known are 3.0 and 3.1")
-    group = decode_group(values["pgroup"], where=f"{where}: <pgroup>")
+    place = f"{where}: <pgroup>"
+    group = decode_group(values["pgroup"], where=place)
+    if group.order.bit_length() < MIN_BITS:
+        bits = group.order.bit_length()
+        raise DecodingError(
+            f"order of {bits} bits: challenges repeat, proofs mean nothing", where=place
+        )
     return Protocol(
         version=version,
         sid=values["sid"],
