@@ -299,10 +299,12 @@ def test_the_equations_that_fail_are_named(where: str, what: str, indices: tuple
     oracle = Fixed(honest.group, 3)
     proof = prove_shuffle(honest.statement, honest.witness, oracle)
     verify_shuffle(honest.statement, proof, oracle)
-    statements, proofs = (dict(tamper.each_field(x)) for x in (honest.statement, proof))
-    with pytest.raises(InvalidProof) as caught:
-        verify_shuffle(statements.get(where, honest.statement), proofs.get(where, proof), oracle)
+    statements = dict(tamper.each_field(honest.statement))
+    proofs = dict(tamper.each_field(proof))
     assert where in statements.keys() | proofs.keys()
+    statement, forged = statements.get(where, honest.statement), proofs.get(where, proof)
+    with pytest.raises(InvalidProof) as caught:
+        verify_shuffle(statement, forged, oracle)
     assert (caught.value.what, caught.value.indices) == (f"shuffle ({what})", indices)
 
 
