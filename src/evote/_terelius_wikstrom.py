@@ -219,6 +219,11 @@ def prove_claim(
             default.
     """
     group, n = claim.group, len(claim.h)
+    expected = None if claim.key is None else (n, claim.width)
+    if (None if nonces is None else nonces.shape) != expected:
+        raise ShapeMismatch(f"nonces of shape {expected} expected")
+    if permutation.shape != (n,) or r.shape != (n,):
+        raise ShapeMismatch(f"permutation {permutation.shape} and r {r.shape} for {n} commitments")
     g = group.generator
     e = oracle.batching_vector(claim)
     hedged = _hedged(
