@@ -20,6 +20,7 @@ from evote.interop.verificatum._audit import CHECKS, audit
 from evote.interop.verificatum._export import encode_protinfo
 from evote.interop.verificatum._oracle import Oracle
 from evote.interop.verificatum._protinfo import decode_protinfo
+from evote.interop.verificatum._prover import encode_polynomial
 from evote.interop.verificatum._session import Files, Session, open_session
 from evote.interop.verificatum._trees import node
 from tests.verificatum_sessions import (
@@ -551,6 +552,18 @@ def test_arguments(tmp_path: Path) -> None:
     missing = audit(one, protinfo=tmp_path / "nothing.xml")
     assert missing.exit_code == 4
     assert "file is missing" in details(missing)
+
+
+def test_the_polynomial_of_a_shuffling_is_that_of_the_key(tmp_path: Path) -> None:
+    election = write_election(tmp_path, ALONE, "shuffling", count=1)
+    path = tmp_path / "nizkp" / "default" / "proofs" / "PolynomialInExponent.bt"
+    assert str(audit(tmp_path).finding("verificatum.polynomial").outcome) == "not applicable"
+    path.write_bytes(encode_polynomial(election.protocol, election.coefficients))
+    assert str(audit(tmp_path).finding("verificatum.polynomial").outcome) == "passed"
+    path.write_bytes(encode_polynomial(election.protocol, election.messages[0].reshape((1, 1))))
+    report = audit(tmp_path)
+    assert report.exit_code == 1
+    assert "not that of the public key" in report.finding("verificatum.polynomial").detail
 
 
 def test_a_list_of_no_ciphertexts(written: Path, tmp_path: Path) -> None:

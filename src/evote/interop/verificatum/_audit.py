@@ -27,6 +27,8 @@ from evote.groups import Elements
 from evote.interop._reports import ForeignReport, Notice, checks_of
 from evote.interop.verificatum._codec import Codec
 from evote.interop.verificatum._decryption import (
+    POLYNOMIAL,
+    Polynomial,
     check_decryption,
     check_plaintexts,
     read_decryption,
@@ -259,8 +261,12 @@ class _Audit:
         last: CiphertextList | None = inputs
         if session.shuffles:
             last = self._shuffles(session, oracle, session.widths.spread(key), inputs)
-        if session.decrypts:
-            self._decrypts(session, oracle, key, last)
+        polynomial = None
+        if session.decrypts or session.files.has(POLYNOMIAL):
+            with self._step(place, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS):
+                polynomial = read_polynomial(session, key)
+        if session.decrypts and polynomial is not None and last is not None:
+            self._decrypts(session, oracle, polynomial, last)
 
     def _absent(self, session: Session) -> None:
         """Checks that a session of this kind has no object for."""
@@ -322,14 +328,9 @@ class _Audit:
         return session.read_list(name, count)
 
     def _decrypts(
-        self, session: Session, oracle: Oracle, key: Elements, inputs: CiphertextList | None
+        self, session: Session, oracle: Oracle, polynomial: Polynomial, inputs: CiphertextList
     ) -> None:
-        place = session.files.shown
-        polynomial = factors = None
-        with self._step(place, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS):
-            polynomial = read_polynomial(session, key)
-        if polynomial is None or inputs is None:
-            return
+        place, factors = session.files.shown, None
         self.progress(f"{place}: decryption", 0, 1)
         parties = session.protocol.parties
         with self._step(place, _DECRYPTION, _PLAINTEXTS, count=parties):
