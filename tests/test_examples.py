@@ -89,7 +89,7 @@ def test_peoples_council(tmp_path: Path) -> None:
 
 
 def test_council_2012() -> None:
-    """Packed and mixed: 40 ballots of four contests; the script compares the sums with the marks."""
+    """Packed and mixed: 41 ballots; the script compares the sums with the marks."""
     output = run_example("council_2012.py", "--scale", "0.0005")
     assert "sealed: 41 cast = 41 counted" in output
     assert "mixed by mixer-3: 1 units" in output
@@ -101,7 +101,7 @@ def test_scottish_ward(tmp_path: Path) -> None:
     """Three seats, four candidates, 31 papers; the first surplus leaves truncated values."""
     ward = tmp_path / "ward.csv"
     ward.write_text(
-        '4,3,\n13,1,2,\n8,2,\n6,3,1,\n4,4,3,\n'
+        "4,3,\n13,1,2,\n8,2,\n6,3,1,\n4,4,3,\n"
         '"Candidate 1","A","X",\n"Candidate 2","B","Y",\n"Candidate 3","C","Z",\n'
         '"Candidate 4","D","W",\n"A ward",\n'
     )

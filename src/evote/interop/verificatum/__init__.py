@@ -14,9 +14,9 @@ docs/verificatum.md says what is checked, and where this verifier is stricter th
 Reference: D. Wikström, "How to implement a stand-alone verifier for the Verificatum mix-net".
 """
 
+from evote._verificatum._protinfo import Protocol, decode_protinfo, encode_protinfo
 from evote.interop.verificatum._audit import CHECKS, audit, is_session, is_verificatum
-from evote.interop.verificatum._export import encode_protinfo, session_files, write_session
-from evote.interop.verificatum._protinfo import Protocol, decode_protinfo
+from evote.interop.verificatum._export import session_files, write_session
 from evote.interop.verificatum._prover import (
     DecryptionRound,
     Precomputation,
