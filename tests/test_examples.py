@@ -89,7 +89,7 @@ def test_peoples_council(tmp_path: Path) -> None:
 
 
 def test_council_2012() -> None:
-    """Packed and mixed: 40 ballots of four contests; the script compares the sums with the marks."""
+    """Packed and mixed: 41 ballots; the script compares the sums with the marks."""
     output = run_example("council_2012.py", "--scale", "0.0005")
     assert "sealed: 41 cast = 41 counted" in output
     assert "mixed by mixer-3: 1 units" in output

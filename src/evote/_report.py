@@ -277,18 +277,24 @@ def _count(number: int, what: str) -> str:
 
 
 class Ledger:
-    """Collects what an audit finds, check by check: of the failures the first, and how many."""
+    """Collects what an audit finds, check by check: of the failures the first, and how many.
 
-    def __init__(self, required_phase: str, pins: Iterable[str]) -> None:
+    `checks` are those of native records, or of another system.
+    """
+
+    def __init__(
+        self, required_phase: str, pins: Iterable[str], checks: Mapping[str, Check] = CHECKS
+    ) -> None:
         if required_phase not in PHASES:
             raise ParameterError(f"phase: one of {', '.join(PHASES)} expected")
         self.required_phase = required_phase
         highest = PHASES.index(required_phase)
         self.required = frozenset(
             name
-            for name, check in CHECKS.items()
+            for name, check in checks.items()
             if check.phase and PHASES.index(check.phase) <= highest
         ) | frozenset(pins)
+        self._checks = checks
         self._checked: dict[str, int] = {}
         self._failed: dict[str, int] = {}
         self._details: dict[str, list[str]] = {}
@@ -298,12 +304,12 @@ class Ledger:
 
     def did(self, check: str, count: int = 1) -> None:
         """`count` items were looked at; those that fail are reported besides."""
-        assert check in CHECKS
+        assert check in self._checks
         self._checked[check] = self._checked.get(check, 0) + count
 
     def fail(self, check: str, reason: str | EvoteError) -> None:
         """One item fails, for a reason that names the place."""
-        assert check in CHECKS
+        assert check in self._checks
         self._failed[check] = self._failed.get(check, 0) + 1
         details = self._details.setdefault(check, [])
         if len(details) < _SHOWN:
@@ -348,8 +354,8 @@ class Ledger:
         self.block(f"{check} failed", *blocks)
 
     def findings(self) -> tuple[Finding, ...]:
-        """One finding for each check, in the order of `CHECKS`."""
-        return tuple(self._finding(name) for name in CHECKS)
+        """One finding for each check, in their order."""
+        return tuple(self._finding(name) for name in self._checks)
 
     def _finding(self, name: str) -> Finding:
         failed, details = self._failed.get(name, 0), self._details.get(name, [])
@@ -371,7 +377,7 @@ class Ledger:
             outcome = Outcome.NOT_APPLICABLE
         return Finding(
             check=name,
-            reference=CHECKS[name].reference,
+            reference=self._checks[name].reference,
             outcome=outcome,
             checked=checked,
             failed=failed,

@@ -24,8 +24,10 @@ from evote.cli._common import (
     table,
     workers,
 )
-from evote.errors import EvoteError
-from evote.verify import PHASES, audit
+from evote.errors import EvoteError, ParameterError
+from evote.interop.recognition import Options, recognise
+from evote.interop.recognition import audit as audit_foreign
+from evote.verify import PHASES, Report, audit
 
 __all__ = ["doctor", "verify"]
 
@@ -53,6 +55,13 @@ __all__ = ["doctor", "verify"]
     show_default=True,
     help="How far the election must have come.",
 )
+@click.option("--session", metavar="NAME", help="Of a mix-net's sessions, this one alone.")
+@click.option(
+    "--protinfo",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Verificatum's protInfo.xml, for one session's directory.",
+)
 @jobs_option
 @cluster_option
 @quiet_option
@@ -66,26 +75,43 @@ def verify(
     witness_policy: Path | None,
     receipts: Path | None,
     phase: str,
+    session: str | None,
+    protinfo: Path | None,
     jobs: int,
     cluster: str | None,
     quiet: bool,
 ) -> None:
     """Audit RECORD: run every check on it and print the report.
 
+    RECORD is an election's, or a directory of Verificatum: protInfo.xml and nizkp/.
+
     Exit code 0 means that every required check passed, 1 that one failed, 3 that nothing failed
     but a required check could not be done, 4 that this is not a readable record.
     """
     try:
+        report: Report
         with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
-            report = audit(
-                record,
-                phase=phase,
-                expect_manifest=expect_manifest,
-                witness_policy=witness_policy,
-                receipts=receipts,
-                jobs=where,
-                progress=show,
-            )
+            if recognise(record) is not None or session or protinfo:
+                if witness_policy or receipts or phase != "finished":
+                    raise ParameterError("witnesses, receipts, phases: of evote's own records only")
+                options = Options(
+                    session=session,
+                    protinfo=protinfo,
+                    expect=expect_manifest,
+                    jobs=where,
+                    progress=show,
+                )
+                report = audit_foreign(record, options)
+            else:
+                report = audit(
+                    record,
+                    phase=phase,
+                    expect_manifest=expect_manifest,
+                    witness_policy=witness_policy,
+                    receipts=receipts,
+                    jobs=where,
+                    progress=show,
+                )
     except EvoteError as error:  # of the arguments: whatever is wrong with a record is a finding
         raise click.UsageError(str(error)) from None
     text = report.to_json().decode("utf-8") if form == "json" else plain(report.to_text())

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
+from gmpy2 import jacobi, mpz
+
 from evote.encoding import digest, frame
 from evote.errors import DecodingError, ParameterError
 from evote.groups import _edwards25519 as ed
@@ -24,7 +26,7 @@ from evote.groups import _gmp_ed25519, _gmp_ristretto, _gmp_weierstrass, _python
 from evote.groups._arrays import Item
 from evote.groups._kernel import Kernel
 from evote.groups._primes import is_prime
-from evote.groups._weierstrass import Curve, right_side, uniform_width
+from evote.groups._weierstrass import Curve, right_side, square_root, uniform_width
 from evote.groups.base import Elements, Group
 
 __all__ = [
@@ -171,6 +173,21 @@ class WeierstrassGroup(Group):
         """The coordinates of each element, in C order, for one inversion in all."""
         elements._check_same_group(self.generator)
         return self._points.coordinates(elements._items)
+
+    def from_abscissas(self, numbers: Sequence[int]) -> Elements:
+        """The points with these x modulo p and the smaller y, where there is one; fewer, then.
+
+        For other derivations of elements. Points of order 2 are not among them.
+        """
+        p = self.curve.p
+        points = []
+        for number in numbers:
+            x = mpz(number) % p
+            square = right_side(self.curve, x)
+            if jacobi(square, p) == 1:
+                y = int(square_root(square, mpz(p)) or 0)
+                points.append(self._points.point(int(x), min(y, p - y)))
+        return Elements._make(self, points, (len(points),))
 
     def _map_to_curve(self, numbers: Sequence[int]) -> Elements:
         items = self._points.map_to_curve(numbers)

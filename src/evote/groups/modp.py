@@ -7,6 +7,7 @@ of p and 224 bits of q on; smaller groups are refused unless a test asks for the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from evote.encoding import digest, frame
@@ -14,7 +15,7 @@ from evote.errors import ParameterError
 from evote.groups import _gmp, _python
 from evote.groups._kernel import Kernel
 from evote.groups._primes import is_prime
-from evote.groups.base import Group
+from evote.groups.base import Elements, Group
 
 __all__ = ["ModPGroup", "check_modp_parameters"]
 
@@ -61,6 +62,18 @@ class ModPGroup(Group):
 
     def with_backend(self, name: str) -> ModPGroup:
         return _restore(self.name, self.p, self.q, self.g, name, self.prime_cofactor)
+
+    def from_residues(self, numbers: Sequence[int]) -> Elements:
+        """The power (p - 1) / q of each number modulo p, shape (n,): for other derivations.
+
+        Raises:
+            ParameterError: a number is 0 modulo p.
+        """
+        residues = [int(number) % self.p for number in numbers]
+        if not all(residues):
+            raise ParameterError("0 modulo p has no power in the group")
+        items = self._kernel.powers(residues, [(self.p - 1) // self.q] * len(residues))
+        return Elements._make(self, items, (len(items),))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModPGroup):

@@ -1,1 +1,1 @@
-"""Formats of other systems, a module each."""
+"""Formats of other systems, a module each; `recognition` tells their records apart."""
