@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evote import ballots, workflow
+from evote import ballots, mixing, workflow
 from evote.ballots import BallotPack, Ballots, ballot_digest, encrypt_ballots
 from evote.contests import Style
 from evote.credentials import Action, derive_voter_key
@@ -21,7 +21,7 @@ from evote.election import Manifest
 from evote.encoding import canonical_json, decode_base64url, encode_base64url
 from evote.errors import ParameterError, VerificationError
 from evote.groups import Group, Secrecy
-from evote.mixing import MixInputs, Unit, mix_path, mixing_units
+from evote.mixing import Cascade, MixInputs, Unit, mix_path, mixing_units
 from evote.operators import load_operator
 from evote.packing import Pack, Verdict
 from evote.record import Record
@@ -461,6 +461,26 @@ def test_an_election_in_which_nobody_voted(tmp_path: Path) -> None:
     report = audit(made.path)
     assert report.ok, report.to_text()
     assert report.finding("mix.proofs").outcome == "not applicable"
+
+
+def test_workers_that_break_down_are_a_finding(
+    stages: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """attacks: G6. Wherever in the mixes; an audit reports it, and does not pass."""
+    assert audit(stages["finished"]).ok
+
+    def break_down(*arguments: object, **more: object) -> None:
+        raise RuntimeError("a process died")
+
+    for owner, name in ((Cascade, "decode"), (mixing, "verify_shuffle"), (MixInputs, "units")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, break_down)
+            report = audit(stages["finished"])
+        assert report.exit_code == 1
+        [finding, *_] = report.failures()
+        assert finding.check.startswith("mix.")
+        assert "RuntimeError: a process died" in finding.detail
+        assert report.finding("tally.sums").outcome == "not checked"
 
 
 # -- commands --------------------------------------------------------------------------------------
