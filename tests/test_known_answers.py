@@ -78,14 +78,14 @@ def another(value: Any) -> Any:
     return last + value[1:]
 
 
-@pytest.mark.parametrize("name", ["ballot", "election", "shuffle"])
+@pytest.mark.parametrize("name", ["ballot", "mixed_ballot", "election", "shuffle"])
 def test_evote_computes_the_file(name: str) -> None:
     made = script(f"make_{name}")
     text = json.dumps(made.build(), indent=1, ensure_ascii=False) + "\n"
     assert text == (VECTORS / f"{name}.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["ballot", "election", "shuffle"])
+@pytest.mark.parametrize("name", ["ballot", "mixed_ballot", "election", "shuffle"])
 def test_plain_integers_compute_the_file(name: str) -> None:
     document = answers(name)
     computed = script(f"check_{name}").compute(document["inputs"])
@@ -95,7 +95,9 @@ def test_plain_integers_compute_the_file(name: str) -> None:
     assert set(document) == told | set(computed), "values that nobody computes again"
 
 
-@pytest.mark.parametrize("name", ["plain", "check_ballot", "check_election", "check_shuffle"])
+@pytest.mark.parametrize(
+    "name", ["plain", "check_ballot", "check_mixed_ballot", "check_election", "check_shuffle"]
+)
 def test_the_second_computation_is_independent(name: str) -> None:
     source = (VECTORS / f"{name}.py").read_text(encoding="utf-8")
     imports = [line for line in source.split("\n") if line.startswith(("import ", "from "))]
@@ -125,6 +127,55 @@ def test_the_plain_verifier_accepts_the_ballot_and_no_altered_one() -> None:
             PLAIN.verify(inputs, text)
     with pytest.raises(ValueError, match="canonical"):
         PLAIN.verify(inputs, body + " ")
+
+
+def test_the_plain_verifier_accepts_the_mixed_ballot_and_no_altered_one() -> None:
+    document, plain = answers("mixed_ballot"), script("check_mixed_ballot")
+    inputs, body = document["inputs"], document["body_text"]
+    plain.verify(inputs, body)
+    forged = [altered(json.loads(body), ("packs",), [])]
+    for path, value in places(json.loads(body)):
+        if path[-1] in ("ciphertexts", "proof"):
+            for position in {0, len(value) // 3, len(value) // 2, len(value) - 3}:
+                forged.append(altered(json.loads(body), path, flipped(value, position)))
+        else:
+            forged.append(altered(json.loads(body), path, another(value)))
+    assert len(forged) > 20
+    for other in forged:
+        text = json.dumps(other, sort_keys=True, separators=(",", ":"))
+        with pytest.raises(ValueError, match=r"canonical|does not hold|another|argument"):
+            plain.verify(inputs, text)
+
+
+MIXED_INPUTS = [path for path, _ in places(answers("mixed_ballot")["inputs"])]
+
+
+@pytest.mark.parametrize("path", MIXED_INPUTS, ids=[".".join(map(str, p)) for p in MIXED_INPUTS])
+def test_every_input_of_a_mixed_ballot_matters(path: tuple[Any, ...]) -> None:
+    """attacks: A3. Each changed input changes the ballot or is refused."""
+    document, plain = answers("mixed_ballot"), script("check_mixed_ballot")
+    value = document["inputs"]
+    for key in path:
+        value = value[key]
+    try:
+        computed = plain.compute(altered(document["inputs"], path, another(value)))
+    except (ValueError, KeyError):
+        return
+    assert computed["digest"] != document["digest"]
+
+
+def test_plain_integers_read_what_evote_encrypts() -> None:
+    """Messages come out of elements again; those of another pack are none."""
+    document, plain = answers("mixed_ballot"), script("check_mixed_ballot")
+    inputs, steps = document["inputs"], document["packs"]
+    packs = [plain.pack_contests(pack, inputs) for pack in inputs["packs"]]
+    elements = [[plain.decode(bytes.fromhex(e)) for e in step["elements"]] for step in steps]
+    for contests, points, step in zip(packs, elements, steps, strict=True):
+        assert plain.read(contests, points).hex() == step["message"]
+    with pytest.raises(ValueError, match="no message of this pack"):
+        plain.read(packs[0], elements[0][::-1])
+    with pytest.raises(ValueError, match="no message of this pack"):
+        plain.read(packs[0], elements[1])
 
 
 def test_the_plain_audit_accepts_the_record_and_no_altered_file(tmp_path: Path) -> None:
