@@ -34,11 +34,14 @@ from tests.records import (
     SMALL_MIXED,
     TOWN,
     Made,
+    cast,
+    finish,
+    make_mixed,
     make_ready,
     open_small,
     vote_small_mixed,
 )
-from tests.test_cli import evote_process
+from tests.test_cli import evote_process, run
 from tests.test_election import GOOD, MIXED
 
 # -- units -----------------------------------------------------------------------------------------
@@ -483,16 +486,73 @@ def test_workers_that_break_down_are_a_finding(
         assert report.finding("tally.sums").outcome == "not checked"
 
 
+def test_weights_styles_and_packs(tmp_path: Path) -> None:
+    """Five units of two packs, two styles and two weights; the totals as anyone can add them up."""
+    made = make_mixed(tmp_path)
+    report = audit(made.path)
+    assert report.ok, report.to_text()
+    assert report.finding("mix.proofs").checked == 5 * 2
+    tally, _ = Record(made.path).tally()
+    assert [(u.unit.pack, u.unit.styles, u.unit.weight, u.unit.ballots) for u in tally.units] == [
+        ("papers", ("town",), 1, 3),
+        ("papers", ("land",), 1, 2),
+        ("papers", ("town",), 2, 2),
+        ("board", ("town",), 1, 3),
+        ("board", ("town",), 2, 2),
+    ]
+    assert report.result is not None
+    [bridge] = report.result.contests
+    assert (bridge.votes, bridge.weight) == ((1 + 2, 1 + 2), 3 + 2 + 2 * 2)
+    rows: list[Any] = [row.to_json() for row in report.result.mixed]
+    ward, party, board = rows
+    assert ward["count"]["elected"] == [1, 0]
+    assert ward["count"]["stages"][0]["votes"] == ["3.00000", "4.00000", "0.00000", "0.00000"]
+    assert party["count"] == {
+        "votes": [3, 0],
+        "write_ins": [{"text": "Grün", "votes": 3}],
+        "undervotes": 2,
+    }
+    assert (party["ballots"]["valid"], party["ballots"]["blank"]) == (6, 1)
+    assert board["count"] == {"votes": [3, 3, 1], "undervotes": 1}
+
+
+def test_too_few_ballots_to_be_mixed(tmp_path: Path) -> None:
+    """Three of four voters are too few for units of four; all four are one unit of two styles."""
+    assert SMALL_MIXED.mixing is not None
+    mixing = {**SMALL_MIXED.mixing, "min_unit": 4, "small_units_accepted": False}
+    made = make_ready(tmp_path, replace(SMALL_MIXED, mixing=mixing))
+    open_small(made)
+    cast(made, [(i, TOWN, "cast") for i in range(3)])
+    few = replace(made, path=tmp_path / "few")
+    shutil.copytree(made.path, few.path)
+    workflow.seal_election(few.path, few.authorities(), few.board, PASSPHRASE)
+    report = audit(few.path, phase="sealed")
+    assert [finding.check for finding in report.failures()] == ["mix.units"]
+    reason = "pack 'papers': 3 ballots of weight 1, and the manifest lets no fewer than 4"
+    assert reason in report.finding("mix.units").detail
+    with pytest.raises(VerificationError, match=f"mix.units failed: {reason}"):
+        mix(few.path, few, 1)
+    with pytest.raises(VerificationError, match=f"mix.units failed: {reason}"):
+        workflow.compute_tally(few.path, few.board, PASSPHRASE)
+    cast(made, [(3, LAND, "cast")])
+    finish(made)
+    report = audit(made.path)
+    assert report.ok, report.to_text()
+    [merged] = Record(made.path).tally()[0].units
+    assert (merged.unit.styles, merged.unit.ballots) == (("town", "land"), 4)
+
+
 # -- commands --------------------------------------------------------------------------------------
 
 
-def test_mixer_init(tmp_path: Path) -> None:
-    made = evote_process(
-        *("mix", "init", str(tmp_path / "m"), "--id", "mixer-9"), EVOTE_PASSPHRASE=PASSPHRASE
-    )
-    assert made.returncode == 0
-    assert made.stdout.strip() == str(tmp_path / "m" / "card.json")
-    assert load_operator(tmp_path / "m", PASSPHRASE).card.role == "mixer"
+def test_mixer_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EVOTE_PASSPHRASE", PASSPHRASE)
+    assert run("mix", "init", tmp_path / "m", "--id", "mixer-9") == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "m" / "card.json")
+    card = load_operator(tmp_path / "m", PASSPHRASE).card
+    assert (card.role, card.id) == ("mixer", "mixer-9")
 
 
 def test_servers_in_processes_and_directories_of_their_own(
@@ -535,19 +595,19 @@ def test_servers_in_processes_and_directories_of_their_own(
     assert "mix.form failed: mixes/000/02.json: $.step" in done.stdout
 
 
-def test_verify_says_what_is_missing(stages: dict[str, Path], tmp_path: Path) -> None:
-    done = evote_process("mix", "verify", str(stages["voting"]), "--jobs", "1")
-    assert done.returncode == 3
-    assert "record.complete not checked: the record is voting, not yet sealed" in done.stdout
-    assert evote_process("mix", "verify", str(tmp_path), "--jobs", "1").returncode == 4
-    done = evote_process("verify", str(stages["mixed 1"]), "--jobs", "1", "--phase", "sealed")
-    assert done.returncode == 0
+def test_verify_says_what_is_missing(
+    stages: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("mix", "verify", stages["voting"], "--jobs", "1") == 3
+    words = "record.complete not checked: the record is voting, not yet sealed"
+    assert words in capsys.readouterr().out
+    assert run("mix", "verify", tmp_path, "--jobs", "1") == 4
+    assert run("verify", stages["mixed 1"], "--jobs", "1", "--phase", "sealed") == 0
 
 
-def test_ballots_are_printed(stages: dict[str, Path]) -> None:
-    done = evote_process("mix", "ballots", str(stages["finished"]))
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+def test_ballots_are_printed(stages: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("mix", "ballots", stages["finished"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 8
     blank = {"unit": 1, "weight": 1, "contest": "party", "verdict": "blank"}
     assert lines.count(blank) == 1
@@ -555,7 +615,6 @@ def test_ballots_are_printed(stages: dict[str, Path]) -> None:
     assert lines.count({**green, "unit": 0, "weight": 1}) == 2
     ward = {"selections": [1, 2, 0], "verdict": "valid", "contest": "ward"}
     assert lines.count({**ward, "unit": 0, "weight": 1}) == 2
-    assert evote_process("mix", "ballots", str(stages["mixed 2"])).returncode == 4
-    early = evote_process("mix", "ballots", str(stages["tallied"]))
-    assert early.returncode == 1
-    assert "trustee" in early.stderr
+    assert run("mix", "ballots", stages["mixed 2"]) == 4
+    assert run("mix", "ballots", stages["tallied"]) == 1
+    assert "trustee" in capsys.readouterr().err
