@@ -18,6 +18,7 @@ from evote.ballots import BallotPack, Ballots, ballot_digest, encrypt_ballots
 from evote.contests import Style
 from evote.credentials import Action, derive_voter_key
 from evote.election import Manifest
+from evote.elgamal import encrypt_with_nonces
 from evote.encoding import canonical_json, decode_base64url, encode_base64url
 from evote.errors import ParameterError, VerificationError
 from evote.groups import Group, Secrecy
@@ -514,6 +515,47 @@ def test_weights_styles_and_packs(tmp_path: Path) -> None:
     }
     assert (party["ballots"]["valid"], party["ballots"]["blank"]) == (6, 1)
     assert board["count"] == {"votes": [3, 3, 1], "undervotes": 1}
+
+
+def test_ballots_that_say_nothing_are_counted_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a voter encrypts shows after the mix: no message, the identity, and too many marks."""
+    made = make_ready(tmp_path, SMALL_MIXED)
+    open_small(made)
+    group = Record(made.path).manifest.group
+    packing = Record(made.path).manifest.packing("papers")
+
+    def message(marks: list[int], text: str) -> bytes:
+        selections = {"ward": [[1, 2, 0]], "party": [marks]}
+        return packing.pack(selections, {"party": [0]}, {"party": [text]})[0]
+
+    both = bytes(a | b for a, b in zip(message([1, 0], ""), message([0, 0], "Eve"), strict=True))
+    for voter, elements in enumerate(
+        (
+            group.generator ** group.random_scalars((1, 2)).publish(),
+            group.identity((1, 2)),
+            group.encode_message([both], 2),
+        )
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                ballots,
+                "encrypt_pack",
+                lambda key, _, __, r, m=elements: encrypt_with_nonces(key, m, r),
+            )
+            cast(made, [(voter, TOWN, "cast")])
+    cast(made, [(3, LAND, "cast")])
+    finish(made)
+    report = audit(made.path)
+    assert report.ok, report.to_text()
+    assert report.result is not None
+    ward, party = report.result.mixed
+    none = dict.fromkeys(Verdict, 0)
+    assert ward.ballots == none | {Verdict.MALFORMED: 2, Verdict.VALID: 2}
+    assert party.ballots == none | {Verdict.MALFORMED: 2, Verdict.OVERVOTE: 1, Verdict.BLANK: 1}
+    answers = [found.verdicts.tolist() for _, found in workflow.mixed_answers(made.path)]
+    assert sorted(answers[0]) == [Verdict.VALID, Verdict.MALFORMED, Verdict.MALFORMED]
 
 
 def test_too_few_ballots_to_be_mixed(tmp_path: Path) -> None:
