@@ -20,9 +20,11 @@ from evote.groups import Group, ModPGroup, WeierstrassGroup, modp_group, named_g
 
 __all__ = [
     "HASHES",
+    "MAX_PARTIES",
     "MAX_PROTINFO",
     "Protocol",
     "check_auxsid",
+    "check_group",
     "decimal",
     "decode_group",
     "decode_protinfo",
@@ -297,6 +299,13 @@ def decode_group(string: str, *, where: str = "<pgroup>") -> ModPGroup | Weierst
         raise DecodingError(str(error), where=where) from None
 
 
+def check_group(group: Group) -> str:
+    """The string of `encode_group`; ParameterError for groups that Verificatum does not have."""
+    if not isinstance(group, ModPGroup | WeierstrassGroup):
+        raise ParameterError(f"Verificatum has no group {group.name}")
+    return encode_group(group)
+
+
 def encode_group(group: ModPGroup | WeierstrassGroup) -> str:
     """The string that stands for a group in <pgroup>.
 
@@ -361,8 +370,7 @@ def encode_protinfo(
     Raises:
         ParameterError: it has no such group, or the parameters do not fit each other.
     """
-    if not isinstance(group, ModPGroup | WeierstrassGroup):
-        raise ParameterError(f"Verificatum has no group {group.name}")
+    pgroup = check_group(group)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_ -]{1,255}", name):
         raise ParameterError("a name: a letter, then letters, digits, spaces, _ and - expected")
     if prg not in HASHES or rohash not in HASHES:
@@ -373,7 +381,7 @@ def encode_protinfo(
         parties=parties,
         statdist=statdist,
         threshold=threshold,
-        pgroup=encode_group(group),
+        pgroup=pgroup,
         key_width=key_width,
         challenge_bits=challenge_bits,
         batching_bits=batching_bits,
