@@ -103,7 +103,8 @@ class Manifest:
 
     `nonce` makes each election its own, even where all else repeats. `total_weight` bounds the
     weights of the whole roll together. Without `mixing` all contests are summed; with it, those
-    that are in none of its packs.
+    that are in none of its packs. In the profile `verificatum` proofs of shuffles answer that
+    system's challenges; all else is as in `native`.
 
     Raises:
         ParameterError: the fields contradict each other; the message names the place.
