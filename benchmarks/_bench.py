@@ -22,9 +22,19 @@ import gmpy2
 from evote._pool import processes
 from evote.groups import Group, ModPGroup, named_group
 
-__all__ = ["Action", "Bench", "arguments", "median_ratio", "naive_powers", "seconds", "unit_of"]
+__all__ = [
+    "Action",
+    "Bench",
+    "add_compare",
+    "arguments",
+    "median_ratio",
+    "naive_powers",
+    "seconds",
+    "unit_of",
+]
 
 Action = Callable[[], object]
+SAMPLE = 50
 
 
 def arguments(doc: str | None, *, group: str, n: int, runs: int = 5) -> argparse.ArgumentParser:
@@ -34,7 +44,21 @@ def arguments(doc: str | None, *, group: str, n: int, runs: int = 5) -> argparse
     parser.add_argument("--n", type=int, default=n)
     parser.add_argument("--backend", default="gmp")
     parser.add_argument("--runs", type=int, default=runs)
+    add_compare(parser)
     return parser
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """Baselines that repeat one thing are timed on some items only, and scaled to n."""
+    parser.add_argument(
+        "--compare",
+        type=int,
+        nargs="?",
+        const=500,
+        default=SAMPLE,
+        metavar="ITEMS",
+        help=f"items of naive baselines: {SAMPLE} by default, 500 without a number",
+    )
 
 
 def seconds(action: Action) -> float:
@@ -81,6 +105,7 @@ class Bench:
         baseline: str | None = None,
         theirs: Action | None = None,
         sample: int | None = None,
+        each: float = 1.0,
         **values: object,
     ) -> None:
         """Time ours and the baseline in turn, and print a line.
@@ -89,6 +114,7 @@ class Bench:
             ours: does n items.
             theirs: does `sample` items (n by default); its time is scaled to n, and the line has
                 `baseline_n`, how many were timed.
+            each: how many of the baseline's items make one of ours.
         """
         measured = n if sample is None else sample
         ours()  # tables are built, caches are warm: the steady state of a tally
@@ -98,7 +124,7 @@ class Bench:
             before = self.unit_seconds()
             mine = seconds(ours) / n
             costs.append(mine / ((before + self.unit_seconds()) / 2))
-            times.append((mine, seconds(theirs) / measured if theirs else 0.0))
+            times.append((mine, each * seconds(theirs) / measured if theirs else 0.0))
         line: dict[str, object] = {
             "n": n,
             "us": round(1e6 * statistics.median(a for a, _ in times), 2),

@@ -5,8 +5,8 @@
 
 One JSON object a line; README.md says how to read it. A batch of n claims is proved and verified in
 one call, encoding, decoding and hashing included; the baseline is the same call for one claim, n
-times (timed on at most 20). `operations` are those of `Group.count`, per claim. With --workers:
-verification in so many warm processes (`Group.with_executor`) against one.
+times (timed on at most 50; --compare: 500). `operations` are those of `Group.count`, per claim.
+With --workers: verification in so many warm processes (`Group.with_executor`) against one.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from evote import proofs
 from evote.elgamal import decode_ciphertexts, encrypt, encrypt_exponential, generate_key
 from evote.groups import Group, Secrecy, stack
 from evote.transcript import Transcript
-
-SAMPLE = 20
 
 
 class Case(NamedTuple):
@@ -135,9 +133,9 @@ CASES: dict[str, Callable[[Group, int], Case]] = {
 }
 
 
-def measure(bench: Bench, name: str, n: int) -> None:
+def measure(bench: Bench, name: str, n: int, compare: int) -> None:
     many, one = CASES[name](bench.group, n), CASES[name](bench.group, 1)
-    sample = min(n, SAMPLE)
+    sample = min(n, compare)
     proof, single = many.prove(), one.prove()
 
     def repeat(action: Callable[[], object]) -> Callable[[], object]:
@@ -188,7 +186,7 @@ def main() -> None:
             if options.workers:
                 measure_workers(bench, name, options.n, options.workers)
             else:
-                measure(bench, name, options.n)
+                measure(bench, name, options.n, options.compare)
 
 
 if __name__ == "__main__":
