@@ -149,7 +149,7 @@ class ElectionBench:
                 baseline="a naive power for each power and term" if powers else None,
                 theirs=self.naive if powers else None,
                 sample=self.sample,
-                times=powers / n,
+                each=powers / n,
                 voters=n,
                 operations=counted,
             )
