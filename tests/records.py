@@ -365,10 +365,91 @@ def vote_mixed(made: Made) -> None:
 
 
 def make_mixed(directory: Path) -> Made:
-    """An election with sums and mixes: rankings, a write-in and a blank, packed; three units."""
+    """An election with sums and mixes: rankings, a write-in and a blank, packed; five units."""
     made = make_ready(directory, MIXED)
     open_small(made)
     vote_mixed(made)
+    finish(made)
+    return made
+
+
+WARD: dict[str, JSON] = {
+    **RANKED,
+    "options": [{"id": name, "title": name.upper()} for name in ("ann", "bob", "eve")],
+    "option_limit": 3,
+    "count": {"method": "borda", "seats": 1},
+}
+LONG: dict[str, JSON] = {**PARTY, "write_in": 40}
+SMALL_MIXED = Plan(
+    contests=(ONE, WARD, LONG),
+    styles={"town": ["a", "ward", "party"], "land": ["ward", "party"]},
+    trustees=1,
+    quorum=1,
+    mixers=2,
+    mixing={
+        "packs": [{"id": "papers", "contests": ["ward", "party"]}],
+        "min_unit": 1,
+        "small_units_accepted": True,
+        "patterns_accepted": True,
+    },
+    voters=(RollLine(style="town", count=3), RollLine(style="land")),
+)
+TOWN = Choice(contests={"a": (1,), "ward": (1, 2, 0)}, write_ins={"party": "Grün"})
+LAND = Choice(contests={"ward": (0, 2, 1)}, blank=frozenset({"party"}))
+
+
+def vote_small_mixed(made: Made) -> None:
+    """One voter of the town votes twice; three ballots of the town count, and one of the land."""
+    other = Choice(contests={"ward": (3, 1, 2), "party": (0, 1)})
+    cast(
+        made,
+        [
+            (0, other, "cast"),
+            (0, TOWN, "cast"),
+            (1, other, "cast"),
+            (2, TOWN, "cast"),
+            (3, LAND, "cast"),
+        ],
+    )
+
+
+def make_small_mixed(directory: Path) -> Made:
+    """One pack of two elements, two mix servers, two units, one of them of a single ballot."""
+    made = make_ready(directory, SMALL_MIXED)
+    open_small(made)
+    vote_small_mixed(made)
+    finish(made)
+    return made
+
+
+PAIR: dict[str, JSON] = {
+    **WARD,
+    "id": "b",
+    "options": [{"id": name, "title": name.upper()} for name in ("x", "y")],
+    "option_limit": 2,
+    "maximum": 2,
+}
+
+
+def make_tiny_mixed(directory: Path) -> Made:
+    """As few bytes as an election can have that mixes two ballots."""
+    plan = Plan(
+        contests=(PAIR,),
+        styles={"s": ["b"]},
+        trustees=1,
+        quorum=1,
+        mixers=1,
+        mixing={
+            "packs": [{"id": "p", "contests": ["b"]}],
+            "min_unit": 1,
+            "small_units_accepted": True,
+            "patterns_accepted": True,
+        },
+        voters=(RollLine(style="s", district="d", count=2),),
+    )
+    made = make_ready(directory, plan)
+    open_small(made)
+    cast(made, [(0, marks(1, 2, contest="b"), "cast"), (1, marks(0, 1, contest="b"), "cast")])
     finish(made)
     return made
 

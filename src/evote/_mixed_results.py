@@ -2,9 +2,11 @@
 
 Nobody has proven that a mixed message is a valid answer, so each is judged now: every ballot has
 one verdict in each of its contests. Ties that a method leaves are decided by a lot that everybody
-can draw again and nobody chose: options in ascending order of
+can draw again: options in ascending order of
 
     H("lot", election id, digest of the counted set, contest id, option id)
+
+Not promised: that nobody chose it. Who votes last can try ballots until a tie would fall as wished.
 
 A private sibling of `tally`.
 """

@@ -7,8 +7,8 @@ checked, which is never success.
 
 The log is read twice for its files and phase, once for its order, its root and the counted set, and
 then bundle by bundle with the ballots, in as many processes as asked for. Memory: 50 bytes a
-ballot, 50 a voter of the roll, a few bundles for each process, and fingerprints that spill to
-temporary files.
+ballot, 50 a voter of the roll, a few bundles for each process, the ciphertexts of all ballots that
+are mixed (`mixing.MixInputs`), and fingerprints that spill to temporary files.
 
 A record alone shows that it is consistent, not that it is the record of the election: whoever
 wrote it may have written all of it. The pins tie it to what was published elsewhere: the manifest's
@@ -479,9 +479,10 @@ class _Audit:
             self.ledger.block("the counted set is unknown", *MIX_CHECKS)
         elif log.seal is not None and self.cascade is not None:
             complete = log.tally is not None
-            self.mixes = check_mixes(
-                self.ledger, self.record, self.cascade, self.inputs, complete, self.progress
-            )
+            with self.ledger.guard("mix.units", *MIX_CHECKS[1:]):  # workers may break down
+                self.mixes = check_mixes(
+                    self.ledger, self.record, self.cascade, self.inputs, complete, self.progress
+                )
 
     def _book(self, outcome: BundleOutcome) -> None:
         for check, count in outcome.checked.items():

@@ -35,7 +35,7 @@ from evote._ballot_box import (
     save_ballot,
     signed_roll,
 )
-from evote._files import make_directory
+from evote._files import make_directory, remove
 from evote._founding import (
     Credential,
     RollLine,
@@ -390,14 +390,18 @@ def mix(
     opened = Record(record)
     key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")
     step = 1 + [card.id for card in opened.manifest.mixers].index(key.card.id)
-    for directory in (opened.path / "mixes").glob("*"):
+    for directory in filter(Path.is_dir, (opened.path / "mixes").glob("*")):
         clear_leftovers(directory, f"{step:02d}.json*")
+        if not any(directory.iterdir()):  # made for a file that was never written
+            remove(directory)
+    if opened.survey().stage != Stage.SEALED:
+        raise VerificationError("only the ballots of a sealed and untallied election are mixed")
     if verificatum is not None:
         check_group(opened.manifest.group)  # before the hours that the audit may take
     report, cascade, units = audited_mixes(record, jobs=jobs, progress=progress)
     report.raise_for_failure()
-    if cascade is None or opened.survey().stage != Stage.SEALED:
-        raise VerificationError("only the ballots of a sealed and untallied election are mixed")
+    if cascade is None:
+        raise VerificationError("the counted ballots could not be read")
     for unit in units:
         if unit.steps < step - 1:
             before = cascade.mixer(unit.steps + 1)

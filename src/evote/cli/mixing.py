@@ -83,8 +83,8 @@ def verify(
     for mixed in units:
         done = f"{mixed.steps} of {mixers} shuffles verified"
         say(f"{mixed.unit}: {mixed.unit.ballots} ballots, {done}")
-    for finding in report.failures():
-        say(f"{finding.check} failed: {finding.detail}")
+    for finding in (*report.failures(), *report.unchecked()):
+        say(f"{finding.check} {finding.outcome}: {finding.detail}")
     context.exit(report.exit_code)
 
 
