@@ -30,11 +30,11 @@ _TEMPLATE = (
     "<thres>{threshold}</thres><pgroup>{pgroup}</pgroup><keywidth>{key_width}</keywidth>"
     "<vbitlen>128</vbitlen><vbitlenro>{challenge_bits}</vbitlenro><ebitlen>128</ebitlen>"
     "<ebitlenro>{batching_bits}</ebitlenro><prg>{prg}</prg><rohash>{rohash}</rohash>"
-    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>"
+    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>\n"
 )
 _PARTY = (
-    "<party><name>Party{number:02d}</name><srtbyrole>anyrole</srtbyrole><descr></descr>"
-    "<pkey>none</pkey><http>http://localhost:{number}</http><hint>localhost:{number}</hint></party>"
+    "<party><name>P{number}</name><srtbyrole>anyrole</srtbyrole><descr></descr><pkey>none</pkey>"
+    "<http>http://localhost:{http}</http><hint>localhost:{hint}</hint></party>"
 )
 
 
@@ -77,7 +77,9 @@ def encode_protinfo(
         prg=prg,
         rohash=rohash,
         width=width,
-        party_list="".join(_PARTY.format(number=i) for i in range(1, parties + 1)),
+        party_list="".join(
+            _PARTY.format(number=i, http=2 * i - 1, hint=2 * i) for i in range(1, parties + 1)
+        ),
     ).encode()
     try:
         decode_protinfo(data)
@@ -128,9 +130,10 @@ def session_files(
 def write_session(
     directory: Path | str, protinfo: bytes, auxsid: str, files: Mapping[str, bytes]
 ) -> Path:
-    """Write protInfo.xml and nizkp/<auxsid>, where the last list of a shuffling stands at the top.
+    """Write protInfo.xml and files of nizkp/<auxsid>: all at once, or what each party has made.
 
-    Writing the same again does nothing.
+    With the files that say that it is a shuffling come all its lists, the last of which is moved to
+    its place; or ShuffledCiphertexts.bt is among them. Writing the same again does nothing.
 
     Returns:
         The session's directory.
@@ -141,7 +144,7 @@ def write_session(
     root = Path(directory)
     place = root / "nizkp" / check_auxsid(auxsid, where="auxsid")
     files = dict(files)
-    if files.get("type") == b"shuffling":
+    if files.get("type") == b"shuffling" and "ShuffledCiphertexts.bt" not in files:
         lists = sorted(name for name in files if re.fullmatch(r"proofs/Ciphertexts\d+\.bt", name))
         if not lists:
             raise ParameterError("a shuffling without a shuffled list")
