@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -376,6 +377,22 @@ def test_processes_give_the_same_report(tmp_path: Path) -> None:
     assert audit(tmp_path, jobs=2).to_json() == audit(tmp_path).to_json()
 
 
+class Broken(Executor):
+    """An executor that takes no work."""
+
+    def submit(self, *arguments: Any, **named: Any) -> Any:
+        raise RuntimeError("no workers left")
+
+
+def test_a_worker_that_breaks_down_accuses_nobody(tmp_path: Path) -> None:
+    write_election(tmp_path, ALONE, "shuffling", count=80)
+    report = audit(tmp_path, jobs=Broken())
+    assert report.exit_code == 3
+    assert report.failures() == ()
+    assert "no workers left" in details(report)
+    assert audit(tmp_path).exit_code == 0
+
+
 def test_a_permutation_that_moves_nothing_is_reported(tmp_path: Path) -> None:
     protocol = decode_protinfo(ALONE)
     election = Election(protocol, 2, 1)
@@ -433,6 +450,8 @@ def test_writers_refuse_what_does_not_fit(tmp_path: Path) -> None:
         encode_protinfo(ristretto255, sid="a")
     with pytest.raises(ParameterError, match="<sid>"):
         encode_protinfo(named_group("P-256"), sid="a.b")
+    with pytest.raises(ParameterError):
+        encode_protinfo(named_group("P-256"), sid="a</sid><sids>b</sids><c><sid>d")
     with pytest.raises(ParameterError, match="<vbitlenro>"):
         encode_protinfo(named_group("P-256"), sid="a", challenge_bits=64)
     with pytest.raises(ParameterError, match="shuffled list"):

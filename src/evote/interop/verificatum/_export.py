@@ -82,9 +82,11 @@ def encode_protinfo(
         ),
     ).encode()
     try:
-        decode_protinfo(data)
+        protocol = decode_protinfo(data)
     except ValueError as error:
         raise ParameterError(str(error)) from None
+    if protocol.sid != sid:
+        raise ParameterError("sid: a letter, then letters and digits expected")
     return data
 
 
