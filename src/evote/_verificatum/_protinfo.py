@@ -342,11 +342,11 @@ _TEMPLATE = (
     "<thres>{threshold}</thres><pgroup>{pgroup}</pgroup><keywidth>{key_width}</keywidth>"
     "<vbitlen>128</vbitlen><vbitlenro>{challenge_bits}</vbitlenro><ebitlen>128</ebitlen>"
     "<ebitlenro>{batching_bits}</ebitlenro><prg>{prg}</prg><rohash>{rohash}</rohash>"
-    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>"
+    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>\n"
 )
 _PARTY = (
-    "<party><name>Party{number:02d}</name><srtbyrole>anyrole</srtbyrole><descr></descr>"
-    "<pkey>none</pkey><http>http://localhost:{number}</http><hint>localhost:{number}</hint></party>"
+    "<party><name>P{number}</name><srtbyrole>anyrole</srtbyrole><descr></descr><pkey>none</pkey>"
+    "<http>http://localhost:{http}</http><hint>localhost:{hint}</hint></party>"
 )
 
 
@@ -388,10 +388,14 @@ def encode_protinfo(
         prg=prg,
         rohash=rohash,
         width=width,
-        party_list="".join(_PARTY.format(number=i) for i in range(1, parties + 1)),
+        party_list="".join(
+            _PARTY.format(number=i, http=2 * i - 1, hint=2 * i) for i in range(1, parties + 1)
+        ),
     ).encode()
     try:
-        decode_protinfo(data)
+        protocol = decode_protinfo(data)
     except ValueError as error:
         raise ParameterError(str(error)) from None
+    if protocol.sid != sid:
+        raise ParameterError("sid: a letter, then letters and digits expected")
     return data
