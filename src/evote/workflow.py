@@ -388,6 +388,8 @@ def mix(
             ballots are tallied already.
     """
     opened = Record(record)
+    if verificatum is not None:
+        check_group(opened.manifest.group)  # before the hours that the audit may take
     key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")
     step = 1 + [card.id for card in opened.manifest.mixers].index(key.card.id)
     for directory in filter(Path.is_dir, (opened.path / "mixes").glob("*")):
@@ -396,8 +398,6 @@ def mix(
             remove(directory)
     if opened.survey().stage != Stage.SEALED:
         raise VerificationError("only the ballots of a sealed and untallied election are mixed")
-    if verificatum is not None:
-        check_group(opened.manifest.group)  # before the hours that the audit may take
     report, cascade, units = audited_mixes(record, jobs=jobs, progress=progress)
     report.raise_for_failure()
     if cascade is None:

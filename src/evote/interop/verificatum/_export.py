@@ -109,14 +109,18 @@ def write_session(
 def write_second_proof(
     directory: Path, cascade: Cascade, mixed: UnitProgress, step: int, made: MadeStep
 ) -> None:
-    """Write what a mix server adds to Verificatum's session of a unit: its list, and its proof."""
+    """Write what a mix server adds to Verificatum's session of a unit: its list, and its proof.
+
+    The last one adds what says of the session that it is a shuffling.
+    """
     protocol, unit = cascade.protocol(), mixed.unit
     key = _plain(cascade.manifest.group, cascade.key.element)
-    files = _first_files(cascade, mixed) | shuffle_files(
+    files = shuffle_files(
         protocol, session_name(unit), step, key, mixed.current, made.outputs, made.witness
     )
     if step == len(cascade.manifest.mixers):
         files["ShuffledCiphertexts.bt"] = files.pop(f"proofs/Ciphertexts{step:02d}.bt")
+        files |= _first_files(cascade, mixed)
     # Over what a step that was killed has left: its shuffle was never published.
     write_session(directory, cascade.protinfo(), session_name(unit), files, overwrite=True)
 
