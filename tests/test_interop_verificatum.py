@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evote._verificatum import _proofs, encode_protinfo
+from evote._verificatum._oracle import Oracle
+from evote._verificatum._protinfo import decode_protinfo
+from evote._verificatum._trees import node
 from evote.errors import DecodingError, EvoteError, ParameterError, ShapeMismatch
 from evote.groups import Secrecy, named_group, ristretto255
 from evote.interop import verificatum
 from evote.interop._reports import ForeignReport
 from evote.interop.verificatum import _decryption, _shuffles
 from evote.interop.verificatum._audit import CHECKS, audit
-from evote.interop.verificatum._export import encode_protinfo
-from evote.interop.verificatum._oracle import Oracle
-from evote.interop.verificatum._protinfo import decode_protinfo
 from evote.interop.verificatum._prover import encode_polynomial
 from evote.interop.verificatum._session import Files, Session, open_session
-from evote.interop.verificatum._trees import node
 from tests.verificatum_sessions import (
     CASES,
     MANIFEST,
@@ -136,7 +136,7 @@ def reencoded(session: Session) -> dict[str, bytes]:
     for name in lists:
         ciphertexts = session.read_list(name, count).ciphertexts
         found[name] = codec.encode_ciphertexts(ciphertexts, widths.ciphertext_parts)
-    forms = (_shuffles.POS,) if session.precomputed is None else (_shuffles.POSC, _shuffles.CCPOS)
+    forms = (_proofs.POS,) if session.precomputed is None else (_proofs.POSC, _proofs.CCPOS)
     for party in range(1, session.active + 1):
         if not files.has(f"proofs/PermutationCommitment{party:02d}.bt"):
             continue
@@ -149,14 +149,14 @@ def reencoded(session: Session) -> dict[str, bytes]:
             kept = _shuffles.decode_keep_list(files.read(name), size, count, where=name)
             found[name] = _shuffles.encode_keep_list(kept, size)
         for form in forms:
-            size = count if form is not _shuffles.POSC else session.precomputed or 0
+            size = count if form is not _proofs.POSC else session.precomputed or 0
             commitment, _ = _shuffles.read_commitment(session, form, party, size)
             responses = _shuffles.read_responses(session, form, party, size)
             parts = widths.message_parts
             name = f"proofs/{form.name}Commitment{party:02d}.bt"
-            found[name] = _shuffles.encode_commitment(codec, commitment, parts)
+            found[name] = _proofs.encode_commitment(codec, commitment, parts)
             name = f"proofs/{form.name}Reply{party:02d}.bt"
-            found[name] = _shuffles.encode_responses(codec, responses, parts)
+            found[name] = _proofs.encode_responses(codec, responses, parts)
     if session.decrypts:
         decryption = _decryption.read_decryption(session, count)
         for i in range(session.protocol.parties):

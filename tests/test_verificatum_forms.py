@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evote._verificatum import encode_protinfo
+from evote._verificatum._codec import Codec, Widths
+from evote._verificatum._oracle import Oracle, Stream
+from evote._verificatum._protinfo import decode_group, decode_protinfo, encode_group
+from evote._verificatum._trees import Layout, Reader, int32, leaf, natural, node, text
 from evote.elgamal import Ciphertexts
 from evote.errors import DecodingError, ParameterError, UnsupportedError
 from evote.groups import Group, ModPGroup, WeierstrassGroup, modp_group, named_group
-from evote.interop.verificatum._codec import Codec, Widths
 from evote.interop.verificatum._decryption import combine, lagrange_integers, share_divisor
-from evote.interop.verificatum._export import encode_protinfo
-from evote.interop.verificatum._oracle import Oracle, Stream
-from evote.interop.verificatum._protinfo import decode_group, decode_protinfo, encode_group
-from evote.interop.verificatum._trees import Layout, Reader, int32, leaf, natural, node, text
 
 CURVES = ("P-192", "P-224", "P-256", "P-521", "secp256k1", "brainpoolP320r1")
 PLAIN = encode_protinfo(named_group("P-256"), sid="evote1").decode()

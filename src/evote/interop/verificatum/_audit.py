@@ -15,6 +15,9 @@ from pathlib import Path
 from evote._files import read_file, shown_path
 from evote._pool import Workers, processes
 from evote._report import Ledger
+from evote._verificatum._codec import Codec
+from evote._verificatum._oracle import Oracle, file_digest
+from evote._verificatum._protinfo import MAX_PROTINFO, Protocol, decode_protinfo
 from evote.encoding import decode_hex
 from evote.errors import (
     DecodingError,
@@ -25,7 +28,6 @@ from evote.errors import (
 )
 from evote.groups import Elements
 from evote.interop._reports import ForeignReport, Notice, checks_of
-from evote.interop.verificatum._codec import Codec
 from evote.interop.verificatum._decryption import (
     POLYNOMIAL,
     Polynomial,
@@ -34,8 +36,6 @@ from evote.interop.verificatum._decryption import (
     read_decryption,
     read_polynomial,
 )
-from evote.interop.verificatum._oracle import Oracle, file_digest
-from evote.interop.verificatum._protinfo import MAX_PROTINFO, Protocol, decode_protinfo
 from evote.interop.verificatum._session import (
     CiphertextList,
     Files,

@@ -23,12 +23,12 @@ from math import lcm, prod
 import numpy as np
 from numpy.typing import NDArray
 
+from evote._verificatum._codec import Codec, Widths
+from evote._verificatum._oracle import Oracle
+from evote._verificatum._trees import header
 from evote.errors import DecodingError, VerificationError
 from evote.groups import Elements, Group, Scalars, stack
-from evote.interop.verificatum._codec import Codec, Widths
-from evote.interop.verificatum._oracle import Oracle
 from evote.interop.verificatum._session import CiphertextList, Session
-from evote.interop.verificatum._trees import header
 
 __all__ = [
     "POLYNOMIAL",
