@@ -22,7 +22,7 @@ from evote.errors import ParameterError, UnsupportedError, VerificationError
 from evote.groups import Elements, Group, concatenate
 from evote.interop.verificatum._prover import Files, shuffle_files, widths_of
 from evote.interop.verificatum._session import KINDS
-from evote.mixing import Cascade, MadeStep, Unit, decode_step, mix_path, session_name
+from evote.mixing import Cascade, MadeStep, decode_step, mix_path, session_name
 from evote.record import Record
 from evote.tally import file_digest
 from evote.verify import audited_mixes
@@ -70,7 +70,12 @@ def session_files(
 
 
 def write_session(
-    directory: Path | str, protinfo: bytes, auxsid: str, files: Mapping[str, bytes]
+    directory: Path | str,
+    protinfo: bytes,
+    auxsid: str,
+    files: Mapping[str, bytes],
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write protInfo.xml and files of nizkp/<auxsid>: all at once, or what each party has made.
 
@@ -81,7 +86,7 @@ def write_session(
         The session's directory.
 
     Raises:
-        ParameterError: other files of these names are there.
+        ParameterError: other files of these names are there, and are not to be written over.
     """
     root = Path(directory)
     place = root / "nizkp" / check_auxsid(auxsid, where="auxsid")
@@ -94,7 +99,7 @@ def write_session(
     make_directory(place / "proofs")
     write_file(root / "protInfo.xml", protinfo)
     for name, data in files.items():
-        write_file(place / name, data)
+        write_file(place / name, data, overwrite=overwrite)
     return place
 
 
@@ -112,7 +117,8 @@ def write_second_proof(
     )
     if step == len(cascade.manifest.mixers):
         files["ShuffledCiphertexts.bt"] = files.pop(f"proofs/Ciphertexts{step:02d}.bt")
-    _write(directory, cascade, unit, files)
+    # Over what a step that was killed has left: its shuffle was never published.
+    write_session(directory, cascade.protinfo(), session_name(unit), files, overwrite=True)
 
 
 def export_record(
@@ -147,7 +153,8 @@ def export_record(
         for step in range(1, mixers + 1):
             files |= _step_files(cascade, opened, mixed, step)
         files["ShuffledCiphertexts.bt"] = files.pop(f"proofs/Ciphertexts{mixers:02d}.bt")
-        places.append(_write(Path(directory), cascade, mixed.unit, files))
+        name = session_name(mixed.unit)
+        places.append(write_session(directory, cascade.protinfo(), name, files))
     return report, places
 
 
@@ -185,13 +192,3 @@ def _step_files(cascade: Cascade, record: Record, mixed: UnitProgress, step: int
             codec, made.proof.responses, widths.message_parts
         ),
     }
-
-
-def _write(directory: Path, cascade: Cascade, unit: Unit, files: Files) -> Path:
-    """As `write_session`; a step that was killed has left files that are written over."""
-    place = directory / "nizkp" / session_name(unit)
-    make_directory(place / "proofs")
-    write_file(directory / "protInfo.xml", cascade.protinfo())
-    for name, data in files.items():
-        write_file(place / name, data, overwrite=True)
-    return place
