@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,8 +78,8 @@ def write_session(
 ) -> Path:
     """Write protInfo.xml and files of nizkp/<auxsid>: all at once, or what each party has made.
 
-    With the files that say that it is a shuffling come all its lists, the last of which is moved to
-    its place; or ShuffledCiphertexts.bt is among them. Writing the same again does nothing.
+    With the files that say that it is a shuffling, the list of its last party is moved to its place
+    at the top, if it is there. Writing the same again does nothing.
 
     Returns:
         The session's directory.
@@ -91,11 +90,10 @@ def write_session(
     root = Path(directory)
     place = root / "nizkp" / check_auxsid(auxsid, where="auxsid")
     files = dict(files)
-    if files.get("type") == b"shuffling" and "ShuffledCiphertexts.bt" not in files:
-        lists = sorted(name for name in files if re.fullmatch(r"proofs/Ciphertexts\d+\.bt", name))
-        if not lists:
-            raise ParameterError("a shuffling without a shuffled list")
-        files["ShuffledCiphertexts.bt"] = files.pop(lists[-1])
+    if files.get("type") == b"shuffling":
+        last = f"proofs/Ciphertexts{int(files['proofs/activethreshold']):02d}.bt"
+        if last in files:
+            files["ShuffledCiphertexts.bt"] = files.pop(last)
     make_directory(place / "proofs")
     write_file(root / "protInfo.xml", protinfo)
     for name, data in files.items():
@@ -109,18 +107,12 @@ def write_session(
 def write_second_proof(
     directory: Path, cascade: Cascade, mixed: UnitProgress, step: int, made: MadeStep
 ) -> None:
-    """Write what a mix server adds to Verificatum's session of a unit: its list, and its proof.
-
-    The last one adds what says of the session that it is a shuffling.
-    """
+    """Write what a mix server adds to Verificatum's session of a unit: its list, and its proof."""
     protocol, unit = cascade.protocol(), mixed.unit
     key = _plain(cascade.manifest.group, cascade.key.element)
-    files = shuffle_files(
+    files = _first_files(cascade, mixed) | shuffle_files(
         protocol, session_name(unit), step, key, mixed.current, made.outputs, made.witness
     )
-    if step == len(cascade.manifest.mixers):
-        files["ShuffledCiphertexts.bt"] = files.pop(f"proofs/Ciphertexts{step:02d}.bt")
-        files |= _first_files(cascade, mixed)
     # Over what a step that was killed has left: its shuffle was never published.
     write_session(directory, cascade.protinfo(), session_name(unit), files, overwrite=True)
 
@@ -156,7 +148,6 @@ def export_record(
         files = _first_files(cascade, mixed)
         for step in range(1, mixers + 1):
             files |= _step_files(cascade, opened, mixed, step)
-        files["ShuffledCiphertexts.bt"] = files.pop(f"proofs/Ciphertexts{mixers:02d}.bt")
         name = session_name(mixed.unit)
         places.append(write_session(directory, cascade.protinfo(), name, files))
     return report, places
