@@ -64,6 +64,7 @@ class Plan:
     mixers: int = 0
     mixing: Mapping[str, JSON] | None = None  # without the mixers, who are named by their number
     group: str = "ristretto255"
+    profile: str = "native"
     voters: Sequence[RollLine] = (RollLine(style="all", count=3),)
     maximum_weight: int = 1
     revote: str = "last"
@@ -105,6 +106,7 @@ def draft(plan: Plan) -> dict[str, JSON]:
         mixing["mixing"] = {"mixers": mixers, **plan.mixing}
     return mixing | {
         "title": "A small election",
+        "profile": plan.profile,
         "contests": [dict(contest) for contest in plan.contests],
         "styles": [{"id": id_, "contests": list(names)} for id_, names in plan.styles.items()],
         "trustees": trustees,

@@ -315,8 +315,24 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_constant_time_exponents_fill_the_same_words(name: str) -> None:
     kernel = named_group(name)._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
-    sizes = {(int(kernel._blind + e).bit_length() + 63) // 64 for e in (0, 1, kernel.q - 1)}
+    least = kernel._blind_below if kernel._blind_below < kernel.q else 0
+    assert 2**63 * least <= kernel.q  # the probability to be below
+    edges = (least, least + 1, kernel.q // 2, kernel.q - 1)
+    sizes = {(int(kernel._fill_words(e)).bit_length() + 63) // 64 for e in edges}
     assert len(sizes) == 1
+
+
+def test_constant_time_exponents_that_fill_their_words_by_themselves() -> None:
+    """q = 2^256 - 189: all but one in 2^64 have four words, and no exponent is 0."""
+    kernel = named_group("electionguard-2.0-3072")._kernel
+    assert isinstance(kernel, _gmp.ModPKernel)
+    g, p, q = kernel.generator, kernel.p, kernel.q
+    for e in (2**192, 2**255, q - 1):
+        assert kernel._fill_words(e) == e
+    edges = [0, 1, 2**192 - 1, 2**192, q - 1]
+    assert all(kernel._fill_words(e) > 0 and (kernel._fill_words(e) - e) % q == 0 for e in edges)
+    powers = kernel.powers_constant_time([g] * len(edges), edges)
+    assert powers == [gmpy2.powmod(g, e, p) for e in edges]
 
 
 def test_constant_time_powers_of_the_curve_take_the_same_steps(

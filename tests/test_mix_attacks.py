@@ -116,7 +116,7 @@ def publish(
     statement = ShuffleStatement(
         key=key or at.cascade.key, inputs=at.inputs if inputs is None else inputs, outputs=outputs
     )
-    proof = prove_shuffle(statement, witness, at.cascade.transcript(at.unit, at.step))
+    proof = prove_shuffle(statement, witness, at.cascade.oracle(at.unit, at.step))
     attacker.docs[at.name]["outputs"] = encode_base64url(outputs.encode())
     attacker.docs[at.name]["proof"] = encode_base64url(proof.encode())
 
@@ -129,7 +129,7 @@ def mix_again(honest: Honest, attacker: Attacker, first: int = 1) -> None:
             at = place(honest, attacker, unit, step)
             key = attacker.keys[f"mixer-{step}"]
             data = make_step(at.cascade, at.unit, at.step, at.inputs, key)
-            attacker.docs[at.name] = json.loads(data)
+            attacker.docs[at.name] = json.loads(data.data)
 
 
 class Attack(NamedTuple):
@@ -582,7 +582,7 @@ def test_two_messages_that_come_out_as_one(honest: Honest) -> None:
     outputs = reencrypt_with_nonces(key, inputs, both)
     assert outputs[0] == outputs[2]
     statement = ShuffleStatement(key=key, inputs=inputs, outputs=outputs)
-    transcript = at.cascade.transcript(at.unit, 1)
+    transcript = at.cascade.oracle(at.unit, 1)
     proof = prove_shuffle(statement, any_witness([0, 1, 2], both), transcript)
     data = honest.attacker.data(at.name)
     step = decode_step(at.cascade, at.unit, 1, data, where=at.name)
@@ -610,7 +610,7 @@ def test_a_step_of_another_election(honest: Honest) -> None:
     at = place(honest, honest.attacker, step=2)
     elsewhere = replace(at.cascade, election=bytes(32))
     attacker = bribed(honest)
-    step = json.loads(make_step(elsewhere, at.unit, 2, at.inputs, attacker.keys["mixer-2"]))
+    step = json.loads(make_step(elsewhere, at.unit, 2, at.inputs, attacker.keys["mixer-2"]).data)
     attacker.docs[at.name] = deepcopy(step)
     assert honest.failing(attacker) == {"mix.proofs", *COUNTED.split()}
     attacker = honest.attacker.copy()

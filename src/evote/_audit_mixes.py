@@ -35,6 +35,7 @@ class UnitProgress:
     """A unit and how far it is: the digests of its steps, all verified, and what is there now."""
 
     unit: Unit
+    inputs: bytes = field(repr=False)  # encoded: of the counted ballots
     current: Ciphertexts
     digests: list[bytes] = field(default_factory=list)
 
@@ -72,8 +73,8 @@ def check_mixes(
     mixers = len(cascade.manifest.mixers)
     found = []
     for unit in units:
-        start = cascade.decode(unit, inputs.encoded(unit))
-        mix = UnitProgress(unit=unit, current=start)
+        encoded = inputs.encoded(unit)
+        mix = UnitProgress(unit=unit, inputs=encoded, current=cascade.decode(unit, encoded))
         found.append(mix)
         for step in range(1, mixers + 1):
             progress("mixes", unit.number * mixers + step - 1, len(units) * mixers)

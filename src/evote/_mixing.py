@@ -8,13 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from evote._verificatum import MAX_PARTIES, check_group
 from evote.contests import MAX_CONTESTS, Contest, Style
 from evote.encoding import JSON, Fields
+from evote.errors import ParameterError
 from evote.groups import Group
 from evote.operators import Card, read_card
 from evote.packing import MAX_PACK_WIDTH, Pack, Packing, read_pack
 
-__all__ = ["MIN_UNIT", "Mixing", "mixing_contradictions", "read_mixing"]
+__all__ = [
+    "MIN_UNIT",
+    "Mixing",
+    "mixing_contradictions",
+    "read_mixing",
+    "verificatum_contradictions",
+]
 
 MIN_UNIT = 30  # ballots that are decrypted together, unless the manifest says otherwise
 
@@ -94,6 +102,18 @@ def mixing_contradictions(
             if missing and len(missing) < len(pack.contests):
                 reason = f"{missing[0]!r} is missing: all of the pack {pack.id!r} or none expected"
                 yield f"styles[{s}].contests", reason
+
+
+def verificatum_contradictions(mixing: Mixing | None, group: Group) -> Iterator[tuple[str, str]]:
+    """What Verificatum could not have: a mix-net of its own is in one of its groups."""
+    if mixing is None:
+        yield "profile", "nothing is mixed, and verificatum is a mix-net"
+    elif len(mixing.mixers) > MAX_PARTIES:
+        yield "mixing.mixers", f"verificatum has at most {MAX_PARTIES} mix servers"
+    try:
+        check_group(group)
+    except ParameterError as error:
+        yield "group", str(error)
 
 
 def _packing_contradictions(

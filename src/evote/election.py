@@ -14,11 +14,17 @@ of the manifest over another channel before they take part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from evote._mixing import MIN_UNIT, Mixing, mixing_contradictions, read_mixing
+from evote._mixing import (
+    MIN_UNIT,
+    Mixing,
+    mixing_contradictions,
+    read_mixing,
+    verificatum_contradictions,
+)
 from evote.ballots import BallotContext, BallotPack, body_sizes
 from evote.board import LOG_KEY, MAX_BODY, MAX_ENTRY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
@@ -46,6 +52,7 @@ __all__ = [
     "MAX_STYLES",
     "MAX_VOTERS",
     "MIN_UNIT",
+    "PROFILES",
     "TALLY_LIMIT",
     "ElectionParameters",
     "Manifest",
@@ -84,13 +91,20 @@ class _ContradictionError(ParameterError):
         super().__init__(f"{place}: {reason}")
 
 
+Profile: TypeAlias = Literal["native", "verificatum"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+"""Whose challenges an election's proofs answer; `belenios` is known and not supported yet."""
+_PROFILE: Mapping[str, Profile] = {profile: profile for profile in PROFILES}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything that is fixed before the key ceremony. Trustee i is `trustees[i - 1]`.
 
     `nonce` makes each election its own, even where all else repeats. `total_weight` bounds the
     weights of the whole roll together. Without `mixing` all contests are summed; with it, those
-    that are in none of its packs.
+    that are in none of its packs. In the profile `verificatum` proofs of shuffles answer that
+    system's challenges; all else is as in `native`.
 
     Raises:
         ParameterError: the fields contradict each other; the message names the place.
@@ -114,7 +128,7 @@ class Manifest:
     total_weight: int
     maximum_voters: int
     mixing: Mixing | None = None
-    profile: Literal["native"] = "native"
+    profile: Profile = "native"
 
     def __post_init__(self) -> None:
         for place, reason in _contradictions(self):
@@ -214,8 +228,8 @@ def _contradictions(manifest: Manifest) -> Iterator[tuple[str, str]]:
     m = manifest
     if len(m.nonce) != 32:
         yield "nonce", f"32 bytes expected, got {len(m.nonce)}"
-    if m.profile != "native":
-        yield "profile", "the profile native expected"
+    if m.profile not in PROFILES:
+        yield "profile", f"one of {', '.join(PROFILES)} expected"
     if m.group.is_weak:
         yield "group", f"{m.group.name} is too small for a new election"
     yield from _operator_contradictions(m)
@@ -260,6 +274,8 @@ def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
                 f"contests[{i}].option_limit",
                 f"{what} is not below {limit}: no tally can be read",
             )
+    if m.profile == "verificatum":
+        yield from verificatum_contradictions(m.mixing, m.group)
     if m.mixing is not None:
         yield from mixing_contradictions(m.mixing, m.group, m.contests, m.styles, m.maximum_voters)
     yield from _size_contradictions(m)
@@ -410,8 +426,9 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
     """
     fields = Fields(parse_json(data, where=where, max_bytes=MAX_MANIFEST), f"{where}: $")
     check_format(fields, "evote/manifest", 1)
-    if fields.choice("profile", ("native", "belenios", "verificatum")) != "native":
-        raise UnsupportedError(f"{fields.path('profile')}: only the profile native is supported")
+    profile = fields.choice("profile", (*PROFILES, "belenios"))
+    if profile not in PROFILES:
+        raise UnsupportedError(f"{fields.path('profile')}: {profile} is not supported yet")
     group = _read_group(fields)
     contests = tuple(map(read_contest, fields.objects("contests", MAX_CONTESTS)))
     names = {contest.id for contest in contests}
@@ -443,6 +460,7 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
                 if "mixing" in fields
                 else None
             ),
+            profile=_PROFILE[profile],
         )
     except _ContradictionError as error:
         raise DecodingError(error.reason, where=fields.path(error.place)) from None

@@ -24,6 +24,9 @@ merged).
     signature  the mix server's, over ("mix", election, unit, uint32(step), inputs,
                H("mix-list", outputs), H("mix-proof", proof))
 
+In the profile `verificatum` the proof answers the challenges of that system instead, in the session
+"evote" + hex of the election id, unitUUU; `evote export verificatum` writes its files.
+
 Who checks a step takes its inputs from the counted ballots or from the step before, and never from
 the file: the digest in it only tells a wrong cascade from a wrong proof (attack D3).
 """
@@ -34,10 +37,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from evote._verificatum import ClaimOracle, Oracle, Protocol, decode_protinfo, encode_protinfo
 from evote.ballots import Ballots
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts, PublicKey, decode_ciphertexts
@@ -55,8 +60,10 @@ from evote.encoding import (
 from evote.errors import InvalidProof, ParameterError, VerificationError
 from evote.groups import Group, Rng
 from evote.mixnet import (
+    ShuffleOracle,
     ShuffleProof,
     ShuffleStatement,
+    ShuffleWitness,
     decode_shuffle_proof,
     prove_shuffle,
     repeated_ciphertexts,
@@ -70,6 +77,7 @@ from evote.transcript import Transcript
 __all__ = [
     "MAX_UNITS",
     "Cascade",
+    "MadeStep",
     "MixInputs",
     "MixPart",
     "MixStep",
@@ -84,6 +92,7 @@ __all__ = [
     "mix_path",
     "mixing_units",
     "read_unit",
+    "session_name",
     "step_outputs",
     "step_size",
     "unit_shape",
@@ -298,8 +307,31 @@ class Cascade:
         shape = unit_shape(self.manifest, unit)
         return decode_ciphertexts(self.group, data, shape, where=where)
 
-    def transcript(self, unit: Unit, step: int) -> Transcript:
-        """What the proof of a step begins with."""
+    def oracle(self, unit: Unit, step: int) -> Transcript | ShuffleOracle:
+        """Where the challenges of the proof of a step come from: the profile decides."""
+        if self.manifest.profile == "verificatum":
+            return ClaimOracle(Oracle(self.protocol(), session_name(unit)))
+        return self._transcript(unit, step)
+
+    def protinfo(self) -> bytes:
+        """Verificatum's protInfo.xml of this election: every mix server is a party, all are needed.
+
+        Raises:
+            ParameterError: Verificatum does not have the group of this election.
+        """
+        parties = len(self.manifest.mixers)
+        return encode_protinfo(
+            self.manifest.group,
+            sid=f"evote{encode_hex(self.election)}",
+            parties=parties,
+            threshold=parties,
+        )
+
+    def protocol(self) -> Protocol:
+        """The same, read."""
+        return _protocol(self.protinfo())
+
+    def _transcript(self, unit: Unit, step: int) -> Transcript:
         transcript = Transcript(b"shuffle", self.group)
         transcript.append(b"election", self.election)
         transcript.append(b"counted", self.counted)
@@ -314,6 +346,16 @@ class Cascade:
         if mixing is None or not 1 <= step <= len(mixing.mixers):
             raise ParameterError(f"there is no mix server {step}")
         return mixing.mixers[step - 1].id
+
+
+@lru_cache(maxsize=2)
+def _protocol(protinfo: bytes) -> Protocol:
+    return decode_protinfo(protinfo)
+
+
+def session_name(unit: Unit) -> str:
+    """Verificatum's auxsid of a unit."""
+    return f"unit{unit.number:03d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +386,14 @@ def _signed_parts(
     return election, unit.encode(), uint32(step), inputs, listed, proven
 
 
+class MadeStep(NamedTuple):
+    """The bytes of mixes/UUU/SS.json, what came out, and for a second proof why it is a shuffle."""
+
+    data: bytes
+    outputs: Ciphertexts
+    witness: ShuffleWitness
+
+
 def make_step(
     cascade: Cascade,
     unit: Unit,
@@ -352,8 +402,8 @@ def make_step(
     key: OperatorKey,
     *,
     rng: Rng | None = None,
-) -> bytes:
-    """Shuffle the ciphertexts of a unit and prove it; the bytes of the step's file.
+) -> MadeStep:
+    """Shuffle the ciphertexts of a unit and prove it.
 
     Args:
         cascade: of the election.
@@ -366,10 +416,11 @@ def make_step(
     public = cascade.key
     outputs, witness = shuffle(public, inputs, rng=rng)
     statement = ShuffleStatement(key=public, inputs=inputs, outputs=outputs)
-    proof = prove_shuffle(statement, witness, cascade.transcript(unit, step), rng=rng)
+    proof = prove_shuffle(statement, witness, cascade.oracle(unit, step), rng=rng)
     before, listed, proven = list_digest(inputs.encode()), outputs.encode(), proof.encode()
     parts = _signed_parts(cascade.election, unit, step, before, listed, proven)
-    return encode_step(cascade, unit, step, before, listed, proven, key.sign("mix", *parts))
+    data = encode_step(cascade, unit, step, before, listed, proven, key.sign("mix", *parts))
+    return MadeStep(data, outputs, witness)
 
 
 def encode_step(
@@ -481,7 +532,7 @@ def check_step(cascade: Cascade, step: MixStep, inputs: Ciphertexts, where: str)
         raise VerificationError(f"{where}: $.inputs: made of another list than the step before")
     statement = ShuffleStatement(key=cascade.key, inputs=inputs, outputs=step.outputs)
     try:
-        verify_shuffle(statement, step.proof, cascade.transcript(step.unit, step.step))
+        verify_shuffle(statement, step.proof, cascade.oracle(step.unit, step.step))
     except InvalidProof as error:
         raise VerificationError(f"{where}: $.proof: {error}") from None
 

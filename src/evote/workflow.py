@@ -51,6 +51,7 @@ from evote._founding import (
 )
 from evote._pool import Workers
 from evote._trustee import clear_leftovers
+from evote._verificatum import check_group
 from evote.board import (
     Board,
     NoteSigner,
@@ -81,6 +82,7 @@ from evote.errors import (
     QuorumError,
     VerificationError,
 )
+from evote.interop.verificatum import write_second_proof
 from evote.mixing import Unit, make_step, mix_path
 from evote.operators import (
     OperatorKey,
@@ -358,6 +360,7 @@ def mix(
     mixer_directory: Path | str,
     passphrase: Passphrase,
     *,
+    verificatum: Path | str | None = None,
     jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -366,14 +369,27 @@ def mix(
     The record is audited up to its seal, with the steps of the servers before this one. Units that
     this server has mixed are left as they are, so that an interrupted run goes on.
 
+    Args:
+        record: its directory.
+        mixer_directory: of the mix server.
+        passphrase: of its key.
+        verificatum: a directory for a second proof of each shuffle, as Verificatum has them: all
+            servers write to the same one. Not in a run that goes on: who has shuffled has forgotten
+            how.
+        jobs: processes, or an executor; what is secret stays on this machine.
+        progress: called with what is being done, how much is done, and of how much.
+
     Returns:
         The paths of its steps, unit by unit.
 
     Raises:
+        ParameterError: Verificatum has not the group of this election.
         VerificationError: a check failed; a server before this one has not mixed yet; or the
             ballots are tallied already.
     """
     opened = Record(record)
+    if verificatum is not None:
+        check_group(opened.manifest.group)  # before the hours that the audit may take
     key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")
     step = 1 + [card.id for card in opened.manifest.mixers].index(key.card.id)
     for directory in filter(Path.is_dir, (opened.path / "mixes").glob("*")):
@@ -394,9 +410,11 @@ def mix(
     for unit in units:
         path = opened.path / mix_path(unit.unit.number, step)
         if unit.steps < step:
-            data = make_step(cascade, unit.unit, step, unit.current, key)
+            made = make_step(cascade, unit.unit, step, unit.current, key)
+            if verificatum is not None:
+                write_second_proof(Path(verificatum), cascade, unit, step, made)
             make_directory(path.parent)
-            write_file(path, data)
+            write_file(path, made.data)
         paths.append(path)
         if progress is not None:
             progress("shuffling", len(paths), len(units))

@@ -6,6 +6,20 @@ reads and writes the directories.
 
 from evote._verificatum._oracle import Oracle
 from evote._verificatum._proofs import ClaimOracle
-from evote._verificatum._protinfo import Protocol, decode_protinfo, encode_protinfo
+from evote._verificatum._protinfo import (
+    MAX_PARTIES,
+    Protocol,
+    check_group,
+    decode_protinfo,
+    encode_protinfo,
+)
 
-__all__ = ["ClaimOracle", "Oracle", "Protocol", "decode_protinfo", "encode_protinfo"]
+__all__ = [
+    "MAX_PARTIES",
+    "ClaimOracle",
+    "Oracle",
+    "Protocol",
+    "check_group",
+    "decode_protinfo",
+    "encode_protinfo",
+]

@@ -20,9 +20,11 @@ from evote.groups import Group, ModPGroup, WeierstrassGroup, modp_group, named_g
 
 __all__ = [
     "HASHES",
+    "MAX_PARTIES",
     "MAX_PROTINFO",
     "Protocol",
     "check_auxsid",
+    "check_group",
     "decimal",
     "decode_group",
     "decode_protinfo",
@@ -297,6 +299,13 @@ def decode_group(string: str, *, where: str = "<pgroup>") -> ModPGroup | Weierst
         raise DecodingError(str(error), where=where) from None
 
 
+def check_group(group: Group) -> str:
+    """The string of `encode_group`; ParameterError for groups that Verificatum does not have."""
+    if not isinstance(group, ModPGroup | WeierstrassGroup):
+        raise ParameterError(f"Verificatum has no group {group.name}")
+    return encode_group(group)
+
+
 def encode_group(group: ModPGroup | WeierstrassGroup) -> str:
     """The string that stands for a group in <pgroup>.
 
@@ -333,11 +342,11 @@ _TEMPLATE = (
     "<thres>{threshold}</thres><pgroup>{pgroup}</pgroup><keywidth>{key_width}</keywidth>"
     "<vbitlen>128</vbitlen><vbitlenro>{challenge_bits}</vbitlenro><ebitlen>128</ebitlen>"
     "<ebitlenro>{batching_bits}</ebitlenro><prg>{prg}</prg><rohash>{rohash}</rohash>"
-    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>"
+    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>\n"
 )
 _PARTY = (
-    "<party><name>Party{number:02d}</name><srtbyrole>anyrole</srtbyrole><descr></descr>"
-    "<pkey>none</pkey><http>http://localhost:{number}</http><hint>localhost:{number}</hint></party>"
+    "<party><name>P{number}</name><srtbyrole>anyrole</srtbyrole><descr></descr><pkey>none</pkey>"
+    "<http>http://localhost:{http}</http><hint>localhost:{hint}</hint></party>"
 )
 
 
@@ -361,8 +370,7 @@ def encode_protinfo(
     Raises:
         ParameterError: it has no such group, or the parameters do not fit each other.
     """
-    if not isinstance(group, ModPGroup | WeierstrassGroup):
-        raise ParameterError(f"Verificatum has no group {group.name}")
+    pgroup = check_group(group)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_ -]{1,255}", name):
         raise ParameterError("a name: a letter, then letters, digits, spaces, _ and - expected")
     if prg not in HASHES or rohash not in HASHES:
@@ -373,17 +381,21 @@ def encode_protinfo(
         parties=parties,
         statdist=statdist,
         threshold=threshold,
-        pgroup=encode_group(group),
+        pgroup=pgroup,
         key_width=key_width,
         challenge_bits=challenge_bits,
         batching_bits=batching_bits,
         prg=prg,
         rohash=rohash,
         width=width,
-        party_list="".join(_PARTY.format(number=i) for i in range(1, parties + 1)),
+        party_list="".join(
+            _PARTY.format(number=i, http=2 * i - 1, hint=2 * i) for i in range(1, parties + 1)
+        ),
     ).encode()
     try:
-        decode_protinfo(data)
+        protocol = decode_protinfo(data)
     except ValueError as error:
         raise ParameterError(str(error)) from None
+    if protocol.sid != sid:
+        raise ParameterError("sid: a letter, then letters and digits expected")
     return data

@@ -24,7 +24,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import evote
-from evote.cli import audit, ballot, demo, election, mixing, operators, results, trustee
+from evote.cli import audit, ballot, demo, election, export, mixing, operators, results, trustee
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 
@@ -55,6 +55,7 @@ for verb in (
     results.tally,
     results.result,
     audit.verify,
+    export.export,
     audit.doctor,
 ):
     command.add_command(verb)

@@ -32,6 +32,13 @@ __all__ = ["mix"]
 @record_argument
 @directory_argument
 @passphrase_option
+@click.option(
+    "--verificatum-proof",
+    "verificatum",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Prove each shuffle to Verificatum's verifier too; the same DIR for all servers.",
+)
 @jobs_option
 @cluster_option
 @quiet_option
@@ -39,6 +46,7 @@ def shuffle(
     record: Path,
     directory: Path,
     passphrase_file: Path | None,
+    verificatum: Path | None,
     jobs: int,
     cluster: str | None,
     quiet: bool,
@@ -49,7 +57,9 @@ def shuffle(
     """
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
-        paths = workflow.mix(record, directory, secret, jobs=where, progress=show)
+        paths = workflow.mix(
+            record, directory, secret, verificatum=verificatum, jobs=where, progress=show
+        )
     for path in paths:
         say(path)
 

@@ -16,7 +16,12 @@ Reference: D. Wikström, "How to implement a stand-alone verifier for the Verifi
 
 from evote._verificatum._protinfo import Protocol, decode_protinfo, encode_protinfo
 from evote.interop.verificatum._audit import CHECKS, audit, is_session, is_verificatum
-from evote.interop.verificatum._export import session_files, write_session
+from evote.interop.verificatum._export import (
+    export_record,
+    session_files,
+    write_second_proof,
+    write_session,
+)
 from evote.interop.verificatum._prover import (
     DecryptionRound,
     Precomputation,
@@ -34,10 +39,12 @@ __all__ = [
     "decode_protinfo",
     "decryption_factors",
     "encode_protinfo",
+    "export_record",
     "is_session",
     "is_verificatum",
     "precompute",
     "session_files",
     "shuffle_files",
+    "write_second_proof",
     "write_session",
 ]

@@ -153,6 +153,7 @@ class _Audit:
         self.notices: list[Notice] = []
         self.parts: list[str] = []
         self.readable = True
+        self.broken = False  # whether something could not be done for reasons of our own
 
     def report(self, protocol: Protocol | None) -> ForeignReport:
         return ForeignReport(
@@ -173,15 +174,22 @@ class _Audit:
 
     @contextmanager
     def _step(self, place: str, check: str, *blocks: str, count: int = 1) -> Iterator[None]:
-        """What goes wrong inside fails `check`; what is not known here leaves it not checked."""
+        """What goes wrong inside fails `check`; what is not known here leaves it not checked.
+
+        So does a plain EvoteError: a worker broke down, which says nothing of the files.
+        """
         ledger = self.ledger
         try:
             yield
         except UnsupportedError as error:
             ledger.block(str(error), check)
         except EvoteError as error:
-            ledger.did(check, count)
             said = str(error)
+            if type(error) is EvoteError:
+                self.broken = True
+                ledger.block(said, check, *blocks)
+                return
+            ledger.did(check, count)
             ledger.fail(check, said if said.startswith(place) else f"{place}: {said}")
         except Exception as error:
             ledger.did(check, count)
@@ -311,7 +319,10 @@ class _Audit:
         needed = session.protocol.threshold
         if valid < needed:
             reason = f"{place}: too few valid shuffles: {valid}, {needed} needed"
-            ledger.fail(_QUORUM, reason)
+            if self.broken:
+                ledger.block(reason, _QUORUM)
+            else:
+                ledger.fail(_QUORUM, reason)
         name = "ShuffledCiphertexts.bt"
         if session.kind == "shuffling" or session.files.has(name):
             with self._step(place, _OUTPUT):
