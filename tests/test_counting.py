@@ -740,3 +740,13 @@ def test_reader_names_the_place(
     with pytest.raises(DecodingError) as caught:
         read_contest_count(Fields(root, "$"), of)
     assert caught.value.where == place
+
+
+def test_what_voters_write_in_cannot_make_a_result_unreadable() -> None:
+    """6,000 texts of 190 commas each: more bytes that look like values than JSON may have."""
+    of = replace(NAMED, write_in=200)
+    texts = [f"{i:06d}" + "," * 190 for i in range(6000)]
+    given = answers(of, [[0, 0, 0]] * len(texts), write_ins=texts)
+    count = count_contest(given)
+    data = canonical_json(count.to_json())
+    assert read_contest_count(Fields(parse_json(data), "$"), of) == count

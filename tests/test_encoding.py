@@ -418,6 +418,12 @@ def test_integers_of_four_bytes() -> None:
         xof("x", length=-1)
 
 
+@pytest.mark.parametrize("text", [",", "[{", '\\",', "\\\\,["])
+def test_what_strings_hold_are_no_values(text: str) -> None:
+    value = [text * MAX_ITEMS, text]
+    assert parse_json(canonical_json(value), max_bytes=2**24) == value
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "0"])
 def test_json_of_very_many_values_is_refused(text: str) -> None:
     many = MAX_ITEMS // 2

@@ -199,6 +199,8 @@ class Report:
             alone = len(self.manifest.registrars) == 1
             reason = "there is only one" if alone else "one of them draws the codes"
             words += f"; registrar can impersonate: {reason}"
+            if len(self.manifest.mixers) == 1:
+                words += "; mix server can tell whose ballot is whose: there is only one"
         unpinned = [
             what
             for check, what in (("manifest.digest", "manifest"), ("board.witnesses", "witnesses"))

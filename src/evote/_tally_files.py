@@ -16,6 +16,7 @@ from evote.election import Manifest
 from evote.elgamal import Ciphertexts, concatenate_ciphertexts, decode_ciphertexts
 from evote.encoding import (
     JSON,
+    MAX_ITEMS,
     Fields,
     canonical_json,
     check_format,
@@ -358,13 +359,24 @@ def encode_result(result: Result) -> bytes:
     return canonical_json(value)
 
 
+def result_size(manifest: Manifest, ballots: int) -> int:
+    """What mixed ballots, so many at most, can add to result.json, in bytes: all they write in."""
+    longest = [c.write_in for c in manifest.mixed_contests if c.write_in is not None]
+    return ballots * sum(2 * size + len('{"text":"","votes":},') + 20 for size in longest)
+
+
 def decode_result(manifest: Manifest, data: bytes, *, where: str = "result.json") -> Result:
     """Read result.json: exactly the manifest's contests and options.
+
+    Whoever read the file knows how long it may be: what voters write in can make it long.
 
     Raises:
         DecodingError: at its place.
     """
-    fields = Fields(parse_json(data, where=where), f"{where}: $")
+    items = max(MAX_ITEMS, len(data) // 24)  # a text and its votes take more
+    fields = Fields(
+        parse_json(data, where=where, max_bytes=len(data), max_items=items), f"{where}: $"
+    )
     check_format(fields, "evote/result", 1)
     election, tally_digest = fields.hex("election", 32), fields.hex("tally", 32)
     trustees = fields.integers("trustees", 1, len(manifest.trustees), len(manifest.trustees))

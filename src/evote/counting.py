@@ -67,8 +67,6 @@ __all__ = [
     "read_contest_count",
 ]
 
-_MAX_TEXTS = 2**20  # different written texts in a result
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionCount:
@@ -217,7 +215,7 @@ def read_contest_count(fields: Fields, contest: Contest) -> ContestCount:
 
 def _read_selections(fields: Fields, contest: Contest) -> SelectionCount:
     texts = []
-    for item in fields.objects("write_ins", _MAX_TEXTS) if "write_ins" in fields else ():
+    for item in fields.objects("write_ins", MAX_BALLOTS) if "write_ins" in fields else ():
         text = item.text("text")
         if reason := check_write_in(contest, text):
             item.fail("text", reason)

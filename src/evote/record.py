@@ -57,7 +57,7 @@ from evote.credentials import MAX_ROW, decode_roll
 from evote.election import MAX_MANIFEST, Manifest, decode_manifest, manifest_digest
 from evote.errors import DecodingError, EvoteError
 from evote.mixing import MAX_UNITS, mix_path, step_size
-from evote.tally import Tally, decode_tally, file_digest, read_units, share_size
+from evote.tally import Tally, decode_tally, file_digest, read_units, result_size, share_size
 from evote.threshold import ceremony_file_name
 
 __all__ = [
@@ -115,7 +115,7 @@ _ALWAYS = frozenset(  # directories that may be there though nothing is in them 
 
 
 _OF_THE_LOG = ("board/", "ballots/", "mixes/", "shares/", TALLY, RESULT)
-_OF_ALL_BALLOTS = ("mixes/", "shares/")  # their size grows with the ballots that were mixed
+_OF_ALL_BALLOTS = ("mixes/", "shares/", RESULT)  # their size grows with the ballots that were mixed
 _STEPS: tuple[Literal["commit", "reveal", "confirm"], ...] = ("commit", "reveal", "confirm")
 
 
@@ -258,6 +258,8 @@ class Record:
         ballots = self.checkpoint().size  # there are no more of them than entries
         group, packs = self.manifest.group, self.manifest.packs
         widths = [self.manifest.pack_width(pack.id) for pack in packs]
+        if name == RESULT:
+            return limit + result_size(self.manifest, ballots)
         if name.startswith("shares/"):
             return limit + share_size(group, ballots * sum(widths))
         return limit + step_size(group, ballots, max(widths))

@@ -39,6 +39,7 @@ from evote._tally_files import (
     file_digest,
     neutral_sums,
     read_units,
+    result_size,
     share_size,
 )
 from evote.ballots import Ballots
@@ -75,6 +76,7 @@ __all__ = [
     "read_units",
     "result_lines",
     "result_problems",
+    "result_size",
     "share_of_tally",
     "share_size",
     "verify_result",

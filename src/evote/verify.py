@@ -133,6 +133,56 @@ def audit(
     Raises:
         ParameterError, DecodingError: an argument is wrong. Never because of the record.
     """
+    return _audited(
+        path, phase, expect_manifest, witness_policy, receipts, jobs=jobs, progress=progress
+    ).report()
+
+
+def audited_tally(
+    path: Path | str, *, jobs: Workers = 1, progress: Progress | None = None
+) -> tuple[Report, Tally | None]:
+    """Audit a record up to its seal, and the tally of its counted ballots if that can be made.
+
+    What is mixed must have passed all mix servers.
+    """
+    run = _audited(path, "sealed", jobs=jobs, progress=progress)
+    tally = None
+    if run.sums is not None and run.cascade is not None:
+        mixers = len(run.cascade.manifest.mixers)
+        units = [unit.finished() for unit in run.mixes if unit.steps == mixers]
+        if len(units) == len(run.mixes):
+            cascade = run.cascade
+            tally = run.sums.finish(cascade.election, cascade.counted, units)
+    return run.report(), tally
+
+
+def audited_mixes(
+    path: Path | str,
+    *,
+    expect_manifest: bytes | str | None = None,
+    witness_policy: Path | str | None = None,
+    jobs: Workers = 1,
+    progress: Progress | None = None,
+) -> tuple[Report, Cascade | None, tuple[UnitProgress, ...]]:
+    """Audit a sealed record and the steps of the mix servers so far; how far each unit is.
+
+    Arguments and errors as of `audit`.
+    """
+    run = _audited(path, "sealed", expect_manifest, witness_policy, jobs=jobs, progress=progress)
+    return run.report(), run.cascade, run.mixes
+
+
+def _audited(
+    path: Path | str,
+    phase: str,
+    expect_manifest: bytes | str | None = None,
+    witness_policy: Path | str | None = None,
+    receipts: Path | str | None = None,
+    *,
+    jobs: Workers,
+    progress: Progress | None,
+) -> _Audit:
+    """One audit, done."""
     if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
         raise ParameterError("jobs: at least 1, or an executor, expected")
     expected = expect_manifest
@@ -151,35 +201,7 @@ def audit(
     ledger = Ledger(phase, [pin for pin, wanted in pins.items() if wanted])
     run = _Audit(Path(path), ledger, jobs, progress or _silent)
     run.everything(expected, policy, Path(receipts) if receipts is not None else None)
-    return run.report()
-
-
-def audited_tally(
-    path: Path | str, *, jobs: Workers = 1, progress: Progress | None = None
-) -> tuple[Report, Tally | None]:
-    """Audit a record up to its seal, and the tally of its counted ballots if that can be made.
-
-    What is mixed must have passed all mix servers.
-    """
-    run = _Audit(Path(path), Ledger("sealed", ()), jobs, progress or _silent)
-    run.everything(None, None, None)
-    tally = None
-    if run.sums is not None and run.cascade is not None:
-        mixers = len(run.cascade.manifest.mixers)
-        units = [unit.finished() for unit in run.mixes if unit.steps == mixers]
-        if len(units) == len(run.mixes):
-            cascade = run.cascade
-            tally = run.sums.finish(cascade.election, cascade.counted, units)
-    return run.report(), tally
-
-
-def audited_mixes(
-    path: Path | str, *, jobs: Workers = 1, progress: Progress | None = None
-) -> tuple[Report, Cascade | None, tuple[UnitProgress, ...]]:
-    """Audit a sealed record and the steps of the mix servers so far; how far each unit is."""
-    run = _Audit(Path(path), Ledger("sealed", ()), jobs, progress or _silent)
-    run.everything(None, None, None)
-    return run.report(), run.cascade, run.mixes
+    return run
 
 
 def _silent(what: str, done: int, total: int) -> None:

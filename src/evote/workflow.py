@@ -361,6 +361,8 @@ def mix(
     passphrase: Passphrase,
     *,
     verificatum: Path | str | None = None,
+    expect_manifest: bytes | str | None = None,
+    witness_policy: Path | str | None = None,
     jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -376,6 +378,7 @@ def mix(
         verificatum: a directory for a second proof of each shuffle, as Verificatum has them: all
             servers write to the same one. Not in a run that goes on: who has shuffled has forgotten
             how.
+        expect_manifest, witness_policy: what this server pins the record to, as for `audit`.
         jobs: processes, or an executor; what is secret stays on this machine.
         progress: called with what is being done, how much is done, and of how much.
 
@@ -398,7 +401,13 @@ def mix(
             remove(directory)
     if opened.survey().stage != Stage.SEALED:
         raise VerificationError("only the ballots of a sealed and untallied election are mixed")
-    report, cascade, units = audited_mixes(record, jobs=jobs, progress=progress)
+    report, cascade, units = audited_mixes(
+        record,
+        expect_manifest=expect_manifest,
+        witness_policy=witness_policy,
+        jobs=jobs,
+        progress=progress,
+    )
     report.raise_for_failure()
     if cascade is None:
         raise VerificationError("the counted ballots could not be read")

@@ -13,6 +13,7 @@ from evote.cli._common import (
     jobs_option,
     passphrase,
     passphrase_option,
+    pin_options,
     progress,
     quiet_option,
     record_argument,
@@ -39,6 +40,7 @@ __all__ = ["mix"]
     type=click.Path(file_okay=False, path_type=Path),
     help="Prove each shuffle to Verificatum's verifier too; the same DIR for all servers.",
 )
+@pin_options
 @jobs_option
 @cluster_option
 @quiet_option
@@ -47,6 +49,8 @@ def shuffle(
     directory: Path,
     passphrase_file: Path | None,
     verificatum: Path | None,
+    expect_manifest: str | None,
+    witness_policy: Path | None,
     jobs: int,
     cluster: str | None,
     quiet: bool,
@@ -58,7 +62,14 @@ def shuffle(
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
         paths = workflow.mix(
-            record, directory, secret, verificatum=verificatum, jobs=where, progress=show
+            record,
+            directory,
+            secret,
+            verificatum=verificatum,
+            expect_manifest=expect_manifest,
+            witness_policy=witness_policy,
+            jobs=where,
+            progress=show,
         )
     for path in paths:
         say(path)
@@ -66,19 +77,32 @@ def shuffle(
 
 @mix.command()
 @record_argument
+@pin_options
 @jobs_option
 @cluster_option
 @quiet_option
 @click.pass_context
 def verify(
-    context: click.Context, record: Path, jobs: int, cluster: str | None, quiet: bool
+    context: click.Context,
+    record: Path,
+    expect_manifest: str | None,
+    witness_policy: Path | None,
+    jobs: int,
+    cluster: str | None,
+    quiet: bool,
 ) -> None:
     """Verify a sealed RECORD and the shuffles that are there; say how far each unit is.
 
     `evote verify` checks the same of a finished record, and all the rest.
     """
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
-        report, _, units = audited_mixes(record, jobs=where, progress=show)
+        report, _, units = audited_mixes(
+            record,
+            expect_manifest=expect_manifest,
+            witness_policy=witness_policy,
+            jobs=where,
+            progress=show,
+        )
     mixers = len(Record(record).manifest.mixers)
     for mixed in units:
         done = f"{mixed.steps} of {mixers} shuffles verified"
