@@ -16,10 +16,16 @@ from evote.errors import EvoteError, ParameterError
 from evote.interop._reports import ForeignReport
 from evote.interop.electionguard._reading import Record
 from evote.interop.electionguard._run import Run
+from evote.interop.electionguard._v2 import CHECKS_20, CHECKS_21, audit_2
 from evote.interop.electionguard._v10 import CHECKS_10, audit_10
 
 __all__ = ["audit", "is_electionguard", "version_of"]
 
+_AUDITS = {
+    "1.0": (CHECKS_10, audit_10),
+    "2.0": (CHECKS_20, audit_2),
+    "2.1": (CHECKS_21, audit_2),
+}
 _ASKED = 20  # ballots that are looked at, until one says which version it is
 
 
@@ -86,7 +92,7 @@ def audit(
         raise ParameterError("expect_manifest: 32 bytes expected")
     record = Record(Path(path))
     version = version_of(record)
-    checks, check = CHECKS_10, audit_10
+    checks, check = _AUDITS[version]
     run = Run(
         record,
         checks,

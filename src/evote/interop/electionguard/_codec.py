@@ -117,6 +117,7 @@ class Pool:
         self._codec = codec
         self._known: dict[bytes, int] = {}
         self._uses: list[tuple[int, str, str, bool]] = []
+        self._decoded: Elements | None = None
 
     def __len__(self) -> int:
         return len(self._known)
@@ -137,7 +138,10 @@ class Pool:
         return index
 
     def decode(self, run: Run) -> Elements:
-        """All elements, shape (n,); in the place of what is none stands the identity."""
+        """All elements, shape (n,); in the place of what is none stands the identity.
+
+        Call it once, when everything is gathered; `decoded` returns the same again.
+        """
         group, neutral = self._codec.group, self._codec.neutral
         data = list(self._known)
         bad: set[int] = set()
@@ -154,7 +158,14 @@ class Pool:
                     run.fail(check, f"{where}: not a group element")
                 elif index in ones and not identity:
                     run.fail(check, f"{where}: the neutral element")
+        self._decoded = elements
         return elements
+
+    @property
+    def decoded(self) -> Elements:
+        """What `decode` returned."""
+        assert self._decoded is not None
+        return self._decoded
 
     def encodings(self) -> list[bytes]:
         """What was added, in the order of places, as the files write it."""
