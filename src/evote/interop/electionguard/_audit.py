@@ -18,11 +18,13 @@ from evote.interop.electionguard._reading import Record
 from evote.interop.electionguard._run import Run
 from evote.interop.electionguard._v2 import CHECKS_20, CHECKS_21, audit_2
 from evote.interop.electionguard._v10 import CHECKS_10, audit_10
+from evote.interop.electionguard._v191 import CHECKS_191, audit_191
 
 __all__ = ["audit", "is_electionguard", "version_of"]
 
 _AUDITS = {
     "1.0": (CHECKS_10, audit_10),
+    "1.91": (CHECKS_191, audit_191),
     "2.0": (CHECKS_20, audit_2),
     "2.1": (CHECKS_21, audit_2),
 }
@@ -92,7 +94,7 @@ def audit(
         raise ParameterError("expect_manifest: 32 bytes expected")
     record = Record(Path(path))
     version = version_of(record)
-    checks, check = _AUDITS[version]
+    checks, check = _AUDITS.get(version, (CHECKS_10, _unsupported))
     run = Run(
         record,
         checks,
@@ -104,6 +106,11 @@ def audit(
     with run.step("0.format"):
         check(run)
     return run.report()
+
+
+def _unsupported(run: Run) -> None:
+    """Recognised, and no check of it is known."""
+    run.block(f"{run.system} is recognised and not supported", *run.names(0, 99))
 
 
 def _silent(what: str, done: int, total: int) -> None:

@@ -93,6 +93,8 @@ class Submitted:
 class Ballots1(ABC):
     """All ballots of a record; what the versions have of their own is in their subclasses."""
 
+    strict_chain = False  # whether a code seed that nothing explains is an error
+
     def __init__(self, run: Run, setup: Setup1) -> None:
         self.run = run
         self.setup = setup
@@ -409,5 +411,19 @@ class Ballots1(ABC):
             if ballot.code_seed == ballot.code:
                 run.fail("6.chain", f"{ballot.where}: a code that follows itself")
         for ballot in self.ballots.values():
-            if ballot.code_seed not in devices and ballot.code_seed not in codes:
-                run.notice("unexplained-seed", f"{ballot.where}: no device or ballot has its seed")
+            if ballot.code_seed in devices or ballot.code_seed in codes:
+                continue
+            reason = f"{ballot.where}: no device or ballot has its seed"
+            if self.strict_chain:
+                run.fail("6.chain", reason)
+            else:
+                run.notice("unexplained-seed", reason)
+
+    def summary(self) -> str:
+        """What the record holds, in a line."""
+        setup = self.setup
+        cast = sum(ballot.state == CAST for ballot in self.ballots.values())
+        return (
+            f"{len(self.ballots)} ballots, {cast} cast; {len(setup.manifest.contests)} contests, "
+            f"{setup.guardians} guardians, quorum {setup.quorum}, {setup.group.name}"
+        )

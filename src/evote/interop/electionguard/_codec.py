@@ -40,7 +40,7 @@ class Codec:
         self.q = group.order
         curve = isinstance(group, WeierstrassGroup)
         self.neutral = group.identity().encode()
-        self._infinity = b"\xff" * group.element_size if curve else self.neutral
+        self.infinity = b"\xff" * group.element_size if curve else self.neutral
 
     def octets(self, node: Node) -> bytes:
         """Bytes of any length."""
@@ -69,11 +69,11 @@ class Codec:
     def element(self, node: Node) -> bytes:
         """An encoding that `Pool` takes."""
         data = self._number(node, self.group.element_size)
-        return self.neutral if data == self._infinity else data
+        return self.neutral if data == self.infinity else data
 
     def shown(self, element: bytes) -> bytes:
         """An encoding of the group as the files write it."""
-        return self._infinity if element == self.neutral else element
+        return self.infinity if element == self.neutral else element
 
     def encode(self, elements: Elements) -> list[bytes]:
         """The encoding of each element, as the files write them, in C order."""
@@ -136,6 +136,11 @@ class Pool:
         index = self._known.setdefault(data, len(self._known))
         self._uses.append((index, check, node.where, identity))
         return index
+
+    def add_known(self, encoded: bytes) -> int:
+        """The place of an element that was read and checked before, as the files write it."""
+        data = self._codec.neutral if encoded == self._codec.infinity else encoded
+        return self._known.setdefault(data, len(self._known))
 
     def decode(self, run: Run) -> Elements:
         """All elements, shape (n,); in the place of what is none stands the identity.

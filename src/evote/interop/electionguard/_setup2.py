@@ -22,7 +22,6 @@ __all__ = ["Contest2", "Setup2", "read_setup2"]
 MAX_LIMIT = 1000  # of a contest or an option: a proof has a branch for each vote
 _DST = b"QUUX-V01-CS02-with-P256_XMD:SHA-256_SSWU_RO_"
 _INTEGERS, _CURVE = "electionguard-2.0-4096", "P-256"
-_IDS = ("contest_id", "selection_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +151,7 @@ def _read(run: Run, codec: Codec, config: Node, newer: bool) -> Setup2 | None:
     he = codec.digest(node["extended_base_hash"])
     guardians = _read_guardians(run, codec, pool, node["guardians"].list(), n, k)
     elements, encoded = pool.decode(run), pool.encodings()
-    scalar = _scalar_rule(run, group)
-    if guardians:
-        rules = _schnorr(run, codec, elements, encoded, guardians, hp)
-        if rules:
-            scalar = rules
+    scalar = _schnorr(run, codec, elements, encoded, guardians, hp)
     product = elements.take([rows[0].key for rows in guardians]).prod()
     run.expect(
         "3.joint_key",
@@ -288,10 +283,6 @@ def _rules(group: Group) -> list[tuple[str, Callable[[bytes], int]]]:
         ("RFC 9380, modulo the field's prime", lambda digest: expanded(digest) % p % q),
         ("the digest itself, modulo the order", lambda digest: to_int(digest) % q),
     ]
-
-
-def _scalar_rule(run: Run, group: Group) -> Callable[[bytes], int]:
-    return _rules(group)[0][1]
 
 
 def _schnorr(

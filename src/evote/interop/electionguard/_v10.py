@@ -141,9 +141,4 @@ def audit_10(run: Run) -> None:
     ballots = _Ballots10(run, setup)
     ballots.check()
     Tallies1(run, setup, ballots).check()
-    manifest = setup.manifest
-    cast = sum(ballot.state == 1 for ballot in ballots.ballots.values())
-    run.parts.append(
-        f"{len(ballots.ballots)} ballots, {cast} cast; {len(manifest.contests)} contests, "
-        f"{setup.guardians} guardians, quorum {setup.quorum}, {setup.group.name}"
-    )
+    run.parts.append(ballots.summary())
