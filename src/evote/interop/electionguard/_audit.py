@@ -105,6 +105,11 @@ def audit(
     )
     with run.step("0.format"):
         check(run)
+    for name in ("constants.json", "manifest.json"):
+        try:
+            record.json(name)
+        except EvoteError:
+            run.readable = False
     return run.report()
 
 

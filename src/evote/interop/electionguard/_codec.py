@@ -24,7 +24,7 @@ from evote.interop.electionguard._reading import Node
 if TYPE_CHECKING:
     from evote.interop.electionguard._run import Run
 
-__all__ = ["Codec", "Hashed", "Pool", "hash1", "hash2", "tagged", "to_int"]
+__all__ = ["Codec", "Hashed", "Pool", "hash1", "hash2", "sha256", "tagged", "to_int"]
 
 Hashed: TypeAlias = "bytes | str | int | Sequence[Hashed] | None"
 
@@ -175,6 +175,10 @@ class Pool:
     def encodings(self) -> list[bytes]:
         """What was added, in the order of places, as the files write it."""
         return [self._codec.shown(data) for data in self._known]
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def to_int(digest: bytes) -> int:

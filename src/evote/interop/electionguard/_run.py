@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from evote._report import Check, Ledger
 from evote.errors import EvoteError
 from evote.groups import Group
 from evote.interop._reports import ForeignReport, Notice
+from evote.interop.electionguard._codec import sha256
 from evote.interop.electionguard._reading import Record
 
 __all__ = ["DIGEST", "Run", "references"]
@@ -108,7 +108,7 @@ class Run:
 
     def pin_manifest(self, data: bytes) -> None:
         if self.expected is not None:
-            same = hashlib.sha256(data).digest() == self.expected
+            same = sha256(data) == self.expected
             self.expect(DIGEST, same, "manifest.json: not the file that was expected")
 
     # -- proofs ------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class Run:
 
     def unique_ciphertext(self, check: str, data: bytes, place: str) -> None:
         """Ballots' ciphertexts are never the same twice: a copy is somebody else's vote."""
-        key = hashlib.sha256(data).digest()[:16]
+        key = sha256(data)[:16]
         other = self._seen.setdefault(key, place)
         self.expect(check, other is place, f"{place}: the ciphertext of {other}")
 

@@ -150,7 +150,7 @@ class Tallies1:
             if order in shares:
                 item.fail("a share of this guardian again")
             if item["object_id"].value != key[1]:
-                item.fail("a share of another selection")
+                self.run.fail(names["shares"], f"{item.where}: a share of another selection")
             shares[order] = self._read_share(pool, item, order, key[1], names)
         self.run.did(names["shares"])
         if set(shares) != set(self.setup.by_order):
