@@ -19,7 +19,7 @@ from evote.interop.electionguard._run import Run, references
 from evote.interop.electionguard._setup1 import DIALECT_10, read_setup1
 from evote.interop.electionguard._tally1 import Tallies1
 
-__all__ = ["CHECKS_10", "audit_10"]
+__all__ = ["CHECKS_10", "Ballots10", "audit_10"]
 
 CHECKS_10 = references(
     "ElectionGuard Specification 1.0",
@@ -63,7 +63,7 @@ CHECKS_10 = references(
 )
 
 
-class _Ballots10(Ballots1):
+class Ballots10(Ballots1):
     def read_range(self, pool: Pool, node: Node, contest: Contest1) -> Range:
         codec = self.setup.codec
         constant = node["constant"].value
@@ -138,7 +138,7 @@ def audit_10(run: Run) -> None:
     if setup is None:
         return
     run.notice("unbound-fields", "nothing binds the names of candidates, the record's extra fields")
-    ballots = _Ballots10(run, setup)
+    ballots = Ballots10(run, setup)
     ballots.check()
     Tallies1(run, setup, ballots).check()
     run.parts.append(ballots.summary())
