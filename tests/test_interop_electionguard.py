@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from evote import cli
 from evote.errors import DecodingError, ParameterError, VerificationError
 from evote.groups import named_group
+from evote.interop import electionguard
 from evote.interop._reports import ForeignReport
 from evote.interop.electionguard import audit, is_electionguard
 from evote.interop.electionguard._audit import version_of
@@ -22,6 +24,9 @@ from evote.interop.electionguard._codec import hash1
 from evote.interop.electionguard._contest_data import check_plaintext
 from evote.interop.electionguard._reading import Node, Record, parse_json
 from evote.interop.electionguard._tally1 import lagrange
+from evote.interop.electionguard._v2 import CHECKS_20, CHECKS_21
+from evote.interop.electionguard._v10 import CHECKS_10
+from evote.interop.electionguard._v191 import CHECKS_191
 from evote.interop.recognition import recognise
 from tests.electionguard_records import (
     ROOT,
@@ -450,6 +455,33 @@ def test_groups_are_those_of_the_vectors() -> None:
         ]
         group: Any = named_group(f"electionguard-{name}-4096")
         assert {group.p, group.q, group.g, (group.p - 1) // group.q} == set(numbers)
+
+
+# -- the manual ------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "electionguard.md"
+CHECKS = {"1.0": CHECKS_10, "1.91": CHECKS_191, "2.0": CHECKS_20, "2.1": CHECKS_21}
+
+
+def test_every_check_is_documented() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.-]+)` \| ([\d. ]+|all) \|", text, re.M)
+    assert len({name for name, _ in rows}) == len(rows)
+    for version, checks in CHECKS.items():
+        said = {PREFIX + name for name, of in rows if of == "all" or version in of.split()}
+        assert said == set(checks)
+
+
+def test_every_warning_is_documented() -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("## Warnings")[2].partition("## What")[0]
+    documented = set(re.findall(r"^\| `([a-z-]+)` \|", text, re.M))
+    sources = Path(electionguard.__file__).parent.glob("*.py")
+    used = {
+        name
+        for path in sources
+        for name in re.findall(r'notice\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert documented == used
 
 
 # -- the command -----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from evote.interop.electionguard._setup1 import Setup1
 __all__ = ["CAST", "SPOILED", "Ballot", "Ballots1", "Marked", "Range", "Submitted", "Voted"]
 
 CAST, SPOILED = 1, 2
-PORTION = 3000  # elements that are decoded together, or a little more
+PORTION = 12_000  # elements that are decoded together, or a little more
 
 _PROOF = ("proof_zero_pad", "proof_zero_data", "proof_one_pad", "proof_one_data")
 _SCALARS = (

@@ -26,7 +26,7 @@ from evote.interop.electionguard._setup2 import Contest2, Setup2
 __all__ = ["CAST", "Ballots2", "ContestData", "Submitted2", "read_contest_data"]
 
 CAST = "CAST"
-PORTION = 1500  # elements that are decoded together, or a little more
+PORTION = 6000  # elements that are decoded together, or a little more
 _MAX_BYTES = 2**20  # of contest data
 
 Pairs = list[tuple[int, int]]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Hashed", "Pool", "hash1", "hash2", "sha256", "tagged", "to_int"]
 
 Hashed: TypeAlias = "bytes | str | int | Sequence[Hashed] | None"
-
-_UPPER_HEX = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
 
 
 class Codec:
@@ -49,9 +46,13 @@ class Codec:
         if self.form == "text" and type(node.value) is dict:
             node = node["data"]
         text = node.text()
-        if not _UPPER_HEX.fullmatch(text):
+        try:
+            data = bytes.fromhex(text)
+        except ValueError:
+            data = b""
+        if not data or data.hex().upper() != text:
             node.fail("upper-case hex of whole bytes expected")
-        return bytes.fromhex(text)
+        return data
 
     def _number(self, node: Node, size: int) -> bytes:
         """`size` bytes. Text of full width or without leading zero bytes, the others of full."""

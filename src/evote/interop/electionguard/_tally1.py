@@ -185,10 +185,12 @@ class Tallies1:
         keys: dict[int, int] = {}
         for name, item in parts.items():
             helper = self.orders.get(name)
-            ids = (item["guardian_id"].value, item["object_id"].value)
             missing = self.orders.get(item["missing_guardian_id"].text())
-            if helper is None or ids != (name, option) or missing != order or helper == order:
-                item.fail("a part of somebody else or of another selection")
+            stated = item["guardian_id"].value
+            if helper is None or stated != name or missing != order or helper == order:
+                item.fail("a part of somebody else, or for somebody else")
+            if item["object_id"].value != option:
+                self.run.fail(names["shares"], f"{item.where}: a part of another selection")
             part = pool.add(item["share"], names["part_proof"], identity=True)
             keys[helper] = pool.add(item["recovery_key"], names["recovery_key"], identity=True)
             found[helper] = self._read_proof(pool, item["proof"], part, names["part_proof"])
