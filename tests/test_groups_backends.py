@@ -402,3 +402,19 @@ def same(a: curve.Point, b: tuple[object, ...]) -> bool:
     """Equal as elements of ristretto255."""
     kernel = obvious.RistrettoKernel()
     return kernel.equal([a], [b])[0]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("name", ["helios-2048", "rfc3526-2048", "P-256"])
+def test_bases_with_several_exponents_each(name: str) -> None:
+    group = named_group(name)
+    bases = group.generator ** group.random_scalars(3).publish()
+    numbers = [
+        [0, 1, group.order - 1, 2**200],
+        [0, 0, 0, 0],
+        [3, 2**128, 2**127, 5],
+    ]
+    exponents = group.scalars(numbers)
+    powers = bases[:, None] ** exponents
+    for i in range(3):
+        for j in range(4):
+            assert powers[i, j] == bases[i] ** exponents[i, j]

@@ -83,7 +83,8 @@ def verify(
 ) -> None:
     """Audit RECORD: run every check on it and print the report.
 
-    RECORD is an election's, or a directory of Verificatum: protInfo.xml and nizkp/.
+    RECORD is an election's, a directory of Verificatum (protInfo.xml and nizkp/), or a record of
+    ElectionGuard.
 
     Exit code 0 means that every required check passed, 1 that one failed, 3 that nothing failed
     but a required check could not be done, 4 that this is not a readable record.

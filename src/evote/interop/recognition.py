@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from evote._files import read_file
 from evote._pool import Workers
-from evote.errors import ParameterError
-from evote.interop import verificatum
+from evote.election import MAX_MANIFEST
+from evote.encoding import parse_json
+from evote.errors import DecodingError, ParameterError
+from evote.interop import electionguard, verificatum
 from evote.interop._reports import ForeignReport
 
 __all__ = ["SYSTEMS", "Options", "System", "audit", "recognise"]
@@ -26,7 +29,7 @@ class Options:
     Attributes:
         protinfo: a file of parameters that is not where the record is.
         session: of several, the one to verify.
-        expect: the digest of the file of parameters, as published elsewhere; hex.
+        expect: the digest of the file of parameters, or of the manifest, as published elsewhere.
         jobs: processes, or an executor.
         progress: called with what is being done, how much is done, and of how much.
     """
@@ -66,13 +69,33 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
     )
 
 
-SYSTEMS = (System("verificatum", _is_verificatum, _audit_verificatum),)
+def _audit_electionguard(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("a record of ElectionGuard has no sessions")
+    return electionguard.audit(
+        path, expect_manifest=options.expect, jobs=options.jobs, progress=options.progress
+    )
+
+
+SYSTEMS = (
+    System("verificatum", _is_verificatum, _audit_verificatum),
+    System("electionguard", electionguard.is_electionguard, _audit_electionguard),
+)
+
+
+def _is_native(path: Path) -> bool:
+    """Whether manifest.json is there, and ours or unreadable: others' say no format of ours."""
+    try:
+        value = parse_json(read_file(path / "manifest.json", MAX_MANIFEST))
+    except DecodingError:
+        return not electionguard.is_electionguard(path)
+    return type(value) is not dict or value.get("format") == "evote/manifest"
 
 
 def recognise(path: Path | str) -> System | None:
     """The system whose record a path is; None for a native record, or none at all."""
     path = Path(path)
-    if (path / "manifest.json").exists():
+    if (path / "manifest.json").exists() and _is_native(path):
         return None
     return next((system for system in SYSTEMS if system.recognises(path)), None)
 

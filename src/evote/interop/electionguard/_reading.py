@@ -1,0 +1,182 @@
+"""Strict readers of ElectionGuard's JSON files: values that know their place.
+
+The files are plain JSON, not canonical: white space and the order of keys are free. Duplicate keys,
+fractions, huge numbers, broken UTF-8 and unpaired surrogates are refused, and every error names the
+file and the place in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from evote._files import read_file, shown_path
+from evote.encoding import MAX_BYTES, MAX_ITEMS
+from evote.errors import DecodingError
+
+__all__ = ["MAX_FILES", "Node", "Record", "parse_json"]
+
+MAX_FILES = 10_000_000  # in one directory
+_MAX_DIGITS = 1300  # a 4096-bit prime in decimal has 1234
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def parse_json(data: bytes, *, where: str) -> Node:
+    """Any one JSON text of limited size.
+
+    Raises:
+        DecodingError: at `where`, with the reason.
+    """
+
+    def refuse(reason: str) -> NoReturn:
+        raise DecodingError(reason, where=where)
+
+    def integer(digits: str) -> int:
+        if len(digits) > _MAX_DIGITS:
+            refuse(f"a number of {len(digits)} digits")
+        return int(digits)
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            refuse(f"key {twice[:40]!a} occurs twice")
+        return result
+
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_ITEMS:
+        refuse(f"more than {MAX_ITEMS} values in JSON")
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(
+            text,
+            parse_int=integer,
+            parse_float=lambda _: refuse("a number that is not an integer"),
+            parse_constant=lambda name: refuse(f"{name} is not JSON"),
+            object_pairs_hook=unique,
+        )
+        if "\\u" in text and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+            refuse("an unpaired surrogate")
+    except UnicodeDecodeError as error:
+        raise DecodingError(f"not UTF-8 at byte {error.start}", where=where) from None
+    except json.JSONDecodeError as error:
+        raise DecodingError(f"not JSON: {error.msg} at {error.pos}", where=where) from None
+    except RecursionError:
+        raise DecodingError("JSON nested too deep", where=where) from None
+    return Node(value, f"{where}: $")
+
+
+class Node:
+    """A JSON value and its place."""
+
+    __slots__ = ("value", "where")
+
+    def __init__(self, value: Any, where: str) -> None:
+        self.value = value
+        self.where = where
+
+    def fail(self, reason: str) -> NoReturn:
+        raise DecodingError(reason, where=self.where)
+
+    def __getitem__(self, key: str) -> Node:
+        """A member that must be there."""
+        if type(self.value) is not dict:
+            self.fail(f"an object expected, got {_kind(self.value)}")
+        if key not in self.value:
+            self.fail(f"field {key!r} is missing")
+        return Node(self.value[key], f"{self.where}.{key}")
+
+    def get(self, key: str) -> Node | None:
+        """A member that may be absent; null counts as absent."""
+        if type(self.value) is not dict:
+            self.fail(f"an object expected, got {_kind(self.value)}")
+        if self.value.get(key) is None:
+            return None
+        return Node(self.value[key], f"{self.where}.{key}")
+
+    def list(self) -> list[Node]:
+        if type(self.value) is not list:
+            self.fail(f"a list expected, got {_kind(self.value)}")
+        return [Node(item, f"{self.where}[{i}]") for i, item in enumerate(self.value)]
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """The members of an object that serves as a map."""
+        if type(self.value) is not dict:
+            self.fail(f"an object expected, got {_kind(self.value)}")
+        return ((key, Node(item, f"{self.where}.{key[:80]}")) for key, item in self.value.items())
+
+    def text(self) -> str:
+        if type(self.value) is not str:
+            self.fail(f"a string expected, got {_kind(self.value)}")
+        text: str = self.value
+        return text
+
+    def identifier(self) -> str:
+        """A name that is neither empty nor huge."""
+        text = self.text()
+        if not 0 < len(text) <= 1000:
+            self.fail(f"a name of 1 to 1000 characters expected, got {len(text)}")
+        return text
+
+    def optional_text(self, key: str) -> str | None:
+        node = self.get(key)
+        return None if node is None else node.text()
+
+    def integer(self, low: int = 0, high: int = 2**63 - 1) -> int:
+        """An integer from `low` to `high`; true and false are not integers."""
+        if type(self.value) is not int:
+            self.fail(f"an integer expected, got {_kind(self.value)}")
+        if not low <= self.value <= high:
+            self.fail(f"an integer from {low} to {high} expected")
+        number: int = self.value
+        return number
+
+    def boolean(self) -> bool:
+        if type(self.value) is not bool:
+            self.fail(f"true or false expected, got {_kind(self.value)}")
+        return bool(self.value)
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", int: "an integer", bool: "a truth"}
+    return names.get(type(value), "null")
+
+
+class Record:
+    """The files of a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def has(self, name: str) -> bool:
+        path = self.root / name
+        return path.exists() or path.is_symlink()
+
+    def names(self, directory: str) -> list[str]:
+        """The JSON files of a directory, by their names in the record, sorted; none if absent."""
+        return [name for name in self._entries(directory) if name.endswith(".json")]
+
+    def directories(self, directory: str) -> list[str]:
+        """The directories in a directory, by their names in the record, sorted."""
+        return [name for name in self._entries(directory) if (self.root / name).is_dir()]
+
+    def _entries(self, directory: str) -> list[str]:
+        path = self.root / directory
+        if not path.exists():
+            return []
+        try:
+            found = sorted(entry.name for entry in path.iterdir())
+        except OSError as error:
+            raise DecodingError(f"not readable: {error.strerror}", where=directory) from None
+        if len(found) > MAX_FILES:
+            raise DecodingError(f"more than {MAX_FILES} files", where=directory)
+        return [f"{directory}/{name}" for name in found]
+
+    def bytes(self, name: str) -> bytes:
+        return read_file(self.root / name, MAX_BYTES, where=shown_path(name))
+
+    def json(self, name: str) -> Node:
+        return parse_json(self.bytes(name), where=shown_path(name))
