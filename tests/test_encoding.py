@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evote import encoding
 from evote.encoding import (
+    JSON,
     MAX_ITEMS,
     Fields,
     canonical_json,
@@ -420,7 +421,7 @@ def test_integers_of_four_bytes() -> None:
 
 @pytest.mark.parametrize("text", [",", "[{", '\\",', "\\\\,["])
 def test_what_strings_hold_are_no_values(text: str) -> None:
-    value = [text * MAX_ITEMS, text]
+    value: JSON = [text * MAX_ITEMS, text]
     assert parse_json(canonical_json(value), max_bytes=2**24) == value
 
 
