@@ -36,7 +36,7 @@ from evote._terelius_wikstrom import (
 )
 from evote.elgamal import Ciphertexts, PublicKey, reencrypt
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
-from evote.groups import Elements, Group, Rng, Scalars, concatenate
+from evote.groups import Elements, Group, Rng, Scalars
 from evote.transcript import Transcript
 
 __all__ = [
@@ -182,8 +182,7 @@ class TranscriptOracle:
         self._transcript = transcript
 
     def generators(self, group: Group, count: int) -> Elements:
-        # The other steps of a cascade need the same. Joined to none of `group`, with its executor.
-        return concatenate([group.identity((0,)), _generators(group, count)])
+        return _generators(group, count).within(group)  # with its executor, not that of the cached
 
     def batching_vector(self, claim: ShuffleClaim) -> Scalars:
         transcript, shape = self._transcript, claim.u.shape
@@ -206,7 +205,9 @@ class TranscriptOracle:
 
 @lru_cache(maxsize=1)
 def _generators(group: Group, count: int) -> Elements:
-    return group.hash_to_elements(_GENERATORS, count)
+    """Kept, because the other steps of a cascade need the same; without any executor."""
+    plain = group.with_backend(group.backend)
+    return group.hash_to_elements(_GENERATORS, count).within(plain)
 
 
 def shuffle(

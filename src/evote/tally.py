@@ -48,7 +48,7 @@ from evote.counting import ContestCount, SelectionCount
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts
 from evote.errors import ParameterError, QuorumError, VerificationError
-from evote.groups import Elements, Rng, Scalars, concatenate, stack
+from evote.groups import Elements, Rng, Scalars, stack
 from evote.groups.discrete_log import discrete_logs
 from evote.mixing import Unit
 from evote.threshold import combine, decryption_shares, verify_decryption_shares
@@ -218,7 +218,7 @@ def share_of_tally(
         trustee,
         secret,
         verification_key,
-        concatenate([spread(tally.group, jobs).identity((0,)), tally.ciphertexts.alpha]),
+        tally.ciphertexts.alpha.within(spread(tally.group, jobs)),
         context=(tally.election, tally_digest),
         rng=rng,
     )

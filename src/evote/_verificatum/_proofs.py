@@ -19,7 +19,7 @@ from evote._verificatum._codec import Codec, Parts, Widths
 from evote._verificatum._oracle import Oracle
 from evote._verificatum._trees import header, node
 from evote.errors import ParameterError
-from evote.groups import Elements, Group, Scalars, concatenate
+from evote.groups import Elements, Group, Scalars
 
 __all__ = [
     "CCPOS",
@@ -98,7 +98,7 @@ class ClaimOracle:
         self.challenge_bits = oracle.protocol.challenge_bits
 
     def generators(self, group: Group, count: int) -> Elements:
-        return concatenate([group.identity((0,)), self._oracle.generators(count)])
+        return self._oracle.generators(count).within(group)
 
     def batching_vector(self, claim: ShuffleClaim) -> Scalars:
         if claim.key is None or claim.inputs is None or claim.outputs is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from evote.errors import ParameterError, ShapeMismatch
+from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
 from evote.groups._packed import take_items
@@ -49,6 +49,12 @@ class Elements(Array):
         if items is not self._items:
             return Elements._make(self._group, items, shape)
         return Elements._make(self._group, items, shape, self._encoded, self._halves)
+
+    def within(self, group: Group) -> Elements:
+        """The same elements in `group`, which equals theirs: with its executor, or with none."""
+        if group != self._group:
+            raise GroupMismatch(f"{group.name} met {self._group.name}")
+        return Elements._make(group, self._items, self._shape, self._encoded, self._halves)
 
     def _squares(self, halves: Sequence[Item], shape: Shape) -> Elements:
         """The squares of these items, which are remembered."""

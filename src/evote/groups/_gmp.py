@@ -132,11 +132,11 @@ class ModPKernel:
     def powers(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
         """One by one; a base that stands several times in a row shares its squarings."""
         p, powmod, count = self.p, gmpy2.powmod, len(bases)
+        items = list(bases)  # packed ones are another object at every look
         result: list[mpz] = []
-        while len(result) < count:
-            start = end = len(result)
-            base = bases[start]
-            while end < count and bases[end] is base:
+        while (start := len(result)) < count:
+            base, end = items[start], start + 1
+            while end < count and items[end] is base:
                 end += 1
             numbers = [int(e) for e in exponents[start:end]]
             longest = max(numbers).bit_length()

@@ -18,7 +18,7 @@ from evote._verificatum._protinfo import (
 from evote._verificatum._trees import node
 from evote.elgamal import Ciphertexts
 from evote.errors import ParameterError, UnsupportedError, VerificationError
-from evote.groups import Elements, Group, concatenate
+from evote.groups import Elements
 from evote.interop.verificatum._prover import Files, shuffle_files, widths_of
 from evote.interop.verificatum._session import KINDS
 from evote.mixing import Cascade, MadeStep, decode_step, mix_path, session_name
@@ -109,7 +109,7 @@ def write_second_proof(
 ) -> None:
     """Write what a mix server adds to Verificatum's session of a unit: its list, and its proof."""
     protocol, unit = cascade.protocol(), mixed.unit
-    key = _plain(cascade.manifest.group, cascade.key.element)
+    key = cascade.key.element.within(cascade.manifest.group)
     files = _first_files(cascade, mixed) | shuffle_files(
         protocol, session_name(unit), step, key, mixed.current, made.outputs, made.witness
     )
@@ -153,16 +153,11 @@ def export_record(
     return report, places
 
 
-def _plain(group: Group, element: Elements) -> Elements:
-    """The element in the group without an executor."""
-    return concatenate([group.identity((0,)), element.reshape((1,))]).reshape(())
-
-
 def _first_files(cascade: Cascade, mixed: UnitProgress) -> Files:
     mixers = len(cascade.manifest.mixers)
     inputs = cascade.decode(mixed.unit, mixed.inputs)
     name = session_name(mixed.unit)
-    key = _plain(cascade.manifest.group, cascade.key.element)
+    key = cascade.key.element.within(cascade.manifest.group)
     return session_files(cascade.protocol(), name, "shuffling", key, inputs, mixers=mixers)
 
 
