@@ -13,7 +13,7 @@ from typing import Protocol
 
 from evote._pool import Workers
 from evote.errors import ParameterError
-from evote.interop import verificatum
+from evote.interop import belenios, verificatum
 from evote.interop._reports import ForeignReport
 
 __all__ = ["SYSTEMS", "Options", "System", "audit", "recognise"]
@@ -27,6 +27,7 @@ class Options:
         protinfo: a file of parameters that is not where the record is.
         session: of several, the one to verify.
         expect: the digest of the file of parameters, as published elsewhere; hex.
+        extends: an earlier copy, which the record must continue.
         jobs: processes, or an executor.
         progress: called with what is being done, how much is done, and of how much.
     """
@@ -34,6 +35,7 @@ class Options:
     protinfo: Path | None = None
     session: str | None = None
     expect: str | None = None
+    extends: Path | None = None
     jobs: Workers = 1
     progress: Callable[[str, int, int], None] | None = None
 
@@ -56,6 +58,8 @@ def _is_verificatum(path: Path) -> bool:
 
 
 def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
+    if options.extends is not None:
+        raise ParameterError("a proof directory has no earlier copy that it extends")
     return verificatum.audit(
         path,
         protinfo=options.protinfo,
@@ -66,7 +70,22 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
     )
 
 
-SYSTEMS = (System("verificatum", _is_verificatum, _audit_verificatum),)
+def _audit_belenios(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("an archive of Belenios has no sessions")
+    return belenios.audit(
+        path,
+        extends=options.extends,
+        expect=options.expect,
+        jobs=options.jobs,
+        progress=options.progress,
+    )
+
+
+SYSTEMS = (
+    System("verificatum", _is_verificatum, _audit_verificatum),
+    System("belenios", belenios.is_belenios, _audit_belenios),
+)
 
 
 def recognise(path: Path | str) -> System | None:
