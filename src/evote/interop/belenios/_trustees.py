@@ -74,7 +74,7 @@ class Trustees:
     signatures: list[Signature] = field(default_factory=list)
     wrong_keys: list[str] = field(default_factory=list)  # not what the coefficients give
 
-    def sign(
+    def expect(
         self, check: str, place: str, key: Elements, proof: tuple[int, int], challenge: Any
     ) -> None:
         """Note a signature to be verified."""
@@ -149,7 +149,7 @@ def _single(trustees: Trustees, election: Election, value: Any, place: str) -> N
         verification = string(inner["verification"], place)
         pair = codec.elements([verification, inner["encryption"]], f"{place}.cert")
         challenge = partial(oracle.signature, "basic-cert", verification, message)
-        trustees.sign("trustee-cert", f"{place}.cert", pair[0], signature, challenge)
+        trustees.expect("trustee-cert", f"{place}.cert", pair[0], signature, challenge)
         key, _ = _signed_key(trustees, election, found["verification_key"], pair[0], place)
     _join(trustees, Part(key=key, size=1, threshold=1), [(key, verification)])
 
@@ -163,7 +163,7 @@ def _known_key(
     key = codec.elements([text], f"{place}.public_key").reshape(())
     proof = codec.proof(found["pok"], f"{place}.pok")
     challenge = partial(election.oracle.knowledge, text)
-    trustees.sign("trustee-pok", f"{place}.pok", key, proof, challenge)
+    trustees.expect("trustee-pok", f"{place}.pok", key, proof, challenge)
     if "name" in found:
         string(found["name"], f"{place}.name")
         trustees.names += 1
@@ -199,7 +199,7 @@ def _pedersen(trustees: Trustees, election: Election, value: Any, place: str) ->
             raise Failed("trustee-cert", f"{where}: another context")
         pair = codec.elements([inner["verification"], inner["encryption"]], where)
         challenge = partial(oracle.signature, "sigmsg", "", message)
-        trustees.sign("trustee-cert", where, pair[0], signature, challenge)
+        trustees.expect("trustee-cert", where, pair[0], signature, challenge)
         keys.append(pair[0])
     for i, item in enumerate(items(found["coefexps"], f"{place}.coefexps", size)):
         where = f"{place}.coefexps[{i}]"
@@ -207,14 +207,14 @@ def _pedersen(trustees: Trustees, election: Election, value: Any, place: str) ->
         texts.append(items(_message(message, where, "coefexps")["coefexps"], where, threshold))
         coefficients.append(codec.elements(texts[-1], where))
         challenge = partial(oracle.signature, "sigmsg", "", message)
-        trustees.sign("trustee-coefexps", where, keys[i], signature, challenge)
+        trustees.expect("trustee-coefexps", where, keys[i], signature, challenge)
     if "signatures" in found:
         for i, proof in enumerate(items(found["signatures"], f"{place}.signatures", size)):
             where = f"{place}.signatures[{i}]"
             message = "certs_sig|" + compact({"certs": certs, "coefexps": texts[i]})
             challenge = partial(oracle.signature, "sigmsg", "", message)
             check = "trustee-certs-signature"
-            trustees.sign(check, where, keys[i], codec.proof(proof, where), challenge)
+            trustees.expect(check, where, keys[i], codec.proof(proof, where), challenge)
     partial_keys, signed = [], set()
     for j, item in enumerate(items(found["verification_keys"], place, size)):
         where = f"{place}.verification_keys[{j}]"
@@ -224,7 +224,7 @@ def _pedersen(trustees: Trustees, election: Election, value: Any, place: str) ->
         if "signature" in inner:
             proof = codec.proof(inner["signature"], where)
             challenge = partial(oracle.signature, "sigmsg", "", inner["public_key"])
-            trustees.sign("trustee-vk-signature", where, keys[j], proof, challenge)
+            trustees.expect("trustee-vk-signature", where, keys[j], proof, challenge)
     if len(contexts) > 1 or len(signed) > 1:
         raise DecodingError("not uniformly of one generation", where=place)
     trustees.generations.add((contexts.pop(), "signatures" in found, signed.pop()))
@@ -271,14 +271,14 @@ def _pedersen_2(trustees: Trustees, election: Election, value: Any, place: str) 
         signed = {**inner, "context": whole}
         verification = string(inner["verification"], where)
         challenge = partial(oracle.signature, "pedersen-cert", verification, signed)
-        trustees.sign("trustee-cert", where, pair[0], signature, challenge)
+        trustees.expect("trustee-cert", where, pair[0], signature, challenge)
         keys.append((pair[0], verification))
     everything = {"context": context, "certs": certs}
     for i, proof in enumerate(items(found["signatures"], f"{place}.signatures", size)):
         where = f"{place}.signatures[{i}]"
         challenge = partial(oracle.signature, "pedersen-certs", keys[i][1], everything)
         check = "trustee-certs-signature"
-        trustees.sign(check, where, keys[i][0], codec.proof(proof, where), challenge)
+        trustees.expect(check, where, keys[i][0], codec.proof(proof, where), challenge)
     partial_keys = []
     for j, item in enumerate(items(found["verification_keys"], place, size)):
         where = f"{place}.verification_keys[{j}]"
@@ -301,10 +301,10 @@ def _signed_key(
     text = string(found["public_key"], place)
     key = codec.elements([text], place).reshape(())
     challenge = partial(oracle.signature, "verification_key", text, message)
-    trustees.sign("trustee-pok", place, key, inner_signature, challenge)
+    trustees.expect("trustee-pok", place, key, inner_signature, challenge)
     [verification] = codec.texts(signer)
     challenge = partial(oracle.signature, "outer-verification_key", verification, inner)
-    trustees.sign("trustee-vk-signature", place, signer, outer_signature, challenge)
+    trustees.expect("trustee-vk-signature", place, signer, outer_signature, challenge)
     return key, found.get("name")
 
 
