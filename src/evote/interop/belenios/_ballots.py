@@ -362,12 +362,8 @@ class _Verifier:
         columns = [branch.column for branch in branches]
         proofs = [branch.proof for branch in branches]
         c, r = self.batch.challenges[:, proofs], self.batch.responses[:, proofs]
-        shift = -c * self.codec.scalars([branch.value for branch in branches])
         a = self.g**r * self.alpha[:, columns] ** c
-        b = self.y**r * self.beta[:, columns] ** c
-        moved = [k for k, branch in enumerate(branches) if branch.value]
-        if moved:  # (beta / g^m)^c, by a power of g instead: beta^c shares its squarings with c'
-            b = _replaced(b, moved, b[:, moved] * self.g ** shift[:, moved])
+        b = self._encrypting(columns, [branch.value for branch in branches], c, r)
         pairs = concatenate([a[:, :, None], b[:, :, None]], axis=2)
         texts = self._texts(pairs.reshape((self.n, 2 * len(branches))))
         sums, start = [], 0
@@ -376,6 +372,17 @@ class _Verifier:
             sums.append(c[:, start:end].sum(1).to_ints())
             start = end
         return texts, [list(row) for row in zip(*sums, strict=True)]
+
+    def _encrypting(
+        self, columns: list[int], values: list[int], c: Scalars, r: Scalars
+    ) -> Elements:
+        """B = y^r (beta / g^m)^c, as y^r beta^c g^(-m c): branches of a column share doublings."""
+        b = self.y**r * self.beta[:, columns] ** c
+        moved = [k for k, value in enumerate(values) if value]
+        if moved:
+            shifts = -c[:, moved] * self.codec.scalars([values[k] for k in moved])
+            b = _replaced(b, moved, b[:, moved] * self.g**shifts)
+        return b
 
     def _disjunctions(
         self, i: int, prefixes: list[tuple[str, str]], texts: list[str], sums: list[int]
