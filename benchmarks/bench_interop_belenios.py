@@ -22,7 +22,16 @@ from unittest.mock import patch
 import gmpy2
 from _bench import Bench, arguments
 
-from evote.groups import Ed25519, Elements, Group, ModPGroup, _gmp, _gmp_ed25519, named_group
+from evote.groups import (
+    Ed25519,
+    Elements,
+    Group,
+    ModPGroup,
+    Scalars,
+    _gmp,
+    _gmp_ed25519,
+    named_group,
+)
 from evote.groups import _gmp_edwards as curve
 from evote.interop.belenios import _ballots
 from evote.interop.belenios._archive import Archive
@@ -46,6 +55,9 @@ class StraightModP(_gmp.ModPKernel):
             gmpy2.mpz.from_bytes(data[i : i + width], "big") for i in range(0, len(data), width)
         ]
         return [x if 0 < x < p and gmpy2.powmod(x, self.q, p) == 1 else None for x in values]
+
+    def powers(self, bases: Sequence[Any], exponents: Sequence[int]) -> list[Any]:
+        return [gmpy2.powmod(x, e, self.p) for x, e in zip(bases, exponents, strict=True)]
 
     def powers_of_one(self, base: Any, exponents: Sequence[int], bits: int) -> list[Any]:
         return self.powers([base] * len(exponents), exponents)
@@ -79,7 +91,9 @@ def _power(base: curve.Point, exponent: int) -> curve.Point:
 class Straightforward(_ballots._Verifier):
     """B = y^r (beta / g^m)^c as it is written: no further power for m."""
 
-    def _encrypting(self, columns: list[int], values: list[int], c: Any, r: Any) -> Elements:
+    def _encrypting(
+        self, columns: list[int], values: list[int], c: Scalars, r: Scalars
+    ) -> Elements:
         shift = self.g ** self.codec.scalars(values)
         return self.y**r * (self.beta[:, columns] / shift) ** c
 

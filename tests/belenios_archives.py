@@ -218,6 +218,7 @@ def changed(found: Any, case: dict[str, Any], codec: Codec, others: list[Any]) -
         other, at = reach(found, value)
         parent[key], other[at] = other[at], parent[key]
     elif op == "copy-from-ballot":
+        assert isinstance(value, int)
         source, at = reach(others[value], pointer)
         parent[key] = source[at]
     else:

@@ -10,7 +10,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import gmpy2
 from gmpy2 import mpz
@@ -21,6 +21,7 @@ from evote.groups._plans import Comb, CombCache, Costs, plan_multiexp, shortened
 __all__ = ["ModPKernel"]
 
 _SAVING = 48  # bits of an exponent that are worth the four products of an inverse
+_SHARED = 128  # bits of an exponent from which on a few powers of one base share their squares
 _BATCH = 32  # elements whose membership is asked together: fewer are cheaper one by one
 
 
@@ -109,7 +110,42 @@ class ModPKernel:
 
     def powers(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
         p, powmod = self.p, gmpy2.powmod
-        return [powmod(x, e, p) for x, e in zip(bases, exponents, strict=True)]
+        results: list[mpz] = []
+        pairs = zip(bases, exponents, strict=True)
+        for _, run in groupby(pairs, lambda pair: id(pair[0])):  # as broadcasting leaves them
+            base, numbers = (group := list(run))[0][0], [int(e) for _, e in group]
+            longest = max(e.bit_length() for e in numbers)
+            if longest >= _SHARED and 2 * sum(e.bit_length() for e in numbers) > 3 * longest:
+                results += self._sharing_squares(mpz(base), numbers, longest)
+            else:
+                results += [powmod(base, e, p) for e in numbers]
+        return results
+
+    def _sharing_squares(self, base: mpz, exponents: list[int], bits: int) -> list[mpz]:
+        """A few powers of one base: its squares once, then a product a window for each."""
+        p, one = self.p, self.identity
+        squares = list(accumulate(range(bits - 1), lambda x, _: x * x % p, initial=base))
+        window = 4 if bits < 600 else 6
+        mask = (1 << window) - 1
+        results = []
+        for exponent in exponents:
+            buckets = [one] * (mask + 1 >> 1)  # of 1, 3, 5, ...
+            rest, place = mpz(exponent), 0
+            while rest:
+                zeros = rest.bit_scan1()
+                place += zeros
+                rest >>= zeros
+                digit = int(rest & mask) >> 1
+                buckets[digit] = buckets[digit] * squares[place] % p
+                rest >>= window
+                place += window
+            # prod of b_i^(2 i + 1) = (prod of b_i^i)^2 prod of b_i
+            total = running = one
+            for bucket in buckets[:0:-1]:
+                running = running * bucket % p
+                total = total * running % p
+            results.append(total * total % p * running % p * buckets[0] % p)
+        return results
 
     def powers_constant_time(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
         p, blind, powmod = self.p, self._blind, gmpy2.powmod_sec

@@ -362,7 +362,7 @@ class _Verifier:
         columns = [branch.column for branch in branches]
         proofs = [branch.proof for branch in branches]
         c, r = self.batch.challenges[:, proofs], self.batch.responses[:, proofs]
-        a = self.g**r * self.alpha[:, columns] ** c
+        a = self.g**r * _powers(self.alpha, columns, c)
         b = self._encrypting(columns, [branch.value for branch in branches], c, r)
         pairs = concatenate([a[:, :, None], b[:, :, None]], axis=2)
         texts = self._texts(pairs.reshape((self.n, 2 * len(branches))))
@@ -377,7 +377,7 @@ class _Verifier:
         self, columns: list[int], values: list[int], c: Scalars, r: Scalars
     ) -> Elements:
         """B = y^r (beta / g^m)^c, as y^r beta^c g^(-m c): branches of a column share doublings."""
-        b = self.y**r * self.beta[:, columns] ** c
+        b = self.y**r * _powers(self.beta, columns, c)
         moved = [k for k, value in enumerate(values) if value]
         if moved:
             shifts = -c[:, moved] * self.codec.scalars([values[k] for k in moved])
@@ -447,6 +447,13 @@ class _Verifier:
             if neutral or expected != challenge:
                 found.append(self._failed("nonzero-proof", i, claim.question, "nonzero_proof"))
         return found
+
+
+def _powers(bases: Elements, columns: list[int], exponents: Scalars) -> Elements:
+    """Columns to their exponents; those of one column side by side, which share doublings."""
+    order = np.argsort(columns, kind="stable")
+    powers = bases[:, np.asarray(columns)[order]] ** exponents[:, order]
+    return powers[:, np.argsort(order)]
 
 
 def _replaced(whole: Elements, columns: list[int], part: Elements) -> Elements:
