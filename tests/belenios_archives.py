@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from evote.errors import DecodingError
 from evote.interop.belenios._codec import Codec, codec_of
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "vectors"
@@ -147,7 +148,8 @@ _PLACES = {
 
 def tampered(data: bytes, case: dict[str, Any], private: dict[str, str], uuid: str) -> bytes:
     """An archive with one entry of tampering.json applied."""
-    target, op, value = case["target"], case["op"], case.get("value")
+    target, op = case["target"], case["op"]
+    value: Any = case.get("value")
     if target == "archive-bytes":
         return _bytes_changed(data, op, value)
     parts = Parts(data)
@@ -197,7 +199,8 @@ def _bytes_changed(data: bytes, op: str, value: Any) -> bytes:
 
 def changed(found: Any, case: dict[str, Any], codec: Codec, others: list[Any]) -> Any:
     """A JSON value with one operation applied."""
-    op, value = case["op"], case.get("value")
+    op = case["op"]
+    value: Any = case.get("value")
     if op == "spaces":
         return found
     if op == "extra-field":
@@ -218,7 +221,6 @@ def changed(found: Any, case: dict[str, Any], codec: Codec, others: list[Any]) -
         other, at = reach(found, value)
         parent[key], other[at] = other[at], parent[key]
     elif op == "copy-from-ballot":
-        assert isinstance(value, int)
         source, at = reach(others[value], pointer)
         parent[key] = source[at]
     else:
@@ -279,3 +281,24 @@ def sign(ballot: dict[str, Any], codec: Codec, private: dict[str, str], uuid: st
     response = (nonce - secret * challenge) % codec.order
     proof = {"challenge": str(challenge), "response": str(response)}
     ballot["signature"] = {"hash": text, "proof": proof}
+
+
+def leaves(value: Any, pointer: str = "") -> Iterator[str]:
+    """JSON pointers to everything in a value that is neither object nor list."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, f"{pointer}/{key}")
+    else:
+        yield pointer
+
+
+def another(value: Any, codec: Codec) -> Any:
+    """A value of the same form: the next scalar, another element, another number or text."""
+    if isinstance(value, bool) or value is None:
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    try:
+        return arithmetic("mul-g", value, None, codec)
+    except DecodingError:
+        return str((int(value) + 1) % codec.order) if value.isdecimal() else value + "x"
