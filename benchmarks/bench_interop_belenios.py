@@ -36,7 +36,12 @@ from evote.groups import _gmp_edwards as curve
 from evote.interop.belenios import _ballots
 from evote.interop.belenios._archive import Archive
 from evote.interop.belenios._codec import GROUPS
-from evote.interop.belenios._election import Election, decode_credentials, decode_election
+from evote.interop.belenios._election import (
+    Credentials,
+    Election,
+    decode_credentials,
+    decode_election,
+)
 from evote.interop.belenios._plan import make_plan
 
 VECTORS = {
@@ -111,12 +116,12 @@ def straight_group(name: str) -> Group:
     return twin
 
 
-def verify(election: Election, credentials: dict[str, int], bodies: list[bytes]) -> None:
+def verify(election: Election, credentials: Credentials, bodies: list[bytes]) -> None:
     plan = make_plan(election)
     ballots = [
         _ballots.decode_ballot(body, election, credentials, str(i)) for i, body in enumerate(bodies)
     ]
-    batch, failures = _ballots.read_batch(ballots, election, plan)
+    batch, failures = _ballots.read_batch(ballots, election, credentials, plan)
     found, _ = _ballots.verify_batch(batch, election, plan)
     assert not failures
     assert not found
@@ -133,11 +138,12 @@ def measure(bench: Bench, path: Path, n: int) -> None:
     credentials = decode_credentials(listed, election)
     with patch("evote.interop.belenios._codec.named_group", straight_group):
         plain = decode_election(data)
+        plain_credentials = decode_credentials(listed, plain)
     sample = bodies[: max(1, n // 4)]
 
     def straightforward() -> None:
         with patch.object(_ballots, "_Verifier", Straightforward):
-            verify(plain, credentials, sample)
+            verify(plain, plain_credentials, sample)
 
     plan = make_plan(election)
     bench.compare(

@@ -10,7 +10,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import reduce
-from itertools import accumulate, groupby
+from itertools import accumulate
 
 import gmpy2
 from gmpy2 import mpz
@@ -21,7 +21,8 @@ from evote.groups._plans import Comb, CombCache, Costs, plan_multiexp, shortened
 __all__ = ["ModPKernel"]
 
 _SAVING = 48  # bits of an exponent that are worth the four products of an inverse
-_SHARED = 128  # bits of an exponent from which on a few powers of one base share their squares
+_TEETH = 6  # of the comb of a base that has a few exponents
+_LONG = 128  # bits of an exponent from which it pays
 _BATCH = 32  # elements whose membership is asked together: fewer are cheaper one by one
 
 
@@ -63,24 +64,40 @@ class ModPKernel:
         values = [mpz.from_bytes(data[i : i + width], "big") for i in starts]
         if self._safe_prime:  # the only subgroups are those of orders 1, 2, q and 2q
             return [x if 0 < x < p and gmpy2.jacobi(x, p) == 1 else None for x in values]
-        if len(values) >= _BATCH and self._prime_cofactor and self._are_members(values):
-            return list(values)
+        if self._prime_cofactor:
+            return self._members(values)
         q, powmod = self.q, gmpy2.powmod
         return [x if 0 < x < p and powmod(x, q, p) == 1 else None for x in values]
 
-    def _are_members(self, values: Sequence[mpz]) -> bool:
-        """Whether all are members, at a tenth of the cost of asking each; error 2^-128.
+    def _members(self, values: Sequence[mpz]) -> list[mpz | None]:
+        """Ask for all together, and by halves where some are none."""
+        p, q = self.p, self.q
+        found: list[mpz | None] = [None] * len(values)
+        waiting = [[i for i, x in enumerate(values) if 0 < x < p and gmpy2.jacobi(x, p) == 1]]
+        while waiting:
+            part = waiting.pop()
+            if len(part) < _BATCH:
+                for i in part:
+                    found[i] = values[i] if gmpy2.powmod(values[i], q, p) == 1 else None
+            elif self._are_members([values[i] for i in part]):
+                for i in part:
+                    found[i] = values[i]
+            else:
+                middle = len(part) // 2
+                waiting += [part[:middle], part[middle:]]
+        return found
 
-        Where p - 1 = 2 q r for a prime r > 2^128, as in ElectionGuard's groups, a number with
-        Jacobi symbol 1 is a member times an element of order 1 or r. Raised to q, a product of
+    def _are_members(self, values: Sequence[mpz]) -> bool:
+        """Whether all of these are members, at a tenth of the cost of asking each; error 2^-128.
+
+        Their Jacobi symbols are 1. Where p - 1 = 2 q r for a prime r > 2^128, as in ElectionGuard's
+        groups, each is then a member times an element of order 1 or r. Raised to q, a product of
         powers with random weights loses the members; where an element of order r takes part, at
         most one of the 2^128 weights it may have makes the rest 1. With a small factor in the
         cofactor too much would pass: elsewhere each number is asked alone (3 divides the cofactor
         of Belenios' group; 3, 5, 13, 23 and 647 that of Helios').
         """
         p = self.p
-        if not all(0 < x < p and gmpy2.jacobi(x, p) == 1 for x in values):
-            return False
         random = os.urandom(16 * len(values))
         starts = range(0, len(random), 16)
         weights = [int.from_bytes(random[i : i + 16], "little") for i in starts]
@@ -109,43 +126,32 @@ class ModPKernel:
         return list(accumulate(items, lambda x, y: x * y % p))
 
     def powers(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
-        p, powmod = self.p, gmpy2.powmod
-        results: list[mpz] = []
-        pairs = zip(bases, exponents, strict=True)
-        for _, run in groupby(pairs, lambda pair: id(pair[0])):  # as broadcasting leaves them
-            base, numbers = (group := list(run))[0][0], [int(e) for _, e in group]
-            longest = max(e.bit_length() for e in numbers)
-            if longest >= _SHARED and 2 * sum(e.bit_length() for e in numbers) > 3 * longest:
-                results += self._sharing_squares(mpz(base), numbers, longest)
+        """One by one; a base that stands several times in a row shares its squarings."""
+        p, powmod, count = self.p, gmpy2.powmod, len(bases)
+        result: list[mpz] = []
+        while len(result) < count:
+            start = end = len(result)
+            base = bases[start]
+            while end < count and bases[end] is base:
+                end += 1
+            numbers = [int(e) for e in exponents[start:end]]
+            longest = max(numbers).bit_length()
+            if len(numbers) > 1 and longest >= _LONG:
+                result += self._powers_in_a_row(base, numbers, longest)
             else:
-                results += [powmod(base, e, p) for e in numbers]
-        return results
+                result += [powmod(base, e, p) for e in numbers]
+        return result
 
-    def _sharing_squares(self, base: mpz, exponents: list[int], bits: int) -> list[mpz]:
-        """A few powers of one base: its squares once, then a product a window for each."""
-        p, one = self.p, self.identity
-        squares = list(accumulate(range(bits - 1), lambda x, _: x * x % p, initial=base))
-        window = 4 if bits < 600 else 6
-        mask = (1 << window) - 1
-        results = []
-        for exponent in exponents:
-            buckets = [one] * (mask + 1 >> 1)  # of 1, 3, 5, ...
-            rest, place = mpz(exponent), 0
-            while rest:
-                zeros = rest.bit_scan1()
-                place += zeros
-                rest >>= zeros
-                digit = int(rest & mask) >> 1
-                buckets[digit] = buckets[digit] * squares[place] % p
-                rest >>= window
-                place += window
-            # prod of b_i^(2 i + 1) = (prod of b_i^i)^2 prod of b_i
-            total = running = one
-            for bucket in buckets[:0:-1]:
-                running = running * bucket % p
-                total = total * running % p
-            results.append(total * total % p * running % p * buckets[0] % p)
-        return results
+    def _powers_in_a_row(self, base: mpz, exponents: list[int], longest: int) -> list[mpz]:
+        """A comb of one row, whose squarings GMP does: worth it from two exponents on."""
+        p, places = self.p, -(-longest // _TEETH)
+        step, power, row = mpz(1) << places, base, [self.identity]
+        for tooth in range(_TEETH):
+            if tooth:
+                power = gmpy2.powmod(power, step, p)
+            row += [x * power % p for x in row]
+        comb = Comb(_TEETH, 1, places, [row])
+        return [self._comb_power(comb, e) for e in exponents]
 
     def powers_constant_time(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
         p, blind, powmod = self.p, self._blind, gmpy2.powmod_sec

@@ -29,7 +29,12 @@ from evote.interop.belenios._decryption import (
     missing_shares,
     read_result,
 )
-from evote.interop.belenios._election import Election, decode_credentials, decode_election
+from evote.interop.belenios._election import (
+    Credentials,
+    Election,
+    decode_credentials,
+    decode_election,
+)
 from evote.interop.belenios._forms import Failed
 from evote.interop.belenios._shuffles import check_shuffle, owned_message
 from evote.interop.belenios._tally import Sums, check_tally, read_sized, read_tally
@@ -362,7 +367,7 @@ class _Audit:
         ]
         self.parts.append(f"trustees: {' and '.join(sizes)}")
 
-    def _ballots(self, archive: Archive, election: Election, credentials: dict[str, int]) -> Sums:
+    def _ballots(self, archive: Archive, election: Election, credentials: Credentials) -> Sums:
         box = Box(archive, election, credentials)
         with self._step("ballot-canonical", *_BALLOTS):
             for done, total, failures in box.verify():

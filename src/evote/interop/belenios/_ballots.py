@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evote.errors import DecodingError
 from evote.groups import Elements, Scalars, concatenate
-from evote.interop.belenios._election import Election, Question
+from evote.interop.belenios._election import Credentials, Election, Question
 from evote.interop.belenios._forms import Failed, base64_digest, compact, items, parse
 from evote.interop.belenios._plan import Plan
 
@@ -57,7 +57,7 @@ class Ballot:
     odd: bool = False
 
 
-def decode_ballot(data: bytes, election: Election, credentials: Any, name: str) -> Ballot:
+def decode_ballot(data: bytes, election: Election, credentials: Credentials, name: str) -> Ballot:
     """Read a ballot: all but membership of its elements, and what proofs and signature say.
 
     Raises:
@@ -73,7 +73,9 @@ def decode_ballot(data: bytes, election: Election, credentials: Any, name: str) 
     return ballot[0]
 
 
-def _top(data: bytes, election: Election, credentials: Any, name: str) -> tuple[Ballot, list[Any]]:
+def _top(
+    data: bytes, election: Election, credentials: Credentials, name: str
+) -> tuple[Ballot, list[Any]]:
     try:
         value = parse(data, name)
     except DecodingError as error:
@@ -98,7 +100,7 @@ def _top(data: bytes, election: Election, credentials: Any, name: str) -> tuple[
         raise Failed("ballot-election-uuid", f"{name}: of another election")
     if fingerprint != election.fingerprint:
         raise Failed("ballot-election-hash", f"{name}: of an election with another fingerprint")
-    if type(credential) is not str or credential not in credentials:
+    if type(credential) is not str or credential not in credentials.places:
         raise Failed("ballot-credential-unknown", f"{name}: its credential is not listed")
     if election.version == 1:
         signed = tail[1].decode()
@@ -242,7 +244,9 @@ class Batch:
     nonzero: Scalars
 
 
-def read_batch(ballots: list[Ballot], election: Election, plan: Plan) -> tuple[Batch, list[Failed]]:
+def read_batch(
+    ballots: list[Ballot], election: Election, credentials: Credentials, plan: Plan
+) -> tuple[Batch, list[Failed]]:
     """The ballots whose elements are members, and what is wrong with the others."""
     codec, width, lists = election.codec, 2 * plan.columns, len(plan.nonzeros)
     data = [
@@ -264,8 +268,7 @@ def read_batch(ballots: list[Ballot], election: Election, plan: Plan) -> tuple[B
         elements = codec.decode([encoding for row in data for encoding in row])
     n = len(ballots)
     elements = elements.reshape((n, width + lists))
-    # Members, as `decode_credentials` has seen: this decodes them again for their coordinates.
-    keys = codec.decode([codec.element_bytes(ballot.credential, "") for ballot in ballots])
+    keys = credentials.keys.take([credentials.places[ballot.credential] for ballot in ballots])
     pairs = [pair for ballot in ballots for pair in ballot.proofs]
     shape = (n, plan.proofs)
     return (

@@ -13,7 +13,7 @@ from evote.errors import EvoteError
 from evote.interop._reports import Notice
 from evote.interop.belenios._archive import Archive
 from evote.interop.belenios._ballots import Ballot, decode_ballot, read_batch, verify_batch
-from evote.interop.belenios._election import Election
+from evote.interop.belenios._election import Credentials, Election
 from evote.interop.belenios._forms import Failed, sha256_hex
 from evote.interop.belenios._plan import make_plan
 from evote.interop.belenios._tally import Sums
@@ -46,7 +46,7 @@ class Box:
         sums: of the ballots that count: of each credential the last, in the order of the archive.
     """
 
-    def __init__(self, archive: Archive, election: Election, credentials: dict[str, int]) -> None:
+    def __init__(self, archive: Archive, election: Election, credentials: Credentials) -> None:
         self.archive, self.election, self.credentials = archive, election, credentials
         self.plan = make_plan(election)
         self.events = archive.kind("Ballot")
@@ -85,7 +85,7 @@ class Box:
 
     def _batch(self, indices: list[int], ballots: list[Ballot]) -> list[Failed]:
         numbers = {id(ballot): i for i, ballot in zip(indices, ballots, strict=True)}
-        batch, failures = read_batch(ballots, self.election, self.plan)
+        batch, failures = read_batch(ballots, self.election, self.credentials, self.plan)
         kept = [numbers[id(ballot)] for ballot in batch.ballots]
         found, commitments = verify_batch(batch, self.election, self.plan)
         self._verified += len(kept)
@@ -99,7 +99,7 @@ class Box:
                 values = np.array(list(map(_fingerprint, items)), dtype=np.uint64)
                 collection.add(values, np.full(len(values), i, dtype=np.uint64))
         counted = [row for row, i in enumerate(kept) if self._counts(batch.ballots[row], i)]
-        weights = [self.credentials[batch.ballots[row].credential] for row in counted]
+        weights = [self.credentials.weight(batch.ballots[row].credential) for row in counted]
         self.sums.add(batch, counted, weights)
         return failures + found
 
@@ -151,7 +151,7 @@ class Box:
         if not proofs:
             other = ballots[0].credential != ballots[1].credential
             return other and bool(set(ciphertexts_of(ballots[0])) & set(ciphertexts_of(ballots[1])))
-        batch, _ = read_batch(ballots, self.election, self.plan)
+        batch, _ = read_batch(ballots, self.election, self.credentials, self.plan)
         _, commitments = verify_batch(batch, self.election, self.plan)
         if first == second:
             return any(len(set(points)) < len(points) for points in commitments)

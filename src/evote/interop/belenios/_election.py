@@ -13,7 +13,14 @@ from evote.interop.belenios._codec import Codec, codec_of
 from evote.interop.belenios._forms import Failed, decimal, fields, items, number, parse, string
 from evote.interop.belenios._oracle import Oracle
 
-__all__ = ["Election", "Question", "decode_credentials", "decode_election", "decode_weight"]
+__all__ = [
+    "Credentials",
+    "Election",
+    "Question",
+    "decode_credentials",
+    "decode_election",
+    "decode_weight",
+]
 
 MAX_QUESTIONS = 256
 MAX_CHOICES = 4096  # of a whole ballot
@@ -166,15 +173,31 @@ def decode_weight(value: object, version: int, where: str, *, in_list: bool = Fa
     return weight
 
 
-def decode_credentials(data: bytes, election: Election) -> dict[str, int]:
-    """The weight of each public credential, checked to be a member.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Credentials:
+    """The public credentials: where each stands, and the keys and weights in that order."""
+
+    places: dict[str, int]
+    keys: Elements
+    weights: list[int]
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def weight(self, credential: str) -> int:
+        return self.weights[self.places[credential]]
+
+
+def decode_credentials(data: bytes, election: Election) -> Credentials:
+    """Read the public credentials, with membership of all.
 
     Raises:
         DecodingError: not a list of credentials.
         Failed: `credentials-duplicate`.
     """
     where, codec = "credentials", election.codec
-    weights: dict[str, int] = {}
+    places: dict[str, int] = {}
+    weights: list[int] = []
     encodings: list[bytes] = []
     for i, item in enumerate(items(parse(data, where), where)):
         place = f"{where}[{i}]"
@@ -190,8 +213,8 @@ def decode_credentials(data: bytes, election: Election) -> dict[str, int]:
             if item.endswith(",") and not comma:
                 raise DecodingError("a weight expected behind the comma", where=place)
         encodings.append(codec.element_bytes(text, place))
-        if text in weights:
+        if text in places:
             raise Failed("credentials-duplicate", f"{place}: listed twice")
-        weights[text] = weight
-    codec.decode(encodings, where)
-    return weights
+        places[text] = i
+        weights.append(weight)
+    return Credentials(places=places, keys=codec.decode(encodings, where), weights=weights)
