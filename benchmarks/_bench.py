@@ -13,16 +13,28 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import gmpy2
 
+from evote._pool import processes
 from evote.groups import Group, ModPGroup, named_group
 
-__all__ = ["Action", "Bench", "arguments", "median_ratio", "naive_powers", "seconds", "unit_of"]
+__all__ = [
+    "Action",
+    "Bench",
+    "add_compare",
+    "arguments",
+    "median_ratio",
+    "naive_powers",
+    "seconds",
+    "unit_of",
+]
 
 Action = Callable[[], object]
+SAMPLE = 50
 
 
 def arguments(doc: str | None, *, group: str, n: int, runs: int = 5) -> argparse.ArgumentParser:
@@ -32,7 +44,21 @@ def arguments(doc: str | None, *, group: str, n: int, runs: int = 5) -> argparse
     parser.add_argument("--n", type=int, default=n)
     parser.add_argument("--backend", default="gmp")
     parser.add_argument("--runs", type=int, default=runs)
+    add_compare(parser)
     return parser
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """Baselines that repeat one thing are timed on some items only, and scaled to n."""
+    parser.add_argument(
+        "--compare",
+        type=int,
+        nargs="?",
+        const=500,
+        default=SAMPLE,
+        metavar="ITEMS",
+        help=f"items of naive baselines: {SAMPLE} by default, 500 without a number",
+    )
 
 
 def seconds(action: Action) -> float:
@@ -79,6 +105,7 @@ class Bench:
         baseline: str | None = None,
         theirs: Action | None = None,
         sample: int | None = None,
+        each: float = 1.0,
         **values: object,
     ) -> None:
         """Time ours and the baseline in turn, and print a line.
@@ -87,6 +114,7 @@ class Bench:
             ours: does n items.
             theirs: does `sample` items (n by default); its time is scaled to n, and the line has
                 `baseline_n`, how many were timed.
+            each: how many of the baseline's items make one of ours.
         """
         measured = n if sample is None else sample
         ours()  # tables are built, caches are warm: the steady state of a tally
@@ -96,7 +124,7 @@ class Bench:
             before = self.unit_seconds()
             mine = seconds(ours) / n
             costs.append(mine / ((before + self.unit_seconds()) / 2))
-            times.append((mine, seconds(theirs) / measured if theirs else 0.0))
+            times.append((mine, each * seconds(theirs) / measured if theirs else 0.0))
         line: dict[str, object] = {
             "n": n,
             "us": round(1e6 * statistics.median(a for a, _ in times), 2),
@@ -112,6 +140,61 @@ class Bench:
                 "baseline_n": measured,
             }
         self.row(what, **(line | values))
+
+    def compare_workers(
+        self, what: str, job: Callable[[Group], Action], n: int, workers: int
+    ) -> None:
+        """The wall time of one process over that of several warm ones, and two ways to judge it.
+
+        `ceiling` is the same ratio for mere multiplications that share nothing: what the machine
+        had to give at that time. `processor_ratio` needs no idle machine: the processor time of one
+        process over that of this one plus that of its busiest worker.
+        """
+        pool = processes(workers)
+        spread, alone = job(self.group.with_executor(pool)), job(self.group)
+        spread()
+        alone()
+        rows: list[tuple[float, ...]] = []
+        for _ in range(self.runs):
+            one: list[float] = []
+            several: list[float] = []
+            burnt: list[float] = []
+            for action, into in ((spread, several), (alone, one)):
+                before, start = worker_seconds(pool), time.perf_counter()
+                own = seconds(action)
+                wall = time.perf_counter() - start
+                used = [b - a for a, b in zip(before, worker_seconds(pool), strict=True)]
+                into += [wall, own + max(used, default=0.0)]
+            for copies in (1, workers):
+                start = time.perf_counter()
+                list(pool.map(burn, [one[0] / 2] * copies))
+                burnt.append(time.perf_counter() - start)
+            rows.append((*several, *one, *burnt))
+        self.row(
+            what,
+            n=n,
+            workers=workers,
+            us=round(1e6 * statistics.median(row[0] for row in rows) / n, 1),
+            baseline="one process, wall time",
+            ratio=round(statistics.median(row[2] / row[0] for row in rows), 2),
+            ceiling=round(statistics.median(workers * row[4] / row[5] for row in rows), 2),
+            processor_ratio=round(statistics.median(row[3] / row[1] for row in rows), 2),
+            runs=self.runs,
+        )
+
+
+def worker_seconds(pool: ProcessPoolExecutor) -> list[float]:
+    """Processor time of each worker so far, where the operating system is Linux."""
+    files = [Path(f"/proc/{pid}/schedstat") for pid in sorted(pool._processes)]
+    return [int(file.read_text().split()[0]) / 1e9 for file in files if file.exists()]
+
+
+def burn(duration: float) -> None:
+    """As many multiplications of 255 bits as take about so many seconds alone."""
+    p = gmpy2.mpz(2**255 - 19)
+    x = p // 3
+    for _ in range(int(duration / 2e-7)):
+        x = x * x % p
 
 
 _UNITS = 3000

@@ -4,29 +4,25 @@
     python benchmarks/bench_decryption.py --workers 2 --n 4000
 
 One JSON object a line; README.md says how to read it. With --workers, the wall time of one process
-over that of so many warm ones (`Group.with_executor`), and the peak of this process' memory.
+over that of so many warm ones (`Group.with_executor`).
 Without, these baselines, timed in turn with ours in one process:
 
     naive power        alpha^x alone, no proof: one gmpy2.powmod_sec each; on the curve one
                        double-and-add each (every bit a doubling and an addition)
     proof each         `prove_decryption` / `verify_decryption`: one Chaum-Pedersen proof a share
 
-Decoding, hashing and encoding are part of both sides. The share of a long-term key takes the
-constant-time path, so no table can help it: what is measured is what the proof adds.
+The first is timed on 50 items (--compare: 500) and scaled. Decoding, hashing and encoding are part
+of both sides. The share of a long-term key takes the constant-time path, so no table can help it:
+what is measured is what the proof adds.
 """
 
 from __future__ import annotations
 
-import resource
-import statistics
-import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 
-from _bench import Bench, arguments, median_ratio, naive_powers
+from _bench import Action, Bench, arguments, naive_powers
 
-from evote.groups import Secrecy
+from evote.groups import Group, Secrecy
 from evote.proofs import (
     DecryptionStatement,
     DecryptionWitness,
@@ -57,45 +53,37 @@ def main() -> None:
         if options.workers:
             measure_workers(bench, options.n, options.workers)
         else:
-            measure(bench, options.n)
+            measure(bench, options.n, options.compare)
 
 
 def measure_workers(bench: Bench, n: int, workers: int) -> None:
     secret = bench.group.random_scalars((), secrecy=Secrecy.LONG_TERM)
     key = bench.group.generator**secret
     data = (bench.group.generator ** bench.group.random_scalars((n,)).publish()).encode()
-    times: dict[str, list[tuple[float, float]]] = {"decrypt": [], "verify": []}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        spread = bench.group.with_executor(pool)
-        spread.decode_elements(data)  # the workers are warm
-        for _ in range(bench.runs):
-            row: dict[str, list[float]] = {"decrypt": [], "verify": []}
-            for group in (spread, bench.group):
-                start = time.perf_counter()
-                alphas = group.decode_elements(data)
-                shares = decryption_shares(1, secret, key, alphas, context=CONTEXT)
-                packed = shares.shares.encode()
-                row["decrypt"].append(time.perf_counter() - start)
-                start = time.perf_counter()
-                given = replace(shares, shares=group.decode_elements(packed))
-                verify_decryption_shares(key, group.decode_elements(data), given, context=CONTEXT)
-                row["verify"].append(time.perf_counter() - start)
-            for what, (ours, theirs) in row.items():
-                times[what].append((ours, theirs))
-    for what, pairs in times.items():
-        bench.row(
-            f"{what}, {workers} processes",
-            n=n,
-            us=round(1e6 * statistics.median(ours for ours, _ in pairs) / n, 1),
-            baseline="one process, wall time",
-            ratio=round(median_ratio(pairs), 2),
-            runs=bench.runs,
-            peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        )
+    alphas = bench.group.decode_elements(data)
+    shares = decryption_shares(1, secret, key, alphas, context=CONTEXT)
+    packed = shares.shares.encode()
+
+    def decrypt(group: Group) -> Action:
+        def action() -> None:
+            alphas = group.decode_elements(data)
+            decryption_shares(1, secret, key, alphas, context=CONTEXT).shares.encode()
+
+        return action
+
+    def verify(group: Group) -> Action:
+        def action() -> None:
+            given = replace(shares, shares=group.decode_elements(packed))
+            verify_decryption_shares(key, group.decode_elements(data), given, context=CONTEXT)
+
+        return action
+
+    for what, job in (("decrypt", decrypt), ("verify", verify)):
+        bench.compare_workers(f"{what}, {workers} processes", job, n, workers)
 
 
-def measure(bench: Bench, n: int) -> None:
-    group = bench.group
+def measure(bench: Bench, n: int, compare: int) -> None:
+    group, sample = bench.group, min(n, compare)
     secret = group.random_scalars((), secrecy=Secrecy.LONG_TERM)
     key = group.generator**secret
     data = (group.generator ** group.random_scalars((n,)).publish()).encode()
@@ -129,12 +117,12 @@ def measure(bench: Bench, n: int) -> None:
         verify_decryption(statement, proof, Transcript(b"bench", group))
 
     def naive() -> object:
-        points = group.decode_elements(data)._items
-        return naive_powers(group, points, [x] * n, secret=True)()
+        points = group.decode_elements(data[: sample * group.element_size])._items
+        return naive_powers(group, points, [x] * sample, secret=True)()
 
     x = int(secret.publish().to_ints())
     shares = "shares with chunk proof"
-    bench.compare(shares, share, n, baseline="naive power, no proof", theirs=naive)
+    bench.compare(shares, share, n, baseline="naive power, no proof", theirs=naive, sample=sample)
     bench.compare(shares, share, n, baseline="proof each", theirs=share_each)
     bench.compare(
         "verify shares", verify, n, baseline="proof each, in one batch", theirs=verify_each

@@ -1,6 +1,6 @@
 """What does a ballot cost, from the voter's device to the result, and where does the time go?
 
-    python benchmarks/bench_election.py [--voters N] [--runs R] [--profile]
+    python benchmarks/bench_election.py [--voters N] [--runs R] [--profile] [--compare]
 
 Runs the demo, the Zhukovsky People's Council of 2013 (27 candidates, up to 15 marks), with N voters
 and on one core; keys and nonces are fresh. One JSON object a line, with processor time and
@@ -12,6 +12,9 @@ counted operations per ballot on the board:
     decrypt    one trustee's shares of the sums, with proof
     result     the trustees' shares verified and combined, and the totals found
     audit      all that `evote verify` does
+
+The baseline is one naive power for every power and every term of a multi-exponentiation that was
+counted, and nothing else. It is timed on 50 powers (--compare: 500) and scaled.
 
 `--profile` adds lines that divide encryption and audit among groups of functions; they are timed
 under a profiler, which inflates short calls.
@@ -28,7 +31,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from _bench import Action, Bench
+from _bench import Action, Bench, add_compare, naive_powers
 
 from evote import workflow
 from evote.ballots import ballots_hold, decode_ballots, encode_ballots, encrypt_ballots
@@ -68,7 +71,7 @@ PARTS: dict[str, dict[str, tuple[str, ...]]] = {
 class ElectionBench:
     """The record of one demo, and what is done with its ballots."""
 
-    def __init__(self, voters: int, directory: Path, runs: int) -> None:
+    def __init__(self, voters: int, directory: Path, runs: int, sample: int) -> None:
         scenario = peoples_council_2013(voters)
         run_election(scenario, directory)
         self.path = directory / "record"
@@ -83,6 +86,11 @@ class ElectionBench:
         self.tally = decode_tally(self.manifest, self.record.tally_bytes())
         self.verification_keys = parameters.verification_keys
         self.bench = Bench("election", self.context.group.name, "gmp", runs)
+        group = self.context.group
+        self.sample = sample
+        exponents = group.random_scalars((sample,)).publish()
+        bases = group.decode_elements((group.generator**exponents).encode())
+        self.naive = naive_powers(group, bases._items, exponents._items)
 
     def encrypt(self) -> None:
         credentials = self.ballots.credentials
@@ -133,7 +141,18 @@ class ElectionBench:
             with self.context.group.count() as count:
                 step()
             counted = {kind: round(k / n, 2) for kind, k in asdict(count).items() if k}
-            self.bench.compare(step.__name__, step, n, voters=n, operations=counted)
+            powers = count.fixed + count.variable + count.constant_time + count.multiexp_terms
+            self.bench.compare(
+                step.__name__,
+                step,
+                n,
+                baseline="a naive power for each power and term" if powers else None,
+                theirs=self.naive if powers else None,
+                sample=self.sample,
+                each=powers / n,
+                voters=n,
+                operations=counted,
+            )
 
     def profile(self) -> None:
         """Where encryption and audit spend their time."""
@@ -166,9 +185,11 @@ def main() -> None:
     parser.add_argument("--voters", type=int, default=250)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--profile", action="store_true")
+    add_compare(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evote-bench-") as directory:
-        bench = ElectionBench(options.voters, Path(directory) / "demo", options.runs)
+        target = Path(directory) / "demo"
+        bench = ElectionBench(options.voters, target, options.runs, options.compare)
         bench.costs()
         if options.profile:
             bench.profile()

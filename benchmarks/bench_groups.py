@@ -5,9 +5,9 @@
 One JSON object a line; README.md says how to read it. n is the size of a batch; fixed bases and
 products of powers are timed at 10 n too. The naive form is one power after the other,
 `naive_powers`: one `gmpy2.powmod` each, or on a curve one double-and-add. It is timed on at most 50
-items and scaled, as `baseline_n` says. Naive proofs are their powers alone, without hashing,
-encoding or decoding, which favours them; ours do everything. Decoding and encoding have no power to
-save: their baseline is the `python` backend.
+items (--compare: 500) and scaled, as `baseline_n` says. Naive proofs are their powers alone,
+without hashing, encoding or decoding, which favours them; ours do everything. Decoding and encoding
+have no power to save: their baseline is the `python` backend.
 
 The last line verifies 0-or-1 proofs in one batch against "each equation alone": each proof decoded
 alone, tables for g and y, the library's best single power for the rest; hashing on both sides.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from _bench import Action, Bench, arguments, naive_powers
+from _bench import SAMPLE, Action, Bench, arguments, naive_powers
 
 from evote import _one_of
 from evote.elgamal import (
@@ -42,16 +42,16 @@ from evote.threshold import decryption_shares
 from evote.transcript import Transcript
 
 GROUPS = "ristretto255,electionguard-2.0-3072,electionguard-2.0-4096"
-SAMPLE = 50
 
 
 class GroupBench:
     """All rows of one group."""
 
-    def __init__(self, name: str, backend: str, n: int, runs: int) -> None:
+    def __init__(self, name: str, backend: str, n: int, runs: int, sample: int) -> None:
         self.bench = Bench("groups", name, backend, runs)
         self.group: Group = self.bench.group
         self.n = n
+        self.sample = sample  # of naive powers
 
     def scalars(self, n: int) -> Scalars:
         return self.group.random_scalars((n,)).publish()
@@ -62,19 +62,20 @@ class GroupBench:
 
     def naive(self, elements: Elements, scalars: Scalars, *, secret: bool = False) -> Action:
         """On the first items."""
-        bases = (list(elements._items) * SAMPLE)[:SAMPLE]
-        return naive_powers(self.group, bases, list(scalars._items)[:SAMPLE], secret=secret)
+        exponents = list(scalars._items)[: self.sample]
+        bases = (list(elements._items) * len(exponents))[: len(exponents)]
+        return naive_powers(self.group, bases, exponents, secret=secret)
 
     def compare(
         self, what: str, ours: Action, n: int, elements: Elements, scalars: Scalars
     ) -> None:
         """Against one naive power for each of n items."""
-        naive, sample = self.naive(elements, scalars), min(n, SAMPLE)
+        naive, sample = self.naive(elements, scalars), min(self.sample, scalars.size)
         self.bench.compare(what, ours, n, baseline="naive power", theirs=naive, sample=sample)
 
     def powers(self) -> None:
         n, g = self.n, self.group.generator
-        bases, some = self.elements(SAMPLE), self.scalars(SAMPLE)
+        bases, some = self.elements(self.sample), self.scalars(self.sample)
         for count in (n, 10 * n):  # the table grows with the job
             action = partial(pow, g, self.scalars(count))
             self.compare("fixed base", action, count, g.reshape((1,)), some)
@@ -124,7 +125,7 @@ class GroupBench:
         group, n = self.group, self.n
         secret = group.random_scalars(secrecy=Secrecy.LONG_TERM)
         key, alphas = group.generator**secret, self.elements(n)
-        exponents = secret.publish().broadcast_to((SAMPLE,))
+        exponents = secret.publish().broadcast_to((min(n, self.sample),))
 
         def ours() -> object:
             return decryption_shares(1, secret, key, alphas, context=(b"bench",))
@@ -135,7 +136,7 @@ class GroupBench:
             n,
             baseline="naive power of a secret",
             theirs=self.naive(alphas, exponents, secret=True),
-            sample=min(n, SAMPLE),
+            sample=exponents.size,
         )
 
     def proofs(self) -> None:
@@ -143,7 +144,7 @@ class GroupBench:
             self.zero_or_one(n)
 
     def zero_or_one(self, n: int) -> None:
-        group, sample = self.group, min(n, SAMPLE)
+        group, sample = self.group, min(n, self.sample)
         size = "single" if n == 1 else "batch"
         key = generate_key(group).public
         marks = np.arange(n) % 2
@@ -233,7 +234,7 @@ def verify_each_equation(
 def main() -> None:
     options = arguments(__doc__, group=GROUPS, n=1000).parse_args()
     for name in options.group.split(","):
-        bench = GroupBench(name, options.backend, options.n, options.runs)
+        bench = GroupBench(name, options.backend, options.n, options.runs, options.compare)
         bench.powers()
         bench.multiexps()
         bench.encodings()

@@ -1,9 +1,10 @@
 """Whoever owns the server: changes a record and recomputes everything that depends on the change.
 
-The attacker has the keys of the board, the authorities and the registrar, and may bribe trustees
-and voters for theirs. `Attacker.files` writes the whole record anew: each digest, count, sum and
-signature that follows from the rest and that the attacker's keys can make. So what an audit finds
-is never the recomputed seal of a file, but the claim that only others could have made.
+The attacker has the keys of the board, the authorities and the registrar, and may bribe trustees,
+mix servers and voters for theirs. `Attacker.files` writes the whole record anew: each digest,
+count, sum and signature that follows from the rest and that the attacker's keys can make. So what
+an audit finds is never the recomputed seal of a file, but the claim that only others could have
+made.
 
 A record is kept as named JSON documents: files by their names, and
 
@@ -17,6 +18,7 @@ Names stay when lines move. A place that the attacker has set stays as it was se
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -25,7 +27,7 @@ from typing import Any, NamedTuple
 from evote._audit_log import seal_parts
 from evote._ceremony_messages import commits_digest
 from evote._ceremony_steps import coefficients_digest
-from evote.ballots import BallotContext, ballot_digest, decode_ballots
+from evote.ballots import BallotContext, Ballots, ballot_digest, decode_ballots
 from evote.board import (
     Checkpoint,
     CompactRange,
@@ -47,11 +49,14 @@ from evote.encoding import (
     JSON,
     canonical_json,
     decode_base64url,
+    digest,
     encode_base64url,
     encode_hex,
+    uint32,
 )
 from evote.errors import EvoteError
 from evote.groups import Elements, stack
+from evote.mixing import Cascade, MixInputs, list_digest, mix_path
 from evote.operators import OperatorKey, load_operator
 from evote.policies import Fate, Fates, counted_set
 from evote.record import CHECKPOINT, MANIFEST, RESULT, ROLL, TALLY, rows_path, share_path
@@ -169,10 +174,13 @@ class Attacker:
                 election_id=election_id(base, ceremony, key, root),
                 contests=manifest.contests,
                 styles=manifest.styles,
+                packs=manifest.ballot_packs,
             )
             self._ballots(context.election_id)
             self._open(context.election_id)
             self._seal(manifest, context.election_id)
+            with _as_far_as_it_goes():
+                self._mixes(manifest, context)
             with _as_far_as_it_goes():
                 self._sums(manifest, context)
             self._result(manifest)
@@ -316,18 +324,72 @@ class Attacker:
         entries = [(i, decode_entry(self.data(name))) for i, name in enumerate(self.log[:end])]
         return counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
 
-    def tally(self, manifest: Manifest, context: BallotContext) -> Tally:
-        """The sums over the ballots that count."""
-        fates = self.fates(manifest, self.log.index(self.entries("seal")[0]))
+    def counted(self, manifest: Manifest) -> Fates:
+        """What becomes of the ballots, by the log before the seal."""
+        return self.fates(manifest, self.log.index(self.entries("seal")[0]))
+
+    def counted_ballots(
+        self, manifest: Manifest, context: BallotContext
+    ) -> Iterator[tuple[Ballots, int]]:
+        """The ballots that count, each with its weight, in the order of the log."""
+        fates = self.counted(manifest)
         weights = {self.docs[row]["credential"]: self.docs[row]["weight"] for row in self.rows}
-        sums = Summation(manifest)
         for index in fates.indices[fates.mask(Fate.COUNTED)].tolist():
             name = self.log[index]
             batch = decode_ballots(context, [self.data(name.replace("entry", "body"))])
             for error in batch.errors.values():
                 raise error
-            sums.add(batch.batches[0][1], [weights[self.docs[name]["credential"]]])
-        return sums.finish(context.election_id, fates.digest)
+            yield batch.batches[0][1], weights[self.docs[name]["credential"]]
+
+    def tally(self, manifest: Manifest, context: BallotContext) -> Tally:
+        """The sums over the ballots that count."""
+        sums = Summation(manifest)
+        for ballot, weight in self.counted_ballots(manifest, context):
+            sums.add(ballot, [weight])
+        return sums.finish(context.election_id, self.counted(manifest).digest)
+
+    def mix_inputs(self, manifest: Manifest, context: BallotContext) -> MixInputs:
+        """What the ballots that count give to mix."""
+        inputs = MixInputs()
+        for ballot, weight in self.counted_ballots(manifest, context):
+            inputs.add(ballot, [weight])
+        return inputs
+
+    def cascade(self, manifest: Manifest, context: BallotContext) -> Cascade:
+        """What the mix servers' steps are bound to."""
+        return Cascade(
+            manifest=manifest,
+            key=context.key,
+            election=context.election_id,
+            counted=self.counted(manifest).digest,
+        )
+
+    def _mixes(self, manifest: Manifest, context: BallotContext) -> None:
+        """What follows from a step's other fields; the signatures of servers that were bribed."""
+        inputs = self.mix_inputs(manifest, context)
+        for unit in inputs.units(manifest):
+            before = inputs.encoded(unit)
+            for step, card in enumerate(manifest.mixers, 1):
+                name = mix_path(unit.number, step)
+                with _as_far_as_it_goes():
+                    self.put(name, encode_hex(context.election_id), "election")
+                    self.put(name, encode_hex(list_digest(before)), "inputs")
+                    before = decode_base64url(self.docs[name]["outputs"])
+                    if signer := self.keys.get(card.id):
+                        signature = signer.sign("mix", *self._step_parts(name))
+                        self.put(name, encode_base64url(signature), "signature")
+
+    def _step_parts(self, name: str) -> tuple[bytes, ...]:
+        """What the signature of a step covers, whatever it says."""
+        step = self.docs[name]
+        return (
+            bytes.fromhex(step["election"]),
+            canonical_json(step["unit"]),
+            uint32(step["step"]),
+            bytes.fromhex(step["inputs"]),
+            list_digest(decode_base64url(step["outputs"])),
+            digest("mix-proof", decode_base64url(step["proof"])),
+        )
 
     def _sums(self, manifest: Manifest, context: BallotContext) -> None:
         self.put(TALLY, encode_hex(context.election_id), "election")
@@ -337,10 +399,15 @@ class Attacker:
             self.put(TALLY, part.ballots, "contests", i, "ballots")
             self.put(TALLY, part.weight, "contests", i, "weight")
             self.put(TALLY, encode_base64url(part.sums.encode()), "contests", i, "ciphertexts")
+        for i, _ in enumerate(self.docs[TALLY].get("units", ())):
+            for j in range(len(manifest.mixers)):
+                with _as_far_as_it_goes():
+                    step = encode_hex(file_digest(self.data(mix_path(i, j + 1))))
+                    self.put(TALLY, step, "units", i, "steps", j)
 
     def _result(self, manifest: Manifest) -> None:
         """The numbers that follow from the others; votes and blanks stay."""
-        parts = zip(manifest.contests, self.docs[TALLY]["contests"], strict=True)
+        parts = zip(manifest.summed_contests, self.docs[TALLY]["contests"], strict=True)
         for i, (contest, part) in enumerate(parts):
             row = self.docs[RESULT]["contests"][i]
             self.put(RESULT, part["ballots"], "contests", i, "ballots")
@@ -396,7 +463,7 @@ class Honest(NamedTuple):
             attacker=attacker,
             manifest=manifest,
             context=load_parameters(made.path).ballot_context,
-            tally=decode_tally(manifest, attacker.data(TALLY)),
+            tally=decode_tally(manifest, attacker.data(TALLY), attacker.data),
             fates={
                 attacker.log[index]: Fate(fate).name.lower()
                 for index, fate in zip(fates.indices, fates.fates, strict=True)

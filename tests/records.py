@@ -61,7 +61,10 @@ class Plan:
     authorities: int = 1
     authority_quorum: int | None = None  # all of them
     registrars: int = 1
+    mixers: int = 0
+    mixing: Mapping[str, JSON] | None = None  # without the mixers, who are named by their number
     group: str = "ristretto255"
+    profile: str = "native"
     voters: Sequence[RollLine] = (RollLine(style="all", count=3),)
     maximum_weight: int = 1
     revote: str = "last"
@@ -84,6 +87,9 @@ class Made:
     def authorities(self) -> list[Path]:
         return [path for name, path in self.operators.items() if name.startswith("authority")]
 
+    def mixers(self) -> list[Path]:
+        return [path for name, path in self.operators.items() if name.startswith("mixer")]
+
     @property
     def board(self) -> Path:
         return self.operators["board"]
@@ -94,8 +100,13 @@ def draft(plan: Plan) -> dict[str, JSON]:
     voters = sum(line.count for line in plan.voters)
     trustees: list[JSON] = [f"trustee-{i + 1}" for i in range(plan.trustees)]
     authorities: list[JSON] = [f"authority-{i + 1}" for i in range(plan.authorities)]
-    return {
+    mixers: list[JSON] = [f"mixer-{i + 1}" for i in range(plan.mixers)]
+    mixing: dict[str, JSON] = {}
+    if plan.mixing is not None:
+        mixing["mixing"] = {"mixers": mixers, **plan.mixing}
+    return mixing | {
         "title": "A small election",
+        "profile": plan.profile,
         "contests": [dict(contest) for contest in plan.contests],
         "styles": [{"id": id_, "contests": list(names)} for id_, names in plan.styles.items()],
         "trustees": trustees,
@@ -123,6 +134,7 @@ def make_operators(directory: Path, plan: Plan) -> dict[str, Path]:
         trustees=plan.trustees,
         authorities=plan.authorities,
         registrars=plan.registrars,
+        mixers=plan.mixers,
         group=named_group(plan.group),
         cost=SCRYPT_COST_FLOOR,
     )
@@ -195,8 +207,10 @@ def vote_small(made: Made) -> None:
 
 
 def finish(made: Made, trustees: Sequence[int] | None = None) -> None:
-    """Seal, tally, decrypt by these trustees (all by default), and publish."""
+    """Seal, mix where it is due, tally, decrypt by these trustees (all by default), publish."""
     workflow.seal_election(made.path, made.authorities(), made.board, PASSPHRASE)
+    for mixer in made.mixers():
+        workflow.mix(made.path, mixer, PASSPHRASE)
     workflow.compute_tally(made.path, made.board, PASSPHRASE)
     chosen = made.trustees() if trustees is None else [made.trustees()[i - 1] for i in trustees]
     for directory in chosen:
@@ -273,6 +287,171 @@ FULL = Plan(
     ),
     maximum_weight=2,
 )
+
+
+PARTY: dict[str, JSON] = {
+    "id": "party",
+    "title": "A party, or another",
+    "kind": "write-in",
+    "options": [{"id": name, "title": name.upper()} for name in ("red", "blue")],
+    "option_limit": 1,
+    "minimum": 0,
+    "maximum": 1,
+    "write_in": 12,
+    "blank": "counted",
+}
+RANKED: dict[str, JSON] = {
+    "id": "ward",
+    "title": "Members for the ward",
+    "kind": "ranking",
+    "options": [{"id": name, "title": name.upper()} for name in ("ann", "bob", "eve", "kim")],
+    "option_limit": 3,
+    "minimum": 0,
+    "maximum": 3,
+    "count": {"method": "scottish-stv", "seats": 2},
+    "blank": "none",
+}
+MIXED = Plan(
+    contests=(YES_NO, RANKED, PARTY, APPROVAL),
+    styles={"town": ["bridge", "ward", "party", "board"], "land": ["bridge", "ward", "party"]},
+    mixers=2,
+    mixing={
+        "packs": [
+            {"id": "papers", "contests": ["ward", "party"]},
+            {"id": "board", "contests": ["board"]},
+        ],
+        "min_unit": 2,
+        "patterns_accepted": True,
+    },
+    voters=(
+        RollLine(style="town", count=3),
+        RollLine(style="land", count=2),
+        RollLine(style="town", count=2, weight=2),
+    ),
+    maximum_weight=2,
+)
+
+
+def vote_mixed(made: Made) -> None:
+    """Seven voters: one spoils and opens a ballot, one votes twice, one writes in, one leaves all.
+
+    Counted are five ballots of weight 1, of two styles, and two of weight 2.
+    """
+    first = Choice(
+        contests={"bridge": (1, 0), "ward": (1, 2, 3, 0), "party": (0, 0), "board": (1, 1, 0)},
+        write_ins={"party": "Grün"},
+    )
+    other = Choice(
+        contests={"bridge": (0, 1), "ward": (0, 1, 0, 2), "party": (1, 0)},
+        blank=frozenset({"board"}),
+    )
+    land = Choice(contests={"ward": (2, 1, 0, 0)}, blank=frozenset({"party"}))
+    empty = Choice(contests={"board": (0, 0, 1)})
+    ballots = cast(
+        made,
+        [
+            (0, first, "spoil"),
+            (0, other, "cast"),
+            (0, first, "cast"),
+            (1, other, "cast"),
+            (2, empty, "cast"),
+            (3, land, "cast"),
+            (4, Choice(contests={}), "cast"),
+            (5, first, "cast"),
+            (6, other, "cast"),
+        ],
+    )
+    workflow.open_spoiled(made.path, made.board, ballots[0], PASSPHRASE)
+
+
+def make_mixed(directory: Path) -> Made:
+    """An election with sums and mixes: rankings, a write-in and a blank, packed; five units."""
+    made = make_ready(directory, MIXED)
+    open_small(made)
+    vote_mixed(made)
+    finish(made)
+    return made
+
+
+WARD: dict[str, JSON] = {
+    **RANKED,
+    "options": [{"id": name, "title": name.upper()} for name in ("ann", "bob", "eve")],
+    "option_limit": 3,
+    "count": {"method": "borda", "seats": 1},
+}
+LONG: dict[str, JSON] = {**PARTY, "write_in": 40}
+SMALL_MIXED = Plan(
+    contests=(ONE, WARD, LONG),
+    styles={"town": ["a", "ward", "party"], "land": ["ward", "party"]},
+    trustees=1,
+    quorum=1,
+    mixers=2,
+    mixing={
+        "packs": [{"id": "papers", "contests": ["ward", "party"]}],
+        "min_unit": 1,
+        "small_units_accepted": True,
+        "patterns_accepted": True,
+    },
+    voters=(RollLine(style="town", count=3), RollLine(style="land")),
+)
+TOWN = Choice(contests={"a": (1,), "ward": (1, 2, 0)}, write_ins={"party": "Grün"})
+LAND = Choice(contests={"ward": (0, 2, 1)}, blank=frozenset({"party"}))
+
+
+def vote_small_mixed(made: Made) -> None:
+    """One voter of the town votes twice; three ballots of the town count, and one of the land."""
+    other = Choice(contests={"ward": (3, 1, 2), "party": (0, 1)})
+    cast(
+        made,
+        [
+            (0, other, "cast"),
+            (0, TOWN, "cast"),
+            (1, other, "cast"),
+            (2, TOWN, "cast"),
+            (3, LAND, "cast"),
+        ],
+    )
+
+
+def make_small_mixed(directory: Path) -> Made:
+    """One pack of two elements, two mix servers, two units, one of them of a single ballot."""
+    made = make_ready(directory, SMALL_MIXED)
+    open_small(made)
+    vote_small_mixed(made)
+    finish(made)
+    return made
+
+
+PAIR: dict[str, JSON] = {
+    **WARD,
+    "id": "b",
+    "options": [{"id": name, "title": name.upper()} for name in ("x", "y")],
+    "option_limit": 2,
+    "maximum": 2,
+}
+
+
+def make_tiny_mixed(directory: Path) -> Made:
+    """As few bytes as an election can have that mixes two ballots."""
+    plan = Plan(
+        contests=(PAIR,),
+        styles={"s": ["b"]},
+        trustees=1,
+        quorum=1,
+        mixers=1,
+        mixing={
+            "packs": [{"id": "p", "contests": ["b"]}],
+            "min_unit": 1,
+            "small_units_accepted": True,
+            "patterns_accepted": True,
+        },
+        voters=(RollLine(style="s", district="d", count=2),),
+    )
+    made = make_ready(directory, plan)
+    open_small(made)
+    cast(made, [(0, marks(1, 2, contest="b"), "cast"), (1, marks(0, 1, contest="b"), "cast")])
+    finish(made)
+    return made
 
 
 def make_full(directory: Path) -> Made:

@@ -322,7 +322,8 @@ def forged(
         patch.setattr(module, "_encrypt", encrypt)
         patch.setattr(module, "_witnesses", witnesses)
         patch.setattr(module, "_nonces", nonces)
-        patch.setattr(module, "_plaintexts", lambda *_: [np.array(plaintexts[n]) for n in names])
+        sums = [np.array(plaintexts[name]) for name in names]
+        patch.setattr(module, "_plaintexts", lambda *_: module._Plaintexts(sums, []))
         count = len(plaintexts[names[0]])
         return encrypt_ballots(CONTEXT, style, voters(count), {})[0]
 

@@ -499,7 +499,7 @@ def write_tally(place: Place, values: list[int], ballots: int = 4) -> None:
     assert result is not None
     sums, _ = encrypt_exponential(result.key, ristretto255.scalars(values))
     contest = ContestTally(id="question", ballots=ballots, weight=ballots, sums=sums)
-    tally = Tally(election=b"\7" * 32, counted=bytes(32), contests=(contest,))
+    tally = Tally(election=b"\7" * 32, counted=bytes(32), group=ristretto255, contests=(contest,))
     (place.record / "tally.json").write_bytes(encode_tally(tally))
 
 
@@ -625,7 +625,7 @@ def test_a_tally_of_no_ballots_has_empty_shares(place: Place) -> None:
     )[0]
     sums = neutral / neutral
     contest = ContestTally(id="question", ballots=0, weight=0, sums=sums)
-    tally = Tally(election=b"\7" * 32, counted=bytes(32), contests=(contest,))
+    tally = Tally(election=b"\7" * 32, counted=bytes(32), group=ristretto255, contests=(contest,))
     (place.record / "tally.json").write_bytes(encode_tally(tally))
     verified = verified_tally(place.record, Auditor())
     path = trustee_decrypt(place.directories[0], verified, PASSPHRASE)

@@ -24,6 +24,7 @@ from evote.cli.election import read_draft
 from evote.cli.operators import read_voters
 from evote.demo import peoples_council_2013, run_election
 from evote.errors import DecodingError, InvalidProof, ParameterError, UnsupportedError
+from evote.operators import load_card
 from evote.record import Record
 from evote.workflow import RollLine
 
@@ -299,6 +300,18 @@ def test_passphrase_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(click.UsageError, match="UTF-8"):
         _common.passphrase(file)
+
+
+@pytest.mark.parametrize(
+    ("verb", "role"), [("registrar", "registrar"), ("authority", "authority"), ("mix", "mixer")]
+)
+def test_every_role_has_its_verb(
+    verb: str, role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVOTE_PASSPHRASE", "long enough, and never seen")
+    assert run(verb, "init", tmp_path / "made", "--id", "one") == 0
+    card = load_card(tmp_path / "made")
+    assert (card.role, card.id) == (role, "one")
 
 
 def test_operator_init(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from evote.contests import (
     KINDS,
     MAX_OPTIONS,
     Contest,
+    Count,
     Kind,
     Option,
     Style,
     check_selections,
+    check_write_in,
     overvotes,
     pack_selections,
     read_contest,
@@ -35,12 +37,12 @@ def options(count: int) -> tuple[Option, ...]:
     return tuple(Option(id=f"option-{i}", title=f"Option {i}") for i in range(count))
 
 
-def contest(kind: Kind, count: int, limit: int, low: int, high: int, **more: Any) -> Contest:
+def contest(kind: Kind, n: int, limit: int, low: int, high: int, **more: Any) -> Contest:
     return Contest(
         id="c",
         title="A question",
         kind=kind,
-        options=options(count),
+        options=options(n),
         option_limit=limit,
         minimum=low,
         maximum=high,
@@ -58,7 +60,13 @@ GOOD = {
     "blank": contest("limited", 3, 1, 1, 2, blank="counted"),
     "one option": contest("approval", 1, 1, 0, 1),
     "exact": contest("limited", 4, 1, 2, 2),
+    "ranking": contest("ranking", 4, 3, 1, 3, count=Count(method="irv")),
+    "ranked council": contest(
+        "ranking", 4, 4, 0, 4, count=Count(method="scottish-stv", seats=4), blank="counted"
+    ),
+    "write-in": contest("write-in", 3, 1, 1, 2, write_in=8, blank="counted"),
 }
+SUMMED = {name: c for name, c in GOOD.items() if c.is_summed}
 
 
 def test_every_kind_is_here() -> None:
@@ -100,6 +108,17 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("cumulative", {"options": options(33), "option_limit": 255, "maximum": 255}, "options"),
     ("limited", {"options": (*options(4), Option(id="option-0", title="x"))}, "options[4].id"),
     ("limited", {"options": (*options(4), Option(id="x", title="Option 3"))}, "options[4].title"),
+    ("ranking", {"option_limit": 2}, "option_limit"),
+    ("ranking", {"maximum": 5, "option_limit": 5}, "maximum"),
+    ("ranking", {"minimum": 4}, "minimum"),
+    ("ranking", {"count": Count(method="irv", seats=2)}, "count.seats"),
+    ("ranking", {"count": Count(method="borda", seats=5)}, "count.seats"),
+    ("ranking", {"count": Count(method="schulze", seats=0)}, "count.seats"),
+    ("ranking", {"count": Count(method="meek", seats=1)}, "count.method"),  # type: ignore[arg-type]
+    ("write-in", {"option_limit": 2}, "option_limit"),
+    ("write-in", {"maximum": 5}, "maximum"),
+    ("write-in", {"write_in": 0}, "write_in"),
+    ("write-in", {"write_in": 201}, "write_in"),
 ]
 
 
@@ -110,7 +129,10 @@ def test_contradictions_are_refused(kind: str, change: dict[str, Any], field: st
         replace(GOOD[kind], **change)
     data = GOOD[kind].to_json()
     for key, value in change.items():
-        data[key] = [o.to_json() for o in value] if key == "options" else value
+        if key == "options":
+            data[key] = [o.to_json() for o in value]
+        else:
+            data[key] = value.to_json() if isinstance(value, Count) else value
     with pytest.raises(DecodingError) as caught:
         read_contest(Fields(data, "$.contests[7]"))
     assert caught.value.where == f"$.contests[7].{field}"
@@ -126,7 +148,7 @@ def test_titles_that_look_the_same_are_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"kind": "ranking"}, "kind"),
+        ({"kind": "lottery"}, "kind"),
         ({"blank": "maybe"}, "blank"),
         ({"option_limit": True}, "option_limit"),
         ({"minimum": "0"}, "minimum"),
@@ -159,6 +181,53 @@ def test_unknown_fields() -> None:
         read_contest(Fields(data, "$"))
 
 
+def test_fields_of_other_kinds() -> None:
+    """A key that does not belong to the kind is unknown, and one that does is needed."""
+    more: dict[str, Any] = {"count": Count(method="irv").to_json(), "write_in": 8}
+    for name, c in GOOD.items():
+        for key, value in more.items():
+            data = c.to_json()
+            if key in data:
+                del data[key]
+                with pytest.raises(DecodingError, match=f"field '{key}' is missing"):
+                    read_contest(Fields(data, "$"))
+                with pytest.raises(ParameterError, match=f"contest 'c': {key}: "):
+                    replace(c, **{key: None})  # type: ignore[arg-type]
+            else:
+                with pytest.raises(DecodingError, match=f"unknown field '{key}'"):
+                    read_contest(Fields(data | {key: value}, "$"))
+                by_hand: Any = Count(method="irv") if key == "count" else value
+                with pytest.raises(ParameterError, match=f"contest 'c': {key}: "):
+                    replace(c, **{key: by_hand})
+        assert set(c.to_json()) & set(more) == {
+            "ranking": {"count"},
+            "ranked council": {"count"},
+            "write-in": {"write_in"},
+        }.get(name, set())
+
+
+def test_counts_are_read_strictly() -> None:
+    data: Any = GOOD["ranking"].to_json()
+    for change, problem in (
+        ({"seats": "1"}, "$.count.seats"),
+        ({"seats": True}, "$.count.seats"),
+        ({"method": "IRV"}, "$.count.method"),
+    ):
+        with pytest.raises(DecodingError) as caught:
+            read_contest(Fields(data | {"count": data["count"] | change}, "$"))
+        assert caught.value.where == problem
+    with pytest.raises(DecodingError, match="unknown field 'lots'"):
+        read_contest(Fields(data | {"count": data["count"] | {"lots": 1}}, "$"))
+
+
+def test_many_options_are_ranked() -> None:
+    """The limit of proofs binds what is summed; rankings have none."""
+    large = contest("ranking", 200, 200, 1, 200, count=Count(method="schulze", seats=200))
+    assert large.maximum == 200
+    with pytest.raises(ParameterError, match="options"):
+        contest("cumulative", 200, 200, 1, 200)
+
+
 @pytest.mark.parametrize("field", ["option_limit", "minimum", "maximum"])
 @pytest.mark.parametrize("wrong", [True, 1.0, None, "1", -1, 256])
 def test_constructor_wants_small_integers(field: str, wrong: Any) -> None:
@@ -167,7 +236,7 @@ def test_constructor_wants_small_integers(field: str, wrong: Any) -> None:
 
 
 def test_constructor_checks_words() -> None:
-    for change in ({"kind": "ranking"}, {"blank": "maybe"}, {"id": "A b"}):
+    for change in ({"kind": "lottery"}, {"blank": "maybe"}, {"id": "A b"}):
         with pytest.raises(ParameterError):
             replace(GOOD["limited"], **change)  # type: ignore[arg-type]
 
@@ -222,6 +291,21 @@ EDGES: list[tuple[str, list[int], str | None]] = [
     ("exact", [1, 1, 0, 0], None),
     ("exact", [1, 0, 0, 0], "below 2"),
     ("exact", [1, 1, 1, 0], "overvote"),
+    ("ranking", [0, 2, 1, 3], None),
+    ("ranking", [0, 0, 1, 0], None),
+    ("ranking", [0, 0, 0, 0], "below 1"),
+    ("ranking", [1, 2, 3, 4], "option 'option-3': not in 0..3"),
+    ("ranking", [0, 0, 2, 0], "gaps or repeats"),
+    ("ranking", [1, 0, 3, 0], "gaps or repeats"),
+    ("ranking", [1, 1, 0, 0], "gaps or repeats"),
+    ("ranking", [1, 2, 2, 0], "gaps or repeats"),
+    ("ranking", [1, -1, 2, 0], "option 'option-1'"),
+    ("ranked council", [4, 3, 2, 1], None),
+    ("ranked council", [0, 0, 0, 0], None),
+    ("write-in", [0, 1, 1], None),
+    ("write-in", [1, 1, 1], "overvote"),
+    ("write-in", [0, 0, 0], "below 1"),
+    ("write-in", [0, 2, 0], "option 'option-1'"),
 ]
 
 
@@ -233,7 +317,7 @@ def test_edges_of_every_rule(name: str, marks: list[int], problem: str | None) -
         assert blanks.tolist() == [0]
         return
     good = np.zeros(len(marks), np.int64)
-    good[: GOOD[name].minimum] = 1
+    good[: GOOD[name].minimum] = 1  # of a ranking, one is ranked
     with pytest.raises(ParameterError, match=problem) as caught:
         check_selections(GOOD[name], [good.tolist(), marks])
     assert "selection 1" in str(caught.value)
@@ -285,7 +369,7 @@ def test_errors_do_not_repeat_the_choice() -> None:
 
 
 def test_no_voters() -> None:
-    for c in GOOD.values():
+    for c in SUMMED.values():
         empty = np.empty((0, len(c.options)), dtype=np.int64)
         assert pack_selections(c, empty).shape == (0, c.width)
         assert undervotes(c, empty).shape == (0,)
@@ -306,7 +390,7 @@ def test_overvotes_and_undervotes() -> None:
 @given(st.data())
 def test_what_is_allowed_is_what_the_values_of_the_proofs_are(data: st.DataObject) -> None:
     """A selection passes exactly when option_values and sum_values hold its plaintexts."""
-    c = data.draw(st.sampled_from(list(GOOD.values())))
+    c = data.draw(st.sampled_from(list(SUMMED.values())))
     marks = data.draw(
         st.lists(
             st.integers(-1, c.option_limit + 1), min_size=len(c.options), max_size=len(c.options)
@@ -346,3 +430,68 @@ def test_unpacking_checks_too() -> None:
         unpack_selections(GOOD["blank"], [[1, 0, 0, 1]])
     with pytest.raises(ShapeMismatch):
         unpack_selections(GOOD["blank"], [[1, 0, 0]])
+
+
+# Rankings and written texts.
+
+
+def test_written_texts_are_marks() -> None:
+    c = GOOD["write-in"]
+    marks = [[1, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    texts = ["Ann", "", "Bob", ""]
+    selections, blanks = check_selections(c, marks, [0, 0, 0, 1], texts)
+    assert (selections.tolist(), blanks.tolist()) == (marks, [0, 0, 0, 1])
+    assert undervotes(c, marks, [0, 0, 0, 1], texts).tolist() == [0, 1, 1, 0]
+    for marked, blank, text, problem in [
+        ([1, 1, 0], 0, "Ann", "selection 1: overvote"),
+        ([0, 0, 0], 0, "", "selection 1: the sum is below 1"),
+        ([0, 0, 0], 1, "Ann", "selection 1: blank, and yet"),
+    ]:
+        with pytest.raises(ParameterError, match=problem) as caught:
+            check_selections(c, [[1, 0, 0], marked], [0, blank], ["", text])
+        assert "Ann" not in str(caught.value)
+    with pytest.raises(ParameterError, match="selection 1: this contest has no written texts"):
+        check_selections(GOOD["ranking"], [[1, 0, 0, 0]] * 2, write_ins=["", "Ann"])
+    for wrong in (["Ann"], "Bo"):
+        with pytest.raises(ShapeMismatch, match="2 written texts expected"):
+            check_selections(c, [[1, 0, 0]] * 2, write_ins=wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("12345678", None),
+        ("\u00e9\u00e9\u00e9\u00e9", None),
+        ("123456789", "more than 8 bytes"),
+        ("\u00e9\u00e9\u00e9\u00e91", "more than 8 bytes"),
+        ("e\u0301", "NFC"),
+        ("a\nb", "control"),
+        ("a\u202eb", "control"),
+        ("\ud800", "control"),
+        (None, "is a string"),
+        (b"Ann", "is a string"),
+    ],
+)
+def test_what_may_be_written(text: Any, problem: str | None) -> None:
+    c = GOOD["write-in"]
+    if problem is None:
+        assert check_write_in(c, text) is None
+        check_selections(c, [[0, 0, 0]], write_ins=[text])
+        return
+    assert problem in (check_write_in(c, text) or "")
+    with pytest.raises(ParameterError, match=f"selection 1: .*{problem}") as caught:
+        check_selections(c, [[1, 0, 0]] * 2, write_ins=["", text])
+    assert not isinstance(text, str) or text not in str(caught.value)
+
+
+def test_rankings_use_as_many_marks_as_are_ranked() -> None:
+    c = GOOD["ranked council"]
+    assert undervotes(c, [[4, 3, 2, 1], [0, 1, 2, 0], [0, 0, 0, 0]]).tolist() == [0, 2, 4]
+    assert overvotes(c, [[4, 3, 2, 1], [5, 0, 0, 0]]).tolist() == [False, True]
+
+
+def test_what_is_mixed_has_no_plaintexts_to_sum() -> None:
+    for name in ("ranking", "write-in"):
+        c = GOOD[name]
+        with pytest.raises(ParameterError, match="is mixed, not summed"):
+            pack_selections(c, [[1] + [0] * (len(c.options) - 1)])

@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 
 import evote
-from evote import cli, contests, credentials, election, encoding, record, threshold
+from evote import (
+    _mixing,
+    cli,
+    contests,
+    credentials,
+    election,
+    encoding,
+    packing,
+    record,
+    threshold,
+)
 from evote.board import BUNDLE, MAX_BODY, MAX_ENTRY, MAX_NOTE
 from evote.verify import CHECKS
 
@@ -101,7 +111,7 @@ def test_every_way_into_a_hash_is_known() -> None:
         "operators.py",  # scrypt of a key file
         "groups/eddsa.py",  # RFC 8032
         "interop/belenios/_forms.py",  # Belenios' SHA-256
-        "interop/verificatum/_oracle.py",  # Verificatum's random oracle
+        "_verificatum/_oracle.py",  # Verificatum's random oracle
     }
 
 
@@ -214,6 +224,10 @@ def test_exit_codes() -> None:
         ("Manifest", contests.MAX_OPTIONS, "1 to 1,000 of"),
         ("Manifest", contests.MAX_MARKS, "0 to 255"),
         ("Manifest", contests.MAX_BRANCHES, "8,192"),
+        ("Manifest", contests.MAX_WRITE_IN, "1 to 200"),
+        ("Mixing", packing.MAX_PACK_WIDTH, "at most 16 elements"),
+        ("Mixing", election.MAX_OPERATORS, "1 to 99 cards"),
+        ("Mixing", _mixing.MIN_UNIT, "30 if a draft is silent"),
         ("Manifest", credentials.MAX_WEIGHT, "1 to 2^31 - 1"),
         ("Manifest", election.MAX_VOTERS, "1 to 2^32 - 1"),
         ("Manifest", election.TALLY_LIMIT, "min(q, 2^40)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -12,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evote.board import OpenedContest, Opening, encode_entry
-from evote.contests import Contest, Option, Style
+from evote.contests import KINDS, Contest, Count, Option, Style
 from evote.election import (
     MAX_OPERATORS,
     MAX_VOTERS,
     TALLY_LIMIT,
     Manifest,
+    Mixing,
     base_id,
     decode_manifest,
     election_id,
@@ -29,6 +31,7 @@ from evote.encoding import JSON, canonical_json, frame, parse_json, uint32
 from evote.errors import DecodingError, InvalidProof, ParameterError, UnsupportedError
 from evote.groups import modp_group, named_group, ristretto255
 from evote.operators import Card, Role, draw_operator
+from evote.packing import MAX_PACK_WIDTH, Pack
 from evote.testing import strategies
 
 
@@ -67,10 +70,46 @@ GOOD = Manifest(
 )
 DATA = encode_manifest(GOOD)
 
+MIXERS = tuple(card("mixer", f"m{i}") for i in range(3))
+RANKED = contest(
+    "ranked",
+    kind="ranking",
+    option_limit=2,
+    maximum=2,
+    count=Count(method="schulze", seats=1),
+)
+NAMED = contest("named", kind="write-in", maximum=1, write_in=20)
+MIXED = replace(
+    GOOD,
+    contests=(*GOOD.contests, RANKED, NAMED),
+    styles=(
+        Style(id="all", contests=("ranked", "scored", "bridge", "named")),
+        Style(id="some", contests=("bridge", "ranked")),
+    ),
+    mixing=Mixing(
+        mixers=MIXERS,
+        packs=(
+            Pack(id="p", contests=("ranked", "bridge")),
+            Pack(id="q", contests=("named",)),
+        ),
+        patterns_accepted=True,
+    ),
+)
+MIXED_DATA = encode_manifest(MIXED)
 
-def test_round_trip() -> None:
-    assert decode_manifest(DATA) == GOOD
-    assert encode_manifest(decode_manifest(DATA)) == DATA
+
+@pytest.mark.parametrize(("manifest", "data"), [(GOOD, DATA), (MIXED, MIXED_DATA)])
+def test_round_trip(manifest: Manifest, data: bytes) -> None:
+    assert decode_manifest(data) == manifest
+    assert encode_manifest(decode_manifest(data)) == data
+
+
+def test_nothing_is_said_of_mixing_where_nothing_is_mixed() -> None:
+    value: Any = parse_json(DATA)
+    assert "mixing" not in value
+    for one in value["contests"]:
+        assert not {"count", "write_in"} & set(one)
+    assert (GOOD.mixers, GOOD.packs, GOOD.summed_contests) == ((), (), GOOD.contests)
 
 
 def test_names_are_found() -> None:
@@ -82,11 +121,24 @@ def test_names_are_found() -> None:
     assert GOOD.card("board", "b") is BOARD
     assert GOOD.log_key.name == GOOD.origin
     assert GOOD.log_key.public == BOARD.signing_key
+    assert MIXED.card("mixer", "m1") is MIXERS[1]
+    p, q = MIXED.packs
+    assert MIXED.pack("q") is q
+    assert MIXED.pack_of("bridge") is p
+    assert MIXED.pack_of("scored") is None
+    assert MIXED.summed_contests == (SCORED,)
+    assert (MIXED.style_packs("all"), MIXED.style_packs("some")) == ((p, q), (p,))
+    assert MIXED.packing("p").contests == (RANKED, GOOD.contests[0])
+    assert (MIXED.pack_width("p"), MIXED.pack_width("q")) == (1, 1)
     for missing in (
         lambda: GOOD.contest("tower"),
         lambda: GOOD.style("none"),
         lambda: GOOD.card("trustee", "a1"),
         lambda: GOOD.card("board", "t1"),
+        lambda: GOOD.card("mixer", "m1"),
+        lambda: MIXED.card("mixer", "t1"),
+        lambda: GOOD.pack("p"),
+        lambda: MIXED.packing("r"),
     ):
         with pytest.raises(ParameterError, match="there is no"):
             missing()
@@ -159,6 +211,152 @@ def test_contradictions(change: dict[str, Any], place: str) -> None:
     with pytest.raises(ParameterError) as caught:
         replace(GOOD, **change)
     assert str(caught.value).startswith(f"{place}: ")
+
+
+def packs(*names: tuple[str, ...]) -> dict[str, Any]:
+    return {"packs": tuple(Pack(id=f"p{i}", contests=of) for i, of in enumerate(names))}
+
+
+# Of what is said about mixing, and of the manifest around it.
+MIXING: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "no mixers": ({"mixers": ()}, {}, "mixing.mixers"),
+    "mixers": ({"mixers": MIXERS * 34}, {}, "mixing.mixers"),
+    "mixer twice": ({"mixers": (*MIXERS, MIXERS[0])}, {}, "mixing.mixers[3].id"),
+    "mixer with the key of another": (
+        {"mixers": (MIXERS[0], replace(MIXERS[0], id="x"))},
+        {},
+        "mixing.mixers[1].signing_key",
+    ),
+    "mixer with the id of a trustee": (
+        {"mixers": (card("mixer", "t1"),)},
+        {},
+        "mixing.mixers[0].id",
+    ),
+    "mixer with the key of the board": (
+        {"mixers": (Card(role="mixer", id="x", signing_key=BOARD.signing_key),)},
+        {},
+        "mixing.mixers[0].signing_key",
+    ),
+    "mixer's role": ({"mixers": (card("registrar", "x"),)}, {}, "mixing.mixers[0]"),
+    "no packs": (packs(), {}, "contests[2].kind"),
+    "no packs needed": (
+        packs(),
+        {"contests": GOOD.contests, "styles": GOOD.styles},
+        "mixing.packs",
+    ),
+    "pack of nothing known": (
+        packs(("ranked",), ("named", "tower")),
+        {},
+        "mixing.packs[1].contests[1]",
+    ),
+    "contest in two packs": (
+        packs(("ranked",), ("named", "ranked")),
+        {},
+        "mixing.packs[1].contests[1]",
+    ),
+    "contest twice in a pack": (
+        packs(("ranked", "named", "ranked")),
+        {},
+        "mixing.packs[0].contests[2]",
+    ),
+    "pack twice": (
+        {"packs": (Pack(id="p", contests=("ranked",)), Pack(id="p", contests=("named",)))},
+        {},
+        "mixing.packs[1].id",
+    ),
+    "ranking that is summed": (packs(("named",)), {}, "contests[2].kind"),
+    "write-in that is summed": (packs(("ranked",)), {}, "contests[3].kind"),
+    "half a pack": (packs(("ranked", "named")), {}, "styles[1].contests"),
+    "unit of 0": ({"min_unit": 0}, {}, "mixing.min_unit"),
+    "unit of true": ({"min_unit": True}, {}, "mixing.min_unit"),
+    "patterns": ({"patterns_accepted": False}, {"maximum_voters": 15}, "mixing.packs[1]"),
+    "patterns of a pack": (
+        {"patterns_accepted": False},
+        {"maximum_voters": 14, "maximum_weight": 20},
+        "mixing.packs[0]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "around", "place"), MIXING.values(), ids=MIXING)
+def test_contradictions_of_mixing(
+    change: dict[str, Any], around: dict[str, Any], place: str
+) -> None:
+    """attacks: D7"""
+    assert MIXED.mixing is not None
+    with pytest.raises(ParameterError) as caught:
+        replace(MIXED, mixing=replace(MIXED.mixing, **change), **around)
+    assert str(caught.value).startswith(f"{place}: ")
+
+
+def test_rankings_need_mixing() -> None:
+    with pytest.raises(ParameterError, match=r"^contests\[2\].kind: a ranking is mixed"):
+        replace(MIXED, mixing=None)
+
+
+def test_patterns_up_to_the_voters() -> None:
+    """Five rankings of two options times three answers to yes or no are fifteen patterns."""
+    assert MIXED.packing("p").patterns == 15
+    one = replace(
+        MIXED,
+        contests=(*GOOD.contests, RANKED),
+        styles=(Style(id="all", contests=("ranked", "scored", "bridge")),),
+        mixing=Mixing(mixers=MIXERS[:1], packs=MIXED.packs[:1]),
+        maximum_voters=15,
+    )
+    with pytest.raises(ParameterError, match=r"^mixing.packs\[0\]: 15 possible patterns and 14"):
+        replace(one, maximum_voters=14)
+    assert one.mixing is not None
+    accepted = replace(one.mixing, patterns_accepted=True)
+    assert replace(one, maximum_voters=14, mixing=accepted).maximum_voters == 14
+
+
+def test_messages_fit_their_elements() -> None:
+    """Sixteen elements of ristretto255 hold 478 bytes, one version byte among them."""
+
+    def manifest(*lengths: int) -> Manifest:
+        many = tuple(
+            replace(NAMED, id=f"n{i}", title=f"N{i}", write_in=length)
+            for i, length in enumerate(lengths)
+        )
+        names = tuple(one.id for one in many)
+        return replace(
+            GOOD,
+            contests=many,
+            styles=(Style(id="all", contests=names),),
+            mixing=Mixing(
+                mixers=MIXERS, packs=(Pack(id="p", contests=names),), patterns_accepted=True
+            ),
+        )
+
+    most = ristretto255.message_size(MAX_PACK_WIDTH)
+    assert most == 478
+    fits = manifest(200, 200, 73)  # two marks and eight or seven bits of a length in each
+    assert (fits.packing("p").size, fits.pack_width("p")) == (most, MAX_PACK_WIDTH)
+    with pytest.raises(ParameterError, match=r"^mixing.packs\[0\]: messages of 479 bytes, at most"):
+        manifest(200, 200, 74)
+
+
+def test_groups_that_hold_no_messages() -> None:
+    """An order-q subgroup with a large cofactor sums, and mixes nothing: named before the vote."""
+    group = named_group("electionguard-2.0-3072")
+    trustee = draw_operator("trustee", "t", group=group).card
+    summed = replace(GOOD, group=group, trustees=(trustee,), quorum=1)
+    assert summed.group.message_size() == 0
+    with pytest.raises(ParameterError, match=r"^group: elements of electionguard-2.0-3072 hold no"):
+        replace(MIXED, group=group, trustees=(trustee,), quorum=1)
+
+
+def test_bounds_of_sums_bind_what_is_summed() -> None:
+    """A total that no logarithm table reaches is no matter where nothing is added up."""
+    heavy: Any = {"maximum_voters": 2**31, "maximum_weight": 2**20, "total_weight": 2**39}
+    score = replace(SCORED, option_limit=5, maximum=10)
+    with pytest.raises(ParameterError, match=r"^contests\[1\].option_limit: 5 times"):
+        replace(GOOD, contests=(GOOD.contests[0], score), **heavy)
+    mixing = Mixing(
+        mixers=MIXERS, packs=(Pack(id="p", contests=("scored",)),), patterns_accepted=True
+    )
+    assert replace(GOOD, mixing=mixing, **heavy).summed_contests == GOOD.contests[:1]
 
 
 def test_ceremony_keys_are_of_one_trustee_each() -> None:
@@ -318,6 +516,37 @@ READ: dict[str, tuple[tuple[str | int, ...], JSON, str]] = {
 }
 
 
+READ_MIXING: dict[str, tuple[tuple[str | int, ...], JSON, str]] = {
+    "mixer": (("mixing", "mixers", 1, "id"), "t0", "$.mixing.mixers[1].id"),
+    "mixer's key": (
+        ("mixing", "mixers", 1, "signing_key"),
+        "02" * 32,
+        "$.mixing.mixers[1].signing_key",
+    ),
+    "unit": (("mixing", "min_unit"), 0, "$.mixing.min_unit"),
+    "small units": (("mixing", "small_units_accepted"), 1, "$.mixing.small_units_accepted"),
+    "patterns": (("mixing", "patterns_accepted"), False, "$.mixing.packs[0]"),
+    "no contests": (("mixing", "packs", 0, "contests"), [], "$.mixing.packs[0].contests"),
+    "pack's id": (("mixing", "packs", 0, "id"), "P", "$.mixing.packs[0].id"),
+    "pack's contest": (("mixing", "packs", 0, "contests", 0), "tower", "$.contests[2].kind"),
+    "pack twice": (("mixing", "packs", 1, "id"), "p", "$.mixing.packs[1].id"),
+    "half": (("styles", 1, "contests"), ["bridge"], "$.styles[1].contests"),
+    "seats": (("contests", 2, "count", "seats"), 3, "$.contests[2].count.seats"),
+    "nothing": (("mixing",), None, "$.mixing"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "place"), READ_MIXING.values(), ids=READ_MIXING)
+def test_reader_names_the_place_of_mixing(
+    path: tuple[str | int, ...], value: JSON, place: str
+) -> None:
+    root: Any = parse_json(MIXED_DATA)
+    at(root, path[:-1])[path[-1]] = value
+    with pytest.raises(DecodingError) as caught:
+        decode_manifest(canonical_json(root))
+    assert caught.value.where == f"manifest.json: {place}"
+
+
 @pytest.mark.parametrize(("path", "value", "place"), READ.values(), ids=READ)
 def test_reader_names_the_place(path: tuple[str | int, ...], value: JSON, place: str) -> None:
     with pytest.raises(DecodingError) as caught:
@@ -350,14 +579,15 @@ def at(value: Any, path: tuple[str | int, ...]) -> Any:
     return value
 
 
-@pytest.mark.parametrize("path", walk(parse_json(DATA)), ids=str)
+@pytest.mark.parametrize("path", walk(parse_json(MIXED_DATA)), ids=str)
 def test_every_object_is_read_strictly(path: tuple[str | int, ...]) -> None:
-    for key in at(parse_json(DATA), path):
-        root = parse_json(DATA)
+    for key in at(parse_json(MIXED_DATA), path):
+        root = parse_json(MIXED_DATA)
         del at(root, path)[key]
-        with pytest.raises(DecodingError, match="is missing"):
+        without = "contests[2].kind" if key == "mixing" else "is missing"
+        with pytest.raises(DecodingError, match=re.escape(without)):
             decode_manifest(canonical_json(root))
-    root = parse_json(DATA)
+    root = parse_json(MIXED_DATA)
     at(root, path)["colour"] = "red"
     with pytest.raises(DecodingError, match="unknown field 'colour'"):
         decode_manifest(canonical_json(root))
@@ -401,6 +631,12 @@ def manifests(draw: st.DrawFn) -> Manifest:
     styles = [Style(id="all", contests=tuple(draw(st.permutations(names))))]
     if draw(st.booleans()):
         styles.append(Style(id="some", contests=(draw(st.sampled_from(names)),)))
+    mixing = None
+    if draw(st.booleans()):
+        contests[0] = replace(draw(strategies.contests(KINDS)), id="c0")
+        packs = (Pack(id="p", contests=("c0",)),)
+        unit = draw(st.integers(1, 100))
+        mixing = Mixing(mixers=MIXERS, packs=packs, min_unit=unit, patterns_accepted=True)
     trustees = TRUSTEES[: draw(st.integers(1, 3))]
     voters, weight = draw(st.integers(1, 10**6)), draw(st.integers(1, 1000))
     return Manifest(
@@ -421,6 +657,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         maximum_weight=weight,
         total_weight=draw(st.integers(weight, voters * weight)),
         maximum_voters=voters,
+        mixing=mixing,
     )
 
 

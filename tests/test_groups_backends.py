@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gmpy2
 import pytest
@@ -25,7 +25,16 @@ from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups import _python as obvious
 from evote.groups._gmp_jacobian import Jacobian
-from evote.groups._plans import Comb, CombCache, Costs, comb_digits, comb_shapes, plan_multiexp
+from evote.groups._plans import (
+    Comb,
+    CombCache,
+    Costs,
+    comb_digits,
+    comb_shapes,
+    plan_multiexp,
+    shortened,
+)
+from evote.groups.modp import ModPGroup
 
 GROUPS = ["ristretto255", "ed25519", "P-256", "belenios-2048", "rfc3526-2048"]
 CURVES = ["P-224", "secp256k1", "brainpoolP256r1"]
@@ -71,6 +80,58 @@ def everything(group: Group) -> list[bytes]:
         group.linear_recurrence(e, e, e[0]),
     ]
     return [result.encode() for result in results]
+
+
+@pytest.mark.parametrize("count", [1, 3, 200])
+@pytest.mark.parametrize("name", GROUPS + CURVES)
+def test_short_negative_exponents(name: str, count: int) -> None:
+    """Signs in turn, lengths of every kind, 0, 1 and -1 among them."""
+    group = named_group(name)
+    sizes = [0, 1, 15, 16, 17, 100, 128, group.order.bit_length() - 1]
+    numbers = [RNG.getrandbits(sizes[i % 8]) * (-1) ** (i // 8) for i in range(count - 1)] + [-1]
+    bases = group.generator ** group.scalars([RNG.getrandbits(128) for _ in numbers])
+    exponents = group.scalars(numbers)
+    assert group.multiexp(bases, exponents) == (bases**exponents).prod()
+
+
+def test_exponents_become_short_where_it_pays() -> None:
+    q, calls = 2**100 - 15, list[Sequence[str]]()
+
+    def invert(bases: Sequence[str]) -> list[str]:
+        calls.append(bases)
+        return [base.upper() for base in bases]
+
+    bases, exponents = ["a", "b", "c", "d"], [5, q - 1, q - 2**84, q - 2**83]
+    changed = shortened(bases, exponents, q, invert)
+    assert changed == (["a", "B", "c", "D"], [5, 1, q - 2**84, 2**83])
+    assert calls == [["b", "d"]]
+    assert shortened(bases, exponents, q, invert, 100) == (bases, exponents)
+    assert shortened(bases[:1], [q // 2], q, invert) == (["a"], [q // 2])
+    assert shortened(["a"], [10], 11, invert) == (["a"], [10])  # nothing to gain where q is tiny
+    assert (bases, exponents[:2]) == (["a", "b", "c", "d"], [5, q - 1])
+
+
+def test_short_negative_exponents_cost_little() -> None:
+    """Counted in the windows of the buckets: those of 128 bits, not of q's 2047."""
+    kernel = _gmp.ModPKernel(*_parameters("rfc3526-2048"))
+    seen: list[int] = []
+    plain = kernel._multiexp
+
+    def spy(bases: list[int], exponents: list[int]) -> object:
+        seen.extend(int(e).bit_length() for e in exponents)
+        return plain(bases, exponents)
+
+    kernel._multiexp = spy  # type: ignore[method-assign, assignment]
+    q = int(kernel.q)
+    bases = kernel.powers_of_one(kernel.generator, range(2, 12), 4)
+    kernel.multiexp(bases, [q - 2**127 - i if i % 2 else 2**127 + i for i in range(10)])
+    assert seen == [128] * 10
+
+
+def _parameters(name: str) -> tuple[int, int, int]:
+    group = named_group(name)
+    assert isinstance(group, ModPGroup)
+    return group.p, group.q, group.g
 
 
 def test_arrays_of_two_backends_meet() -> None:
@@ -272,8 +333,24 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_constant_time_exponents_fill_the_same_words(name: str) -> None:
     kernel = named_group(name)._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
-    sizes = {(int(kernel._blind + e).bit_length() + 63) // 64 for e in (0, 1, kernel.q - 1)}
+    least = kernel._blind_below if kernel._blind_below < kernel.q else 0
+    assert 2**63 * least <= kernel.q  # the probability to be below
+    edges = (least, least + 1, kernel.q // 2, kernel.q - 1)
+    sizes = {(int(kernel._fill_words(e)).bit_length() + 63) // 64 for e in edges}
     assert len(sizes) == 1
+
+
+def test_constant_time_exponents_that_fill_their_words_by_themselves() -> None:
+    """q = 2^256 - 189: all but one in 2^64 have four words, and no exponent is 0."""
+    kernel = named_group("electionguard-2.0-3072")._kernel
+    assert isinstance(kernel, _gmp.ModPKernel)
+    g, p, q = kernel.generator, kernel.p, kernel.q
+    for e in (2**192, 2**255, q - 1):
+        assert kernel._fill_words(e) == e
+    edges = [0, 1, 2**192 - 1, 2**192, q - 1]
+    assert all(kernel._fill_words(e) > 0 and (kernel._fill_words(e) - e) % q == 0 for e in edges)
+    powers = kernel.powers_constant_time([g] * len(edges), edges)
+    assert powers == [gmpy2.powmod(g, e, p) for e in edges]
 
 
 def test_constant_time_powers_of_the_curve_take_the_same_steps(

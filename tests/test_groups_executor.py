@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from evote.errors import DecodingError, EvoteError
-from evote.groups import Elements, Group, Scalars, Secrecy, _executor, named_group
+from evote.groups import Elements, Group, Scalars, Secrecy, _executor, concatenate, named_group
 from evote.groups._executor import Reply
+from evote.groups._packed import PackedItems
 
 NAMES = ["ristretto255", "rfc3526-2048", "electionguard-2.0-3072"]
 
@@ -82,6 +83,54 @@ def test_threads_and_the_obvious_backend_agree() -> None:
         spread = group.with_backend("python").with_executor(threads)
         assert spread.backend == "python"
         assert everything(spread, base, exponents) == everything(group, base, exponents)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_products_of_rows(name: str, rows: int) -> None:
+    group, base, exponents = given(name)
+    spread = group.with_executor(executor := Here(), workers=3)
+    x, e = base.broadcast_to((rows, 11)), exponents.broadcast_to((rows, 11))
+    e = e * group.scalars(range(rows)).reshape((rows, 1))  # the first row is all zeros
+    packed = spread.decode_elements(base.encode()).broadcast_to((rows, 11))
+    expected = (x**e).prod(axis=1)
+    assert spread.multiexp(x, e, axis=1) == spread.multiexp(packed, e, axis=1) == expected
+    assert "multiexp" in executor.methods
+    assert spread.multiexp(packed, e, axis=0) == (x**e).prod(axis=0)
+    assert spread.multiexp(packed[:, :0], e[:, :0], axis=1) == group.identity((rows,))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_items_stay_packed_on_their_way(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group, base, _ = given(name)
+    spread = group.with_executor(Here())
+    data = base.encode()
+    spread.decode_elements(data)  # the first call tries some here
+    once = spread.decode_elements(data)
+    assert isinstance(once._items, PackedItems)
+    both = concatenate([once, once[::-1].reshape((11,)), base[:2]])
+    assert [both._items[i] for i in (10, -3)] == [once._items[10], once._items[0]]
+    monkeypatch.setattr(PackedItems, "__iter__", None)
+    for part in (both, both[3:], both.reshape((3, 8))[1:], both.take([5, 0])):
+        assert isinstance(part._items, PackedItems)
+    monkeypatch.undo()
+    assert both == concatenate([base, base[::-1], base[:2]])
+    assert both.encode() == data + base[::-1].encode() + base[:2].encode()
+    assert pickle.loads(pickle.dumps(both)) == both
+
+
+def test_the_group_with_an_executor_serves() -> None:
+    group, base, exponents = given("ristretto255")
+    spread = group.with_executor(executor := Here())
+    there = spread.decode_elements(base.encode())
+    mixed = [base * there, there * base, concatenate([base, there]), concatenate([there, base])]
+    mixed += [group.multiexp(there, exponents), spread.multiexp(base, exponents)]
+    for array in mixed:
+        assert array.group is there.group
+    assert (base * base).group is group
+    executor.methods.clear()
+    assert group.multiexp(there, exponents) == group.multiexp(base, exponents)
+    assert executor.methods.count("multiexp") > 1
 
 
 def test_empty_and_single() -> None:

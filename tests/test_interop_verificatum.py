@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,17 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evote._verificatum import _proofs, encode_protinfo
+from evote._verificatum._oracle import Oracle
+from evote._verificatum._protinfo import decode_protinfo
+from evote._verificatum._trees import node
 from evote.errors import DecodingError, EvoteError, ParameterError, ShapeMismatch
 from evote.groups import Secrecy, named_group, ristretto255
 from evote.interop import verificatum
 from evote.interop._reports import ForeignReport
 from evote.interop.verificatum import _decryption, _shuffles
-from evote.interop.verificatum._audit import audit
-from evote.interop.verificatum._export import encode_protinfo
-from evote.interop.verificatum._oracle import Oracle
-from evote.interop.verificatum._protinfo import decode_protinfo
+from evote.interop.verificatum._audit import CHECKS, audit
+from evote.interop.verificatum._prover import encode_polynomial
 from evote.interop.verificatum._session import Files, Session, open_session
-from evote.interop.verificatum._trees import node
 from tests.verificatum_sessions import (
     CASES,
     MANIFEST,
@@ -133,7 +136,7 @@ def reencoded(session: Session) -> dict[str, bytes]:
     for name in lists:
         ciphertexts = session.read_list(name, count).ciphertexts
         found[name] = codec.encode_ciphertexts(ciphertexts, widths.ciphertext_parts)
-    forms = (_shuffles.POS,) if session.precomputed is None else (_shuffles.POSC, _shuffles.CCPOS)
+    forms = (_proofs.POS,) if session.precomputed is None else (_proofs.POSC, _proofs.CCPOS)
     for party in range(1, session.active + 1):
         if not files.has(f"proofs/PermutationCommitment{party:02d}.bt"):
             continue
@@ -146,14 +149,14 @@ def reencoded(session: Session) -> dict[str, bytes]:
             kept = _shuffles.decode_keep_list(files.read(name), size, count, where=name)
             found[name] = _shuffles.encode_keep_list(kept, size)
         for form in forms:
-            size = count if form is not _shuffles.POSC else session.precomputed or 0
+            size = count if form is not _proofs.POSC else session.precomputed or 0
             commitment, _ = _shuffles.read_commitment(session, form, party, size)
             responses = _shuffles.read_responses(session, form, party, size)
             parts = widths.message_parts
             name = f"proofs/{form.name}Commitment{party:02d}.bt"
-            found[name] = _shuffles.encode_commitment(codec, commitment, parts)
+            found[name] = _proofs.encode_commitment(codec, commitment, parts)
             name = f"proofs/{form.name}Reply{party:02d}.bt"
-            found[name] = _shuffles.encode_responses(codec, responses, parts)
+            found[name] = _proofs.encode_responses(codec, responses, parts)
     if session.decrypts:
         decryption = _decryption.read_decryption(session, count)
         for i in range(session.protocol.parties):
@@ -168,6 +171,10 @@ def reencoded(session: Session) -> dict[str, bytes]:
             found[f"proofs/DecrFactReply{shown}"] = codec.encode_scalar_item(
                 decryption.responses[i], widths.key_parts
             )
+        reader = files.reader("Plaintexts.bt")
+        plaintexts = codec.elements(reader, widths.message_parts, count)
+        found["Plaintexts.bt"] = codec.encode_elements(plaintexts, widths.message_parts)
+    if files.has("proofs/PolynomialInExponent.bt"):
         polynomial = _decryption.read_polynomial(session, key).coefficients
         found["proofs/PolynomialInExponent.bt"] = node(
             *(codec.encode_item(polynomial[i], widths.key_parts) for i in range(len(polynomial)))
@@ -183,11 +190,8 @@ def test_files_are_written_as_they_were(entry: dict[str, Any]) -> None:
     found = reencoded(session)
     for name, data in found.items():
         assert data == files.read(name), name
-    unread = {"Plaintexts.bt", "proofs/CorrectIndices.bt"}
-    if not session.decrypts:
-        unread.add("proofs/PolynomialInExponent.bt")
     names = {p.relative_to(files.root).as_posix() for p in files.root.rglob("*.bt")}
-    assert names - set(found) <= unread
+    assert names - set(found) <= {"proofs/CorrectIndices.bt"}
 
 
 # What the vectors call the refusal, our check, and words of its detail.
@@ -315,6 +319,41 @@ def test_our_sessions_verify(name: str, tmp_path: Path) -> None:
         assert {rows[i].encode() for i in range(len(rows))} == key
 
 
+def test_the_smallest_directory_has_the_files_that_vmnv_accepted(tmp_path: Path) -> None:
+    """And its protInfo.xml is, byte for byte, the one that Verificatum's verifier read."""
+    accepted = ROOT / "oracle_written_minimal"
+    if not accepted.exists():
+        pytest.skip("no vectors: set EVOTE_VECTORS")
+    write_election(tmp_path, ALONE, "shuffling", auxsid="aux_1", count=10)
+    assert (accepted / "protInfo.xml").read_bytes() == ALONE
+    sizes = [
+        {p.relative_to(root): p.stat().st_size for p in root.rglob("*") if p.is_file()}
+        for root in (tmp_path, accepted)
+    ]
+    assert sizes[0] == sizes[1]
+
+
+def test_parties_write_one_after_the_other(tmp_path: Path) -> None:
+    protocol = decode_protinfo(P256)
+    election = Election(protocol, 2, 1)
+    current = election.inputs
+    whole = verificatum.session_files(
+        protocol, "a", "shuffling", election.key, election.inputs, mixers=2
+    )
+    for party in (1, 2):
+        assert not verificatum.is_verificatum(tmp_path) or not audit(tmp_path).ok
+        outputs, witness = election.shuffle(current)
+        files = whole | verificatum.shuffle_files(
+            protocol, "a", party, election.key, current, outputs, witness
+        )
+        verificatum.write_session(tmp_path, P256, "a", files)
+        current = outputs
+    assert audit(tmp_path).ok
+    verificatum.write_session(tmp_path, P256, "a", files)  # the same again
+    with pytest.raises(ParameterError, match="exists already"):
+        verificatum.write_session(tmp_path, ALONE, "a", files)
+
+
 def test_one_session_alone(tmp_path: Path) -> None:
     write_election(tmp_path, ALONE, "shuffling", auxsid="a", count=1)
     write_election(tmp_path, ALONE, "mixing", auxsid="b", count=1)
@@ -337,6 +376,22 @@ def test_processes_give_the_same_report(tmp_path: Path) -> None:
     assert audit(tmp_path, jobs=2).to_json() == audit(tmp_path).to_json()
 
 
+class Broken(Executor):
+    """An executor that takes no work."""
+
+    def submit(self, *arguments: Any, **named: Any) -> Any:
+        raise RuntimeError("no workers left")
+
+
+def test_a_worker_that_breaks_down_accuses_nobody(tmp_path: Path) -> None:
+    write_election(tmp_path, ALONE, "shuffling", count=80)
+    report = audit(tmp_path, jobs=Broken())
+    assert report.exit_code == 3
+    assert report.failures() == ()
+    assert "no workers left" in details(report)
+    assert audit(tmp_path).exit_code == 0
+
+
 def test_a_permutation_that_moves_nothing_is_reported(tmp_path: Path) -> None:
     protocol = decode_protinfo(ALONE)
     election = Election(protocol, 2, 1)
@@ -354,7 +409,7 @@ def test_a_permutation_that_moves_nothing_is_reported(tmp_path: Path) -> None:
     assert "warnings: unchanged-ciphertexts" in report.verdict
 
 
-def test_writers_refuse_what_does_not_fit(tmp_path: Path) -> None:
+def test_writers_refuse_what_does_not_fit() -> None:
     protocol = decode_protinfo(P256)
     election = Election(protocol, 2, 1)
     outputs, witness = election.shuffle(election.inputs)
@@ -394,10 +449,10 @@ def test_writers_refuse_what_does_not_fit(tmp_path: Path) -> None:
         encode_protinfo(ristretto255, sid="a")
     with pytest.raises(ParameterError, match="<sid>"):
         encode_protinfo(named_group("P-256"), sid="a.b")
+    with pytest.raises(ParameterError):
+        encode_protinfo(named_group("P-256"), sid="a</sid><sids>b</sids><c><sid>d")
     with pytest.raises(ParameterError, match="<vbitlenro>"):
         encode_protinfo(named_group("P-256"), sid="a", challenge_bits=64)
-    with pytest.raises(ParameterError, match="shuffled list"):
-        verificatum.write_session(tmp_path, P256, "a", {"type": b"shuffling"})
 
 
 # -- noise -----------------------------------------------------------------------------------------
@@ -552,6 +607,18 @@ def test_arguments(tmp_path: Path) -> None:
     assert "file is missing" in details(missing)
 
 
+def test_the_polynomial_of_a_shuffling_is_that_of_the_key(tmp_path: Path) -> None:
+    election = write_election(tmp_path, ALONE, "shuffling", count=1)
+    path = tmp_path / "nizkp" / "default" / "proofs" / "PolynomialInExponent.bt"
+    assert str(audit(tmp_path).finding("verificatum.polynomial").outcome) == "not applicable"
+    path.write_bytes(encode_polynomial(election.protocol, election.coefficients))
+    assert str(audit(tmp_path).finding("verificatum.polynomial").outcome) == "passed"
+    path.write_bytes(encode_polynomial(election.protocol, election.messages[0].reshape((1, 1))))
+    report = audit(tmp_path)
+    assert report.exit_code == 1
+    assert "not that of the public key" in report.finding("verificatum.polynomial").detail
+
+
 def test_a_list_of_no_ciphertexts(written: Path, tmp_path: Path) -> None:
     root = copy_writable(written, tmp_path / "copy")
     empty = node(node(), node())
@@ -561,3 +628,18 @@ def test_a_list_of_no_ciphertexts(written: Path, tmp_path: Path) -> None:
     session = open_session(decode_protinfo(ALONE), Files(root / "nizkp" / "default", "x"))
     with pytest.raises(DecodingError, match="empty list"):
         session.read_list("Ciphertexts.bt")
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+def test_every_check_is_documented() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "verificatum.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(verificatum\.[a-z-]+)` \| (\w+) \|", page, re.M)
+    assert [(name, f"verificatum, {place}") for name, place in rows] == [
+        (name, check.reference) for name, check in CHECKS.items()
+    ]
+    headings = re.findall(r"^## (.*)$", page, re.M)
+    assert {place for _, place in rows} <= set(headings)
+    for warning in ("weak-group", "unchanged-ciphertexts"):
+        assert f"| `{warning}` |" in page

@@ -13,9 +13,18 @@ from evote.board import BallotEntry, Opening, Seal
 from evote.errors import DecodingError, ParameterError, VerificationError
 from evote.operators import load_card, load_operator
 from evote.record import Record
-from evote.verify import audit
+from evote.verify import audit, audited_mixes
 from evote.workflow import RollLine
-from tests.records import PASSPHRASE, Made, Plan, finish, make_ready, open_small
+from tests.records import (
+    PASSPHRASE,
+    SMALL_MIXED,
+    Made,
+    Plan,
+    finish,
+    make_ready,
+    open_small,
+    vote_small_mixed,
+)
 from tests.test_board import Crash, Disk
 
 PLAN = Plan(voters=(RollLine(style="all", count=2),))
@@ -265,6 +274,28 @@ def test_seal_tally_result(cast: Path, tmp_path: Path, environment: pytest.Monke
         assert entries(record, Seal) == 1
         before = tmp_path / f"after-{number}"
         shutil.copytree(work, before)
+
+
+def test_mix(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    """Killed before, between and after its units, a mix server goes on; the others take over."""
+    made = make_ready(tmp_path / "before", SMALL_MIXED)
+    open_small(made)
+    vote_small_mixed(made)
+    workflow.seal_election(made.path, made.authorities(), made.board, PASSPHRASE)
+    work = tmp_path / "work"
+    record, operators = work / "record", work / "operators"
+
+    def shuffle(server: str) -> int:
+        return run("mix", "shuffle", record, operators / server, "--jobs", "1", "--quiet")
+
+    def check() -> None:
+        report, _, units = audited_mixes(record)
+        assert report.ok, report.to_text()
+        assert [unit.steps for unit in units] == [1, 1]
+
+    assert killed_everywhere(made.path.parent, work, lambda: shuffle("mixer-1"), check) > 12
+    assert shuffle("mixer-2") == 0
+    assert [unit.steps for unit in audited_mixes(record)[2]] == [2, 2]
 
 
 def test_a_late_trustee_leaves_the_record_alone(tmp_path: Path) -> None:

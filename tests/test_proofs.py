@@ -892,7 +892,7 @@ def test_cost_of_proving_is_independent_of_the_choice() -> None:
 
 
 def test_long_term_secrets_take_the_constant_time_path() -> None:
-    for kind, powers in (("schnorr", 3), ("decryption", 6), ("shares", 2)):
+    for kind, powers in (("schnorr", 3), ("decryption", 6), ("shares", 3)):
         case = make(kind, ristretto255, (3,))
         with ristretto255.count() as cost:
             case.proof()

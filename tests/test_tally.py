@@ -39,7 +39,7 @@ from evote.tally import (
     decode_result,
     decode_share,
     decode_tally,
-    decrypted_sums,
+    decrypted,
     encode_result,
     encode_share,
     encode_tally,
@@ -314,8 +314,8 @@ def test_neutral_shares_are_false() -> None:
         verify_share(TALLY, DIGEST, false, KEYS[0])
 
 
-def test_decrypted_sums_are_powers_of_the_totals() -> None:
-    opened = decrypted_sums(MANIFEST, TALLY, ALL)
+def test_decrypted_are_powers_of_the_totals() -> None:
+    opened = decrypted(MANIFEST, TALLY, ALL)
     assert opened == G ** GROUP.scalars([3, 10, 2, 1, 20, 100])
 
 

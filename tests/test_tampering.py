@@ -10,7 +10,7 @@ import pytest
 from evote.testing import tamper
 from evote.verify import Report, audit
 from tests.memory import Memory
-from tests.records import make_tiny
+from tests.records import make_tiny, make_tiny_mixed
 
 NAMES = [  # of all files; the last test says that there are no others
     "ballots/000.jsonl",
@@ -26,6 +26,15 @@ NAMES = [  # of all files; the last test says that there are no others
     "shares/001.json",
     "tally.json",
 ]
+MIXED = {  # what is different where ballots are mixed, and of which byte every how many is flipped
+    "ballots/000.jsonl": 5,
+    "board/tile/entries/000.p/7": 29,
+    "manifest.json": 29,
+    "mixes/000/01.json": 5,
+    "result.json": 3,
+    "shares/001.json": 5,
+    "tally.json": 3,
+}
 COMPARED = 199  # every so many records are audited from nothing too
 
 
@@ -33,6 +42,12 @@ COMPARED = 199  # every so many records are audited from nothing too
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished election of one voter: spoiled and opened, cast, and cast again."""
     return make_tiny(tmp_path_factory.mktemp("tiny")).path
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished election of two voters, whose ballots are mixed by one server."""
+    return make_tiny_mixed(tmp_path_factory.mktemp("mixed")).path
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +93,32 @@ def test_flips_of_other_bits(record: Path, memory: Memory, mask: int) -> None:
     assert audit(record).ok
 
 
+@pytest.mark.parametrize("name", MIXED)
+def test_flipped_bytes_of_mixed_elections(mixed: Path, memory: Memory, name: str) -> None:
+    path = mixed / name
+    data = path.read_bytes()
+    for position, changed in tamper.each_byte(data):
+        if position % MIXED[name] == 0:
+            path.write_bytes(changed)
+            check_refused(audit(mixed), name)
+    path.write_bytes(data)
+    assert audit(mixed).ok
+
+
 def test_every_file_missing_cut_renamed_or_exchanged(record: Path, memory: Memory) -> None:
+    check_listings(record, sorted(NAMES))
+
+
+def test_files_of_mixed_elections_missing_cut_renamed_or_exchanged(
+    mixed: Path, memory: Memory
+) -> None:
+    check_listings(mixed, sorted({n for n in NAMES if "entries" not in n} | set(MIXED)))
+
+
+def check_listings(record: Path, expected: list[str]) -> None:
+    """Whatever befalls whole files is refused."""
     files = tamper.read_files(record)
-    assert sorted(files) == NAMES
+    assert sorted(files) == expected
     tried = 0
     for what, names, changed in tamper.each_listing(files):
         tamper.write_files(record, changed)

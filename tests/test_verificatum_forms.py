@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evote._verificatum import encode_protinfo
+from evote._verificatum._codec import Codec, Widths
+from evote._verificatum._oracle import Oracle, Stream
+from evote._verificatum._protinfo import decode_group, decode_protinfo, encode_group
+from evote._verificatum._trees import Layout, Reader, int32, leaf, natural, node, text
 from evote.elgamal import Ciphertexts
 from evote.errors import DecodingError, ParameterError, UnsupportedError
 from evote.groups import Group, ModPGroup, WeierstrassGroup, modp_group, named_group
-from evote.interop.verificatum._codec import Codec, Widths
 from evote.interop.verificatum._decryption import combine, lagrange_integers, share_divisor
-from evote.interop.verificatum._export import encode_protinfo
-from evote.interop.verificatum._oracle import Oracle, Stream
-from evote.interop.verificatum._protinfo import decode_group, decode_protinfo, encode_group
-from evote.interop.verificatum._trees import Layout, Reader, int32, leaf, natural, node, text
 
 CURVES = ("P-192", "P-224", "P-256", "P-521", "secp256k1", "brainpoolP320r1")
 PLAIN = encode_protinfo(named_group("P-256"), sid="evote1").decode()
@@ -446,3 +446,14 @@ def test_shares_combine_to_the_secret(parties: int) -> None:
     expected = group.generator ** group.scalars([whole, 2 * whole])
     assert combine(rows, weights) == expected
     assert combine(rows, [-w for w in weights]) == expected.inverse()
+
+
+def test_orders_below_that_of_challenges_are_refused() -> None:
+    start, end = PLAIN.index("<pgroup>") + 8, PLAIN.index("</pgroup>")
+    p = 2 * (2**126 + 4399) + 1
+    for numbers in (SAFE, (p, (p - 1) // 2, 4)):
+        tiny = PLAIN[:start] + modp_string(*numbers, 1) + PLAIN[end:]
+        with pytest.raises(DecodingError, match="<pgroup>: order of"):
+            decode_protinfo(tiny.encode())
+    small = PLAIN[:start] + curve_string("P-192") + PLAIN[end:]
+    assert decode_protinfo(small.encode()).group.is_weak

@@ -226,6 +226,37 @@ def test_drafts(tmp_path: Path, founded: Made) -> None:
     assert not (tmp_path / "x").exists()
 
 
+def test_drafts_of_mixed_elections(tmp_path: Path) -> None:
+    """What is not said about mixing is filled in; the mixers are taken from their cards."""
+    packs: list[JSON] = [{"id": "p", "contests": ["bridge"]}]
+    plan = Plan(mixers=2, mixing={"packs": packs}, voters=(RollLine(style="all", count=40),))
+    made = found(tmp_path, plan, make_operators(tmp_path, plan))
+    manifest = Record(made.path).manifest
+    cards = tuple(operators.load_card(path) for path in made.mixers())
+    assert [card.id for card in manifest.mixers] == ["mixer-1", "mixer-2"]
+    assert manifest.mixers == cards
+    mixing = manifest.mixing
+    assert mixing is not None
+    assert (mixing.min_unit, mixing.small_units_accepted, mixing.patterns_accepted) == (
+        election.MIN_UNIT,
+        False,
+        False,
+    )
+    known = {name: operators.load_card(path) for name, path in made.operators.items()}
+    given = draft(plan)
+    changes: list[tuple[dict[str, JSON], str]] = [
+        ({"packs": packs}, r"\$\.mixing\.mixers"),
+        ({"mixers": ["mixer-1"]}, r"\$\.mixing"),
+        ({"mixers": ["mixer-1", "mixer-1"], "packs": packs}, r"\$\.mixing\.mixers\[1\]\.id"),
+    ]
+    for change, place in changes:
+        with pytest.raises(DecodingError, match=rf"^draft: {place}"):
+            workflow.new_election(tmp_path / "x", {**given, "mixing": change}, cards=known)
+    again: dict[str, JSON] = {"mixers": ["mixer-3"], "packs": packs}
+    with pytest.raises(ParameterError, match="no card of operator 'mixer-3'"):
+        workflow.new_election(tmp_path / "x", {**given, "mixing": again}, cards=known)
+
+
 @pytest.mark.parametrize(
     "lines",
     [

@@ -33,6 +33,7 @@ from evote.board import BallotEntry, Opening, bodies_path, entry_place
 from evote.credentials import verify_ballot_signatures
 from evote.election import Manifest, ballot_context, decode_manifest
 from evote.errors import DecodingError, EvoteError, VerificationError
+from evote.mixing import MixInputs, MixPart
 from evote.record import Record
 from evote.tally import Summation
 
@@ -82,6 +83,7 @@ class BundleOutcome:
     skipped: dict[str, int] = field(default_factory=dict)
     unsummed: int = 0
     sums: list[tuple[str, int, int, bytes]] = field(default_factory=list)
+    mixed: list[MixPart] = field(default_factory=list)
     ciphertexts: list[_Keys] = field(default_factory=list)
     commitments: list[_Keys] = field(default_factory=list)
 
@@ -139,7 +141,7 @@ def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
         outcome.fail("ballots.form", str(batch.errors[position]))
     outcome.did("ballots.form", total)
     _check_signatures(outcome, context, job)
-    summation = Summation(manifest)
+    summation, mixed = Summation(manifest), MixInputs()
     added = 0
     for positions, ballots in batch.batches:
         where = [present[int(p)] for p in positions]
@@ -150,7 +152,9 @@ def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
         outcome.ciphertexts.append(_owned(owners, [row[0] for row in rows], size))
         outcome.commitments.append(_owned(owners, [row[1] for row in rows], size))
         counted = [i for i, w in enumerate(where) if job.weights[w]]
-        summation.add(ballots.take(counted), [job.weights[where[i]] for i in counted])
+        weights = [job.weights[where[i]] for i in counted]
+        summation.add(ballots.take(counted), weights)
+        mixed.add(ballots.take(counted), weights)
         added += len(counted)
     decoded = sum(len(ballots) for _, ballots in batch.batches)
     for check in ("ballots.credentials", "ballots.proofs", "ballots.unique", "ballots.nonces"):
@@ -158,6 +162,7 @@ def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
     _check_openings(outcome, context, job, bodies, frozenset(present))
     outcome.unsummed = sum(1 for weight in job.weights if weight) - added
     outcome.sums = [(p.id, p.ballots, p.weight, p.sums.encode()) for p in summation.parts()]
+    outcome.mixed = mixed.parts()
     return outcome
 
 
@@ -252,7 +257,7 @@ def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> Non
     """Check that the ballot of a body encrypts what an opening says of it.
 
     An opening has one form: the contests of the ballot's style in their order, each once, and a
-    blank bit exactly where the contest counts blanks. Two readers see the same marks.
+    blank bit or a write-in exactly where the contest has one. Two readers see the same marks.
 
     Raises:
         DecodingError: the body holds no ballot of this election.
@@ -263,8 +268,9 @@ def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> Non
         raise error
     [(_, ballots)] = decoded.batches
     contests = context.style_contests(ballots.style)
-    expected = [(contest.id, contest.counts_blanks) for contest in contests]
-    if [(contest.id, contest.blank is not None) for contest in opening.contests] != expected:
+    expected = [(c.id, c.counts_blanks, c.takes_write_ins) for c in contests]
+    found = [(c.id, c.blank is not None, c.write_in is not None) for c in opening.contests]
+    if found != expected:
         raise VerificationError("an opening lists each contest of the ballot once, in its order")
     open_ballots(
         context,
@@ -272,6 +278,7 @@ def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> Non
         [opening.seed],
         {contest.id: [contest.selections] for contest in opening.contests},
         {c.id: [c.blank] for c in opening.contests if c.blank is not None},
+        {c.id: [c.write_in] for c in opening.contests if c.write_in is not None},
     )
 
 

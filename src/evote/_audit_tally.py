@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evote._audit_log import LogSummary, check_authorities, seal_parts
+from evote._audit_mixes import MIX_CHECKS, UnitProgress
 from evote._report import CHECKS, Ledger
 from evote.board import ResultEntry
 from evote.election import Manifest
@@ -41,6 +42,7 @@ class AuditedElection:
     election_id: bytes | None
     ceremony: CeremonyResult | None
     sums: Summation | None
+    mixes: tuple[UnitProgress, ...] | None
 
 
 def check_seal(
@@ -90,12 +92,13 @@ def check_tally(
         assert log.tally is not None
         if digest != log.tally[1].digest:
             raise BrokenLog("tally.json is not the file on the board", entry=log.tally[0])
-        tally = decode_tally(manifest, data)
+        tally = decode_tally(manifest, data, record.read)
         if tally.election != election.election_id:
             raise DecodingError("the tally of another election", where="tally.json: $.election")
     if tally is None:
         return None
     _check_sums(ledger, log, tally, election.sums)
+    _check_units(ledger, tally, election.mixes)
     assert election.ceremony is not None
     shares = _check_shares(ledger, record, manifest, log, election.ceremony, tally, digest)
     if log.result is None:
@@ -121,6 +124,26 @@ def _check_sums(ledger: Ledger, log: LogSummary, tally: Tally, sums: Summation |
         for option in np.flatnonzero(~claim.sums.equal_mask(part.sums)):
             reason = f"ciphertext {option} is not the sum of the counted ballots"
             ledger.fail("tally.sums", f"{where}: {reason}")
+
+
+def _check_units(ledger: Ledger, tally: Tally, mixes: tuple[UnitProgress, ...] | None) -> None:
+    """What is decrypted must be what the verified cascades put out, all of it and nothing else."""
+    if mixes is None:
+        return  # mix.* say so
+    if any(ledger.failed(check) for check in MIX_CHECKS):
+        ledger.block("a mix server's step failed", "tally.sums")
+        return
+    expected = [(mix.unit, tuple(mix.digests)) for mix in mixes]
+    found = [(mixed.unit, mixed.steps) for mixed in tally.units]
+    for i, (unit, _) in enumerate(found):
+        where = f"tally.json: $.units[{i}]"
+        if i >= len(expected) or expected[i][0] != unit:
+            ledger.fail("tally.sums", f"{where}: no unit of the counted ballots")
+        elif expected[i] != found[i]:
+            ledger.fail("tally.sums", f"{where}: not the steps that mix servers made")
+    if len(found) < len(expected):
+        reason = f"tally.json: {len(expected)} units are mixed, {len(found)} are tallied"
+        ledger.fail("tally.sums", reason)
 
 
 def _check_shares(
@@ -181,7 +204,7 @@ def _check_quorum(
     tally: Tally,
     valid: dict[int, TallyShare],
 ) -> None:
-    if not tally.sums.shape[0]:
+    if not tally.ciphertexts.size:
         reason = "nothing is to be decrypted"
         ledger.absent(reason, "shares.form", "shares.proofs", "shares.quorum")
         return
@@ -217,7 +240,8 @@ def _check_result(
     if result is None:
         return None
     with ledger.guard("result.votes"):
-        ledger.did("result.votes", sum(len(row.votes) for row in result.contests))
+        totals = sum(len(row.votes) for row in result.contests)
+        ledger.did("result.votes", totals + len(result.mixed))
         try:
             for problem in result_problems(manifest, tally, digest, shares, result):
                 ledger.fail("result.votes", f"result.json: {problem}")

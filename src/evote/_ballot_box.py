@@ -35,6 +35,7 @@ from evote.board import (
     Stage,
     encode_entry,
 )
+from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
 from evote.election import ElectionParameters, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
@@ -64,11 +65,13 @@ _BODY, _SECRET = "ballot.json", "secret.json"
 class Choice:
     """A voter's marks: for each contest of the style one integer per option; declared blanks.
 
-    A contest that is left out is left empty.
+    In a ranking the integers are ranks, from 1, and 0 for who is not ranked. A contest that is left
+    out is left empty.
     """
 
     contests: Mapping[str, Sequence[int]] = field(repr=False)
     blank: frozenset[str] = field(default=frozenset(), repr=False)
+    write_ins: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,7 @@ class _EncryptionJob(NamedTuple):
     credentials: tuple[bytes, ...]
     selections: dict[str, list[list[int]]]
     blanks: dict[str, list[int]]
+    write_ins: dict[str, list[str]]
 
 
 def _context(manifest_bytes: bytes, key: bytes, election_id: bytes) -> BallotContext:
@@ -143,7 +147,7 @@ def _start(parameters: ElectionParameters, manifest_bytes: bytes) -> tuple[bytes
 def _encrypt(context: BallotContext, job: _EncryptionJob) -> list[tuple[bytes, bytes]]:
     """Bodies and seeds."""
     ballots, seeds = encrypt_ballots(
-        context, job.style, job.credentials, job.selections, job.blanks
+        context, job.style, job.credentials, job.selections, job.blanks, job.write_ins
     )
     return list(zip(encode_ballots(context, ballots), seeds, strict=True))
 
@@ -194,7 +198,7 @@ def _encryption_job(
     contests = parameters.manifest.style_contests(style)
     names = {contest.id for contest in contests}
     for _, _, choice in voters:
-        if unknown := (set(choice.contests) | choice.blank) - names:
+        if unknown := {*choice.contests, *choice.blank, *choice.write_ins} - names:
             raise ParameterError(f"style {style!r} has no contest {min(unknown)!r}")
     return _EncryptionJob(
         style=style,
@@ -208,6 +212,10 @@ def _encryption_job(
         },
         blanks={
             contest.id: [int(contest.id in choice.blank) for _, _, choice in voters]
+            for contest in contests
+        },
+        write_ins={
+            contest.id: [choice.write_ins.get(contest.id, "") for _, _, choice in voters]
             for contest in contests
         },
     )
@@ -224,6 +232,7 @@ def opening_of(ballot: EncryptedBallot, parameters: ElectionParameters) -> Openi
                 id=contest.id,
                 selections=tuple(choice.contests.get(contest.id, [0] * len(contest.options))),
                 blank=int(contest.id in choice.blank) if contest.counts_blanks else None,
+                write_in=choice.write_ins.get(contest.id, "") if contest.takes_write_ins else None,
             )
             for contest in parameters.manifest.style_contests(ballot.style)
         ),
@@ -244,9 +253,15 @@ def save_ballot(ballot: EncryptedBallot, directory: Path | str) -> None:
     if (directory / _BODY).exists():
         raise ParameterError(f"{shown_path(directory)} holds a ballot already: take a new folder")
     make_directory(directory, mode=0o700)
+    choice = ballot.choice
     contests: list[JSON] = [
-        {"id": name, "selections": list(map(int, marks)), "blank": name in ballot.choice.blank}
-        for name, marks in ballot.choice.contests.items()
+        {
+            "id": name,
+            "selections": list(map(int, choice.contests.get(name, ()))),
+            "blank": name in choice.blank,
+            "write_in": choice.write_ins.get(name, ""),
+        }
+        for name in dict.fromkeys((*choice.contests, *choice.blank, *choice.write_ins))
     ]
     secret = canonical_json(
         {
@@ -279,12 +294,15 @@ def load_ballot(directory: Path | str) -> EncryptedBallot:
     fields = Fields(parse_json(data, where=_SECRET), f"{_SECRET}: $")
     check_format(fields, "evote/ballot-secret", 1)
     digest = fields.hex("digest", 32)
-    contests, blank = {}, set()
+    contests, blank, write_ins = {}, set(), {}
     for item in fields.objects("contests", 1000):
         name = item.identifier("id")
-        contests[name] = tuple(item.integers("selections", 0, 255, 20_000))
+        if marks := tuple(item.integers("selections", 0, 255, 20_000)):
+            contests[name] = marks
         if item.boolean("blank"):
             blank.add(name)
+        if text := item.text("write_in", max_length=MAX_WRITE_IN, allow_empty=True):
+            write_ins[name] = text
         item.end()
     ballot = EncryptedBallot(
         election=fields.hex("election", 32),
@@ -292,7 +310,7 @@ def load_ballot(directory: Path | str) -> EncryptedBallot:
         style=fields.identifier("style"),
         credential=fields.hex("credential", 32),
         seed=fields.hex("seed", 32),
-        choice=Choice(contests=contests, blank=frozenset(blank)),
+        choice=Choice(contests=contests, blank=frozenset(blank), write_ins=write_ins),
     )
     fields.end()
     if ballot.digest != digest:

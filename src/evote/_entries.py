@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
+from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action
 from evote.encoding import (
     JSON,
@@ -72,11 +73,15 @@ class BallotEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedContest:
-    """The marks on one contest of a spoiled ballot; `blank` where the contest counts blanks."""
+    """The marks on one contest of a spoiled ballot.
+
+    `blank` where the contest counts blanks, `write_in` where it takes write-ins.
+    """
 
     id: str
     selections: tuple[int, ...]
     blank: int | None = None
+    write_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +193,11 @@ def _to_json(entry: Entry) -> dict[str, JSON]:
 
 def _contest_to_json(contest: OpenedContest) -> dict[str, JSON]:
     result: dict[str, JSON] = {"id": contest.id, "selections": list(contest.selections)}
-    return result if contest.blank is None else result | {"blank": contest.blank}
+    if contest.blank is not None:
+        result["blank"] = contest.blank
+    if contest.write_in is not None:
+        result["write_in"] = contest.write_in
+    return result
 
 
 def _signatures_to_json(signatures: Sequence[OperatorSignature]) -> list[JSON]:
@@ -276,6 +285,11 @@ def _read_contest(fields: Fields) -> OpenedContest:
         id=fields.identifier("id"),
         selections=tuple(fields.integers("selections", 0, _MAX_MARK, _MAX_SELECTIONS)),
         blank=fields.integer("blank", 0, 1) if "blank" in fields else None,
+        write_in=(
+            fields.text("write_in", max_length=MAX_WRITE_IN, allow_empty=True)
+            if "write_in" in fields
+            else None
+        ),
     )
     fields.end()
     return contest

@@ -29,6 +29,7 @@ from evote.credentials import (
     verify_roll_signatures,
 )
 from evote.election import (
+    MIN_UNIT,
     ElectionParameters,
     Manifest,
     decode_manifest,
@@ -68,17 +69,19 @@ def create_operators(
     trustees: int,
     registrars: int = 1,
     authorities: int = 1,
+    mixers: int = 0,
     group: Group = ristretto255,
     cost: int = SCRYPT_COST,
 ) -> dict[str, Path]:
     """Make the directories of all operators of a demonstration; id to directory.
 
-    They are called trustee-1, ..., registrar-1, ..., authority-1, ... and board.
+    They are called trustee-1, ..., registrar-1, ..., authority-1, ..., mixer-1, ... and board.
     """
     roles: list[tuple[Role, int]] = [
         ("trustee", trustees),
         ("registrar", registrars),
         ("authority", authorities),
+        ("mixer", mixers),
     ]
     made: dict[str, Path] = {}
     make_directory(directory)
@@ -102,7 +105,8 @@ def new_election(
     """Publish the manifest of a new election: a draft with a fresh nonce.
 
     A draft is manifest.json without `format`, `version` and `nonce`; where it has the identifier
-    of an operator in the place of a card, that card is taken from `cards`.
+    of an operator in the place of a card, that card is taken from `cards`. In `mixing` only
+    `mixers` and `packs` must be given.
 
     Raises:
         DecodingError: the draft is malformed or contradicts itself; names the field.
@@ -119,11 +123,20 @@ def new_election(
         part = value.get(key)
         if isinstance(part, dict) and inner in part:
             value[key] = {**part, inner: _with_cards(part[inner], known)}
+    if isinstance(mixing := value.get("mixing"), dict):
+        value["mixing"] = {**_MIXING, **mixing, "mixers": _with_cards(mixing.get("mixers"), known)}
     value |= {"format": "evote/manifest", "version": 1, "nonce": encode_hex(urandom(32))}
     manifest = decode_manifest(canonical_json(value), where="draft")
     make_directory(record)
     write_file(Path(record) / MANIFEST, encode_manifest(manifest))
     return manifest
+
+
+_MIXING: dict[str, JSON] = {
+    "min_unit": MIN_UNIT,
+    "small_units_accepted": False,
+    "patterns_accepted": False,
+}
 
 
 def _with_cards(value: JSON, cards: Mapping[str, Card]) -> JSON:

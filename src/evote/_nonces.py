@@ -24,15 +24,19 @@ def nonce_rows(context: BallotContext, body: bytes) -> tuple[bytes, bytes]:
         body: one that `decode_ballots` has accepted, or that a board has.
     """
     ballot = json.loads(body)
+    style = ballot["style"]
     ciphertexts, commitments = [], []
-    for contest, part in zip(
-        context.style_contests(ballot["style"]), ballot["contests"], strict=True
-    ):
+    for contest, part in zip(context.summed_contests(style), ballot["contests"], strict=True):
         sums, width = contest.sum_values().shape
         marks = len(contest.options) * len(contest.option_values())
         ciphertexts.append(_alphas(context, part["ciphertexts"], contest.width))
         commitments.append(_alphas(context, part["options"], marks))
         commitments.append(_alphas(context, part["sum"], sums * width))
+    size = context.group.element_size
+    for pack, part in zip(context.style_packs(style), ballot.get("packs", ()), strict=True):
+        elements = pack.width(context.group)
+        ciphertexts.append(_alphas(context, part["ciphertexts"], elements))
+        commitments.append(decode_base64url(part["proof"])[: size * elements])
     return b"".join(ciphertexts), b"".join(commitments)
 
 

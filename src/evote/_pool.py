@@ -18,11 +18,11 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from evote.errors import EvoteError, ParameterError
 
-__all__ = ["Work", "Workers", "processes", "run_jobs"]
+__all__ = ["Work", "Workers", "processes", "run_jobs", "spread"]
 
 S = TypeVar("S")
 J = TypeVar("J")
@@ -117,6 +117,20 @@ def _arrived(future: Future[R | EvoteError]) -> R | EvoteError:
         return future.result()
     except Exception as error:  # the process died, or the outcome did not come through
         return EvoteError(f"a worker process broke down: {type(error).__name__}: {error}")
+
+
+class _Spreads(Protocol):
+    def with_executor(self, executor: Executor) -> Self: ...
+
+
+G = TypeVar("G", bound=_Spreads)
+
+
+def spread(group: G, workers: Workers) -> G:
+    """The same group, whose bulk calls are cut into chunks for these workers."""
+    if isinstance(workers, int) and workers == 1:
+        return group
+    return group.with_executor(processes(workers) if isinstance(workers, int) else workers)
 
 
 # -- warm processes --------------------------------------------------------------------------------

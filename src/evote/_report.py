@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 from evote.election import Manifest
 from evote.encoding import JSON, canonical_json, encode_hex
 from evote.errors import EvoteError, ParameterError, VerificationError
-from evote.tally import Result
+from evote.tally import Result, result_lines
 
 __all__ = ["CHECKS", "PHASES", "Check", "Finding", "Ledger", "Outcome", "Report"]
 
@@ -79,6 +79,15 @@ CHECKS: Mapping[str, Check] = {
     **_checks("Openings", "voting", "spoiled.openings"),
     **_checks("Counted set", "voting", "policy.counted"),
     **_checks("Seal", "sealed", "seal.signatures", "seal.counted"),
+    **_checks(
+        "Mixes",
+        "tallied",
+        "mix.units",
+        "mix.form",
+        "mix.signatures",
+        "mix.proofs",
+        "mix.fresh",
+    ),
     **_checks("Tally", "tallied", "tally.form", "tally.sums"),
     **_checks("Shares", "finished", "shares.form", "shares.proofs", "shares.quorum"),
     **_checks("Result", "finished", "result.form", "result.votes", "result.totals"),
@@ -221,15 +230,11 @@ class Report:
     def _result_lines(self) -> Iterator[str]:
         if self.result is None or self.manifest is None or not self.ok:
             return
-        for contest, row in zip(self.manifest.contests, self.result.contests, strict=True):
-            yield f"{contest.title} ({row.ballots} ballots)"
-            titles = [option.title for option in contest.options]
-            lines = list(zip(titles, row.votes, strict=True))
-            if row.blank is not None:
-                lines.append(("(blank)", row.blank))
-            lines.append(("(marks not used)", row.undervotes))
+        for heading, votes, rest in result_lines(self.manifest, self.result):
+            yield heading
+            lines = [*votes, *rest]
             width = max(len(title) for title, _ in lines)
-            yield from (f"  {title:<{width}}  {votes:>8}" for title, votes in lines)
+            yield from (f"  {title:<{width}}  {value:>8}" for title, value in lines)
             yield ""
 
     def to_json(self) -> bytes:
@@ -253,7 +258,7 @@ class Report:
         """Only of a record that verifies: a total that was not checked is not repeated."""
         if self.result is None or not self.ok:
             return None
-        return [
+        summed: list[JSON] = [
             {
                 "id": row.id,
                 "ballots": row.ballots,
@@ -264,6 +269,7 @@ class Report:
             }
             for row in self.result.contests
         ]
+        return summed + [row.to_json() for row in self.result.mixed]
 
 
 def _count(number: int, what: str) -> str:
@@ -322,6 +328,10 @@ class Ledger:
     def note(self, check: str, text: str) -> None:
         """What a reader should know of a check that passed, such as who was absent."""
         self._notes[check] = text
+
+    def failures(self, *checks: str) -> int:
+        """How many items of these have failed so far."""
+        return sum(self._failed.get(check, 0) for check in checks)
 
     def failed(self, *checks: str) -> bool:
         """Whether one of these failed so far."""

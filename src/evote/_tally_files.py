@@ -5,11 +5,13 @@ A private sibling of `tally`, which is the public path to all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 from evote.contests import Contest
+from evote.counting import ContestCount, read_contest_count
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts, concatenate_ciphertexts, decode_ciphertexts
 from evote.encoding import (
@@ -17,12 +19,15 @@ from evote.encoding import (
     Fields,
     canonical_json,
     check_format,
+    decode_hex,
     digest,
     encode_base64url,
     encode_hex,
     parse_json,
 )
+from evote.errors import DecodingError, ParameterError
 from evote.groups import Group
+from evote.mixing import MAX_UNITS, Unit, mix_path, read_unit, step_outputs
 from evote.threshold import CHUNK, DecryptionShares, decode_share_proofs, encode_share_proofs
 
 
@@ -41,19 +46,38 @@ class ContestTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MixedUnit:
+    """A unit after its last step: `steps` are the digests of all its files, in order."""
+
+    unit: Unit
+    steps: tuple[bytes, ...]
+    outputs: Ciphertexts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What the trustees decrypt, and all they decrypt. `counted` is the counted-set digest."""
+    """What the trustees decrypt, and all they decrypt. `counted` is the counted-set digest.
+
+    `contests` are those that are summed, `units` the mixed ballots.
+    """
 
     election: bytes
     counted: bytes
+    group: Group
     contests: tuple[ContestTally, ...]
+    units: tuple[MixedUnit, ...] = ()
 
     @property
     def sums(self) -> Ciphertexts:
         """All sums over at least one ballot, in the order of the manifest; shape (n,)."""
-        group = self.contests[0].sums.group
         present = [contest.sums for contest in self.contests if contest.ballots]
-        return concatenate_ciphertexts([neutral_sums(group, 0), *present])
+        return concatenate_ciphertexts([neutral_sums(self.group, 0), *present])
+
+    @property
+    def ciphertexts(self) -> Ciphertexts:
+        """All that is decrypted: the sums, then the outputs of each unit in C order; shape (n,)."""
+        outputs = [mixed.outputs.reshape((mixed.outputs.size,)) for mixed in self.units]
+        return concatenate_ciphertexts([self.sums, *outputs])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +108,16 @@ class ContestResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The outcome, and whose shares it was computed from: none if nothing had to be decrypted."""
+    """The outcome, and whose shares it was computed from: none if nothing had to be decrypted.
+
+    `contests` are those that were summed, `mixed` the others; both in the order of the manifest.
+    """
 
     election: bytes
     tally: bytes
     trustees: tuple[int, ...]
     contests: tuple[ContestResult, ...]
+    mixed: tuple[ContestCount, ...] = ()
 
 
 def file_digest(data: bytes) -> bytes:
@@ -113,19 +141,36 @@ def encode_tally(tally: Tally) -> bytes:
         }
         for contest in tally.contests
     ]
-    return canonical_json(
-        {
-            "format": "evote/tally",
-            "version": 1,
-            "election": encode_hex(tally.election),
-            "counted": encode_hex(tally.counted),
-            "contests": contests,
-        }
-    )
+    value: dict[str, JSON] = {
+        "format": "evote/tally",
+        "version": 1,
+        "election": encode_hex(tally.election),
+        "counted": encode_hex(tally.counted),
+        "contests": contests,
+    }
+    if tally.units:
+        value["units"] = [
+            mixed.unit.to_json() | {"steps": list(map(encode_hex, mixed.steps))}
+            for mixed in tally.units
+        ]
+    return canonical_json(value)
 
 
-def decode_tally(manifest: Manifest, data: bytes, *, where: str = "tally.json") -> Tally:
+ReadFile: TypeAlias = Callable[[str], bytes]
+"""Gives the bytes of a file of the record by its path there."""
+
+
+def decode_tally(
+    manifest: Manifest, data: bytes, read: ReadFile | None = None, *, where: str = "tally.json"
+) -> Tally:
     """Read tally.json: exactly the manifest's contests, each sum a pair of group members.
+
+    Args:
+        manifest: of the election.
+        data: the file.
+        read: gives the steps of mix servers it names: the last ones are read for their outputs.
+            Not needed where nothing is mixed.
+        where: the place, for messages.
 
     Raises:
         DecodingError: at its place. The identity is no error: voters together can choose nonces
@@ -136,20 +181,80 @@ def decode_tally(manifest: Manifest, data: bytes, *, where: str = "tally.json") 
     tally = Tally(
         election=fields.hex("election", 32),
         counted=fields.hex("counted", 32),
+        group=manifest.group,
         contests=tuple(
             _read_contest_tally(manifest, contest, part)
             for contest, part in _contests(manifest, fields)
+        ),
+        units=tuple(
+            MixedUnit(unit=unit, steps=steps, outputs=_read_outputs(manifest, unit, steps, read))
+            for unit, steps in _read_units(manifest, fields)
         ),
     )
     fields.end()
     return tally
 
 
+def read_units(
+    manifest: Manifest, data: bytes, *, where: str = "tally.json"
+) -> tuple[tuple[Unit, tuple[bytes, ...]], ...]:
+    """The units of tally.json, each with the digests of its steps; nothing else of it is read."""
+    return tuple(_read_units(manifest, Fields(parse_json(data, where=where), f"{where}: $")))
+
+
+def _read_units(manifest: Manifest, fields: Fields) -> Iterator[tuple[Unit, tuple[bytes, ...]]]:
+    if "units" not in fields:
+        return
+    parts = list(fields.objects("units", MAX_UNITS))
+    if not parts:
+        fields.fail("units", "at least one expected, where there are any")
+    for number, part in enumerate(parts):
+        unit = read_unit(manifest, part)
+        if unit.number != number:
+            part.fail("number", f"{number} expected, got {unit.number}")
+        steps = part.list("steps", len(manifest.mixers))
+        if len(steps) != len(manifest.mixers):
+            part.fail("steps", f"{len(manifest.mixers)} expected, got {len(steps)}")
+        places = (f"{part.path('steps')}[{i}]" for i in range(len(steps)))
+        digests = tuple(
+            decode_hex(_text(step, place), 32, where=place)
+            for step, place in zip(steps, places, strict=True)
+        )
+        part.end()
+        yield unit, digests
+
+
+def _text(value: JSON, where: str) -> str:
+    if type(value) is not str:
+        raise DecodingError("a string expected", where=where)
+    return value
+
+
+def _read_outputs(
+    manifest: Manifest, unit: Unit, steps: tuple[bytes, ...], read: ReadFile | None
+) -> Ciphertexts:
+    if read is None:
+        raise ParameterError("a tally of mixed ballots is read with the mix servers' files")
+    name = mix_path(unit.number, len(steps))
+    data = read(name)
+    if file_digest(data) != steps[-1]:
+        raise DecodingError("not the file that tally.json names", where=name)
+    return step_outputs(manifest, unit, data, where=name)
+
+
+def _parts(
+    contests: tuple[Contest, ...], key: str, fields: Fields
+) -> Iterator[tuple[Contest, Fields]]:
+    """The objects of a list, one for each contest."""
+    parts = list(fields.objects(key, len(contests)))
+    if len(parts) != len(contests):
+        fields.fail(key, f"{len(contests)} expected, got {len(parts)}")
+    yield from zip(contests, parts, strict=True)
+
+
 def _contests(manifest: Manifest, fields: Fields) -> Iterator[tuple[Contest, Fields]]:
-    parts = list(fields.objects("contests", len(manifest.contests)))
-    if len(parts) != len(manifest.contests):
-        fields.fail("contests", f"{len(manifest.contests)} expected, got {len(parts)}")
-    for contest, part in zip(manifest.contests, parts, strict=True):
+    """The same for the contests that are summed, after their ids."""
+    for contest, part in _parts(manifest.summed_contests, "contests", fields):
         name = part.identifier("id")
         if name != contest.id:
             part.fail("id", f"contest {contest.id!r} expected, got {name!r}")
@@ -192,17 +297,24 @@ def encode_share(share: TallyShare) -> bytes:
     )
 
 
+def share_size(group: Group, count: int) -> int:
+    """No file of so many decryption shares is larger, in bytes."""
+    proof = 2 * group.element_size + group.scalar_size + 8
+    return 2**16 + 4 * (count * group.element_size + -(-count // CHUNK) * proof) // 3
+
+
 def decode_share(manifest: Manifest, tally: Tally, data: bytes, *, where: str) -> TallyShare:
-    """Read shares/NNN.json: one group member for each sum of the tally.
+    """Read shares/NNN.json: one group member for each ciphertext of the tally.
 
     Raises:
         DecodingError: at its place.
     """
-    fields = Fields(parse_json(data, where=where), f"{where}: $")
+    count = tally.ciphertexts.size
+    limit = share_size(manifest.group, count)
+    fields = Fields(parse_json(data, where=where, max_bytes=limit), f"{where}: $")
     check_format(fields, "evote/share", 1)
     election, tally_digest = fields.hex("election", 32), fields.hex("tally", 32)
     trustee = fields.integer("trustee", 1, len(manifest.trustees))
-    count = tally.sums.shape[0]
     shares = manifest.group.decode_elements(
         fields.packed("shares", count * manifest.group.element_size),
         (count,),
@@ -233,16 +345,17 @@ def encode_result(result: Result) -> bytes:
         if contest.blank is not None:
             row["blank"] = contest.blank
         contests.append(row)
-    return canonical_json(
-        {
-            "format": "evote/result",
-            "version": 1,
-            "election": encode_hex(result.election),
-            "tally": encode_hex(result.tally),
-            "trustees": list(result.trustees),
-            "contests": contests,
-        }
-    )
+    value: dict[str, JSON] = {
+        "format": "evote/result",
+        "version": 1,
+        "election": encode_hex(result.election),
+        "tally": encode_hex(result.tally),
+        "trustees": list(result.trustees),
+        "contests": contests,
+    }
+    if result.mixed:
+        value["mixed"] = [row.to_json() for row in result.mixed]
+    return canonical_json(value)
 
 
 def decode_result(manifest: Manifest, data: bytes, *, where: str = "result.json") -> Result:
@@ -261,9 +374,19 @@ def decode_result(manifest: Manifest, data: bytes, *, where: str = "result.json"
         _read_contest_result(manifest, contest, part)
         for contest, part in _contests(manifest, fields)
     )
+    mixed: tuple[ContestCount, ...] = ()
+    if manifest.mixed_contests:
+        mixed = tuple(
+            read_contest_count(part, contest)
+            for contest, part in _parts(manifest.mixed_contests, "mixed", fields)
+        )
     fields.end()
     return Result(
-        election=election, tally=tally_digest, trustees=tuple(trustees), contests=contests
+        election=election,
+        tally=tally_digest,
+        trustees=tuple(trustees),
+        contests=contests,
+        mixed=mixed,
     )
 
 

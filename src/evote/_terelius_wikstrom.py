@@ -228,6 +228,11 @@ def prove_claim(
             default.
     """
     group, n = claim.group, len(claim.h)
+    expected = None if claim.key is None else (n, claim.width)
+    if (None if nonces is None else nonces.shape) != expected:
+        raise ShapeMismatch(f"nonces of shape {expected} expected")
+    if permutation.shape != (n,) or r.shape != (n,):
+        raise ShapeMismatch(f"permutation {permutation.shape} and r {r.shape} for {n} commitments")
     g = group.generator
     e = oracle.batching_vector(claim)
     hedged = _hedged(
@@ -238,16 +243,16 @@ def prove_claim(
         e.encode(),
     )
 
-    def random(shape: _Shape) -> Scalars:
+    def draw(shape: _Shape) -> Scalars:
         return group.random_scalars(shape, secrecy=Secrecy.ONE_TIME, rng=hedged)
 
     bits = oracle.batching_bits + oracle.challenge_bits + _HIDING_BITS
     e_prime = e.mark(Secrecy.ONE_TIME).take(permutation)
-    alpha, epsilon = random(()), _random_short(group, n, bits, hedged)
+    alpha, epsilon = draw(()), _random_short(group, n, bits, hedged)
     chain: dict[str, Elements] = {}
     if claim.chained:
-        beta, gamma, delta = random((n,)), random(()), random(())
-        b, zero = random((n,)), group.scalars(0)
+        beta, gamma, delta = draw((n,)), draw(()), draw(())
+        b, zero = draw((n,)), group.scalars(0)
         one = group.scalars(1)
         x = group.linear_recurrence(e_prime, b, zero)
         y = group.linear_recurrence(e_prime, zero.broadcast_to((n,)), one)
@@ -263,7 +268,7 @@ def prove_claim(
         }
     f_prime = None
     if claim.key is not None and claim.outputs is not None:
-        phi = random((claim.width,))
+        phi = draw((claim.width,))
         w_prime = _multiexp(claim.outputs, epsilon)
         f_prime = Ciphertexts(alpha=w_prime.alpha / g**phi, beta=w_prime.beta / claim.key**phi)
     a_prime = g**alpha * group.multiexp(claim.h, epsilon)

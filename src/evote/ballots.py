@@ -7,13 +7,18 @@ All proofs of a ballot answer one challenge, a hash of everything that gives the
 
     Transcript("ballot", CDS): "election" election id, "key" joint key, "credential", "style",
         for each contest: "contest" id, "rules" canonical JSON of the contest, "ciphertexts";
-        for each contest: "option commitments", "sum commitments";   squeeze "challenge"
+        for each pack: "pack" id, "rules" canonical JSON of its contests, "ciphertexts";
+        for each contest: "option commitments", "sum commitments";
+        for each pack: "pack commitments";   squeeze "challenge"
 
 so nothing of it fits another voter, contest, option or election. Nonces of ciphertexts come from a
 seed of 32 bytes, so that publishing the seed opens the ballot (and casting must erase it):
 
     nonce = xof("ballot-nonce", seed, election id, credential, contest id, uint32(position),
                 uint32(plaintext), "encryption") mod q
+
+Contests that are mixed stand in packs instead (`_mixed_ballots`): one message of all their answers,
+and a proof that the voter knows it. Whether it is a valid answer shows after the mix.
 
 `Ballots` are n ballots of one style; each function below makes as many bulk calls for a thousand
 as for one. The steps and the sizes do not depend on what was chosen. Nonces are used once and may
@@ -31,6 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evote._ballot_bodies import (
     BallotContext,
+    BallotPack,
     Ballots,
     ContestBallots,
     DecodedBatch,
@@ -40,6 +46,14 @@ from evote._ballot_bodies import (
     rows_of,
 )
 from evote._base32 import grouped, to_digits
+from evote._mixed_ballots import (
+    PackBallots,
+    commit_knowledge,
+    encrypt_pack,
+    knowledge_equations,
+    pack_nonces,
+    respond_knowledge,
+)
 from evote.contests import Contest, pack_selections
 from evote.elgamal import (
     Ciphertexts,
@@ -49,7 +63,7 @@ from evote.elgamal import (
 )
 from evote.encoding import digest, frame, uint32, xof
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
-from evote.groups import Rng, Scalars, Secrecy, concatenate
+from evote.groups import Elements, Rng, Scalars, Secrecy, concatenate
 from evote.proofs import (
     Equations,
     OneOfStatement,
@@ -64,9 +78,11 @@ from evote.transcript import Transcript
 __all__ = [
     "SEED_SIZE",
     "BallotContext",
+    "BallotPack",
     "Ballots",
     "ContestBallots",
     "DecodedBatch",
+    "PackBallots",
     "ballot_digest",
     "ballot_equations",
     "ballot_tracker",
@@ -109,36 +125,53 @@ def _statements(key: PublicKey, contest: Contest, ciphertexts: Ciphertexts) -> _
     )
 
 
+class _Moves(NamedTuple):
+    """The first moves of all proofs of n ballots."""
+
+    contests: Sequence[tuple[Ciphertexts, Ciphertexts]]  # of options, of sums
+    packs: Sequence[Elements]
+
+
 def _challenges(
     context: BallotContext,
     style: str,
     credentials: Sequence[bytes],
     ciphertexts: Sequence[Ciphertexts],
-    commitments: Sequence[tuple[Ciphertexts, Ciphertexts]],
+    commitments: _Moves,
 ) -> Scalars:
-    """The challenge of each of n ballots, shape (n,); for prover and verifier alike."""
+    """The challenge of each of n ballots, shape (n,); for prover and verifier alike.
+
+    `ciphertexts` are those of the contests that are summed, then those of the packs.
+    """
     start = Transcript(b"ballot", context.group, flavour=b"CDS")
     start.append(b"election", context.election_id)
     start.append(b"key", context.key.element.encode())
-    names = [
-        (contest.id.encode("ascii"), contest.encode()) for contest in context.style_contests(style)
-    ]
+    contests = [(c.id.encode("ascii"), c.encode()) for c in context.summed_contests(style)]
+    packs = [(pack.id.encode("ascii"), pack.encode()) for pack in context.style_packs(style)]
     n = len(credentials)
     ciphertext_rows = [rows_of(array, n) for array in ciphertexts]
-    commitment_rows = [(rows_of(options, n), rows_of(sums, n)) for options, sums in commitments]
+    summed, mixed = ciphertext_rows[: len(contests)], ciphertext_rows[len(contests) :]
+    contest_rows = [(rows_of(o, n), rows_of(s, n)) for o, s in commitments.contests]
+    pack_rows = [rows_of(a, n) for a in commitments.packs]
     size = context.group.uniform_size
     drawn = []
     for i, credential in enumerate(credentials):
         transcript = start.fork()
         transcript.append(b"credential", credential)
         transcript.append(b"style", style.encode("ascii"))
-        for (name, rules), rows in zip(names, ciphertext_rows, strict=True):
+        for (name, rules), rows in zip(contests, summed, strict=True):
             transcript.append(b"contest", name)
             transcript.append(b"rules", rules)
             transcript.append(b"ciphertexts", rows[i])
-        for option_rows, sum_rows in commitment_rows:
+        for (name, rules), rows in zip(packs, mixed, strict=True):
+            transcript.append(b"pack", name)
+            transcript.append(b"rules", rules)
+            transcript.append(b"ciphertexts", rows[i])
+        for option_rows, sum_rows in contest_rows:
             transcript.append(b"option commitments", option_rows[i])
             transcript.append(b"sum commitments", sum_rows[i])
+        for rows in pack_rows:
+            transcript.append(b"pack commitments", rows[i])
         drawn.append(transcript.squeeze(b"challenge", size))
     return context.group.scalars_from_uniform(b"".join(drawn), (n,))
 
@@ -152,19 +185,22 @@ def encrypt_ballots(
     credentials: Sequence[bytes],
     selections: Mapping[str, ArrayLike],
     blanks: Mapping[str, ArrayLike] | None = None,
+    write_ins: Mapping[str, Sequence[str]] | None = None,
     *,
     seeds: Sequence[bytes] | None = None,
     rng: Rng | None = None,
 ) -> tuple[Ballots, list[bytes]]:
     """Encrypt the ballots of n voters of one style, with their proofs.
 
-    Cost per option: 2 powers of g and y for the ciphertext; those of its proof, `commit_one_of`.
+    Cost per option that is summed: 2 powers of g and y for the ciphertext; those of its proof,
+    `commit_one_of`. Cost per element of a pack: 3 fixed-base powers, and its encoding.
 
     Args:
         style: id of the style.
         credentials: of the n voters, 32 bytes each.
         selections: for each contest of the style, integers of shape (n, options).
         blanks: for contests that count blanks, n bits; missing ones declare none.
+        write_ins: for contests that take them, n texts; missing ones write none, as "" does.
         seeds: 32 bytes for each ballot, for known answers and openings; fresh ones by default.
 
     Returns:
@@ -178,16 +214,23 @@ def encrypt_ballots(
         raise ParameterError("a credential is 32 bytes")
     if seeds is None:
         seeds = [(rng or os.urandom)(SEED_SIZE) for _ in range(n)]
-    plaintexts = _plaintexts(context, style, n, selections, blanks)
-    key, contests = context.key, context.style_contests(style)
+    _check_seeds(credentials, seeds)
+    plaintexts = _plaintexts(context, style, n, selections, blanks, write_ins)
+    key, contests, packs = context.key, context.summed_contests(style), context.style_packs(style)
     ciphertexts, statements, witnesses = [], [], []
-    for contest, values in zip(contests, plaintexts, strict=True):
+    for contest, values in zip(contests, plaintexts.sums, strict=True):
         nonces = _nonces(context, contest, credentials, seeds, values)
         encrypted = _encrypt(key, contest, values, nonces)
         encrypted.encode()  # whatever is cut from it then has its encoding already
         ciphertexts.append(encrypted)
         statements.append(_statements(key, contest, encrypted))
         witnesses.append(_witnesses(contest, values, nonces))
+    pack_secrets = []
+    for pack, messages in zip(packs, plaintexts.messages, strict=True):
+        pack_secrets.append(
+            pack_nonces(context.group, context.election_id, pack, credentials, seeds, messages)
+        )
+        ciphertexts.append(encrypt_pack(key, pack, messages, pack_secrets[-1]))
     # All that the one challenge will hash goes into the nonces of every proof under it.
     chosen = [row for encrypted in ciphertexts for row in rows_of(encrypted, n)]
     place = frame(context.election_id, style.encode("ascii"), *credentials, *chosen)
@@ -198,8 +241,12 @@ def encrypt_ballots(
         )
         for s, w in zip(statements, witnesses, strict=True)
     ]
-    commitments = [(options[0], sums[0]) for options, sums in committed]
-    challenges = _challenges(context, style, credentials, ciphertexts, commitments)
+    known = [commit_knowledge(r, context=place, rng=rng) for r in pack_secrets]
+    moves = _Moves(
+        [(options[0], sums[0]) for options, sums in committed],
+        [commitments for commitments, _ in known],
+    )
+    challenges = _challenges(context, style, credentials, ciphertexts, moves)
     parts = [
         ContestBallots(
             contest=contest,
@@ -208,11 +255,31 @@ def encrypt_ballots(
             sums=respond_one_of(sums[1], challenges),
         )
         for contest, encrypted, (options, sums) in zip(
-            contests, ciphertexts, committed, strict=True
+            contests, ciphertexts[: len(contests)], committed, strict=True
         )
     ]
-    ballots = Ballots(style=style, credentials=tuple(credentials), contests=tuple(parts))
+    mixed = [
+        PackBallots(
+            pack=pack,
+            ciphertexts=encrypted,
+            commitments=commitments,
+            responses=respond_knowledge(state, challenges),
+        )
+        for pack, encrypted, (commitments, state) in zip(
+            packs, ciphertexts[len(contests) :], known, strict=True
+        )
+    ]
+    ballots = Ballots(
+        style=style, credentials=tuple(credentials), contests=tuple(parts), packs=tuple(mixed)
+    )
     return ballots, list(seeds)
+
+
+class _Plaintexts(NamedTuple):
+    """What n ballots say: (n, width) for each contest that is summed, n messages for each pack."""
+
+    sums: list[NDArray[np.int64]]
+    messages: list[list[bytes]]
 
 
 def _plaintexts(
@@ -221,23 +288,40 @@ def _plaintexts(
     n: int,
     selections: Mapping[str, ArrayLike],
     blanks: Mapping[str, ArrayLike] | None,
-) -> list[NDArray[np.int64]]:
-    """The checked plaintexts (n, width) of each contest of the style."""
-    declared = blanks or {}
-    contests = context.style_contests(style)
-    names = {contest.id for contest in contests}
-    for given in (*selections, *declared):
+    write_ins: Mapping[str, Sequence[str]] | None,
+) -> _Plaintexts:
+    """The choices, checked."""
+    declared, written = blanks or {}, write_ins or {}
+    names = {contest.id for contest in context.style_contests(style)}
+    for given in (*selections, *declared, *written):
         if given not in names:
             raise ParameterError(f"style {style!r} has no contest {given!r}")
-    plaintexts = []
-    for contest in contests:
-        if contest.id not in selections:
-            raise ParameterError(f"no selections for contest {contest.id!r}")
+    for name in sorted(names):
+        if name not in selections:
+            raise ParameterError(f"no selections for contest {name!r}")
+    sums, messages = [], []
+    for contest in context.summed_contests(style):
+        if any(written.get(contest.id, ())):
+            raise ParameterError(f"contest {contest.id!r} takes no write-ins")
         values = pack_selections(contest, selections[contest.id], declared.get(contest.id))
         if len(values) != n:
             raise ShapeMismatch(f"contest {contest.id!r}: {len(values)} selections, {n} voters")
-        plaintexts.append(values)
-    return plaintexts
+        sums.append(values)
+    for pack in context.style_packs(style):
+        packed = pack.packing.pack(
+            {contest.id: selections[contest.id] for contest in pack.contests},
+            {c.id: declared[c.id] for c in pack.contests if c.id in declared},
+            {c.id: written[c.id] for c in pack.contests if c.id in written},
+        )
+        if len(packed) != n:
+            raise ShapeMismatch(f"pack {pack.id!r}: {len(packed)} selections, {n} voters")
+        messages.append(packed)
+    return _Plaintexts(sums, messages)
+
+
+def _check_seeds(credentials: Sequence[bytes], seeds: Sequence[bytes]) -> None:
+    if len(seeds) != len(credentials) or any(len(seed) != SEED_SIZE for seed in seeds):
+        raise ParameterError(f"one seed of {SEED_SIZE} bytes for each ballot expected")
 
 
 def _nonces(
@@ -248,8 +332,6 @@ def _nonces(
     plaintexts: NDArray[np.int64],
 ) -> Scalars:
     """The nonces (n, width) that the seeds give: a pure function of its arguments."""
-    if len(seeds) != len(credentials) or any(len(seed) != SEED_SIZE for seed in seeds):
-        raise ParameterError(f"one seed of {SEED_SIZE} bytes for each ballot expected")
     election, name = context.election_id, contest.id.encode("ascii")
     size = context.group.uniform_size
     drawn = [
@@ -310,21 +392,32 @@ def ballot_equations(context: BallotContext, ballots: Ballots) -> list[Equations
     Raises:
         ShapeMismatch: the proofs are not those of this style.
     """
-    contests = context.style_contests(ballots.style)
-    if tuple(part.contest for part in ballots.contests) != contests:
+    expected = context.summed_contests(ballots.style), context.style_packs(ballots.style)
+    found = (
+        tuple(part.contest for part in ballots.contests),
+        tuple(part.pack for part in ballots.packs),
+    )
+    if found != expected:
         raise ParameterError(f"these are no ballots of style {ballots.style!r} here")
     challenges = _challenges(
         context,
         ballots.style,
         ballots.credentials,
-        [part.ciphertexts for part in ballots.contests],
-        [(part.options.commitments, part.sums.commitments) for part in ballots.contests],
+        [
+            *(part.ciphertexts for part in ballots.contests),
+            *(part.ciphertexts for part in ballots.packs),
+        ],
+        _Moves(
+            [(part.options.commitments, part.sums.commitments) for part in ballots.contests],
+            [part.commitments for part in ballots.packs],
+        ),
     )
     equations = []
     for part in ballots.contests:
         statements = _statements(context.key, part.contest, part.ciphertexts)
         equations.append(one_of_equations(statements.options, part.options, challenges))
         equations.append(one_of_equations(statements.sums, part.sums, challenges))
+    equations += [knowledge_equations(part, challenges) for part in ballots.packs]
     return equations
 
 
@@ -353,6 +446,9 @@ def false_claims(context: BallotContext, ballots: Ballots) -> list[list[str]]:
             found[i].append(places[option])
         for i in np.flatnonzero(~sums.proofs_hold()).tolist():
             found[i].append(f"contest {part.contest.id!r}, sum")
+    for mixed in ballots.packs:
+        for i in np.flatnonzero(~next(equations).proofs_hold()).tolist():
+            found[i].append(f"pack {mixed.pack.id!r}, knowledge of its message")
     return found
 
 
@@ -374,6 +470,7 @@ def open_ballots(
     seeds: Sequence[bytes],
     selections: Mapping[str, ArrayLike],
     blanks: Mapping[str, ArrayLike] | None = None,
+    write_ins: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Check that n spoiled ballots encrypt what their openings say, by encrypting again.
 
@@ -384,17 +481,30 @@ def open_ballots(
         VerificationError: names the first ballot, and its contest, that opens to something else.
     """
     try:
-        plaintexts = _plaintexts(context, ballots.style, len(ballots), selections, blanks)
-        for part, values in zip(ballots.contests, plaintexts, strict=True):
-            nonces = _nonces(context, part.contest, ballots.credentials, seeds, values)
-            same = part.ciphertexts.equal_mask(
-                _encrypt(context.key, part.contest, values, nonces)
-            ).all(axis=1)
-            if not same.all():
-                wrong = f"ballot {int(np.argmin(same))}, contest {part.contest.id!r}"
-                raise VerificationError(f"{wrong}: the ciphertexts do not open to these selections")
+        credentials = ballots.credentials
+        _check_seeds(credentials, seeds)
+        plaintexts = _plaintexts(
+            context, ballots.style, len(ballots), selections, blanks, write_ins
+        )
+        for part, values in zip(ballots.contests, plaintexts.sums, strict=True):
+            nonces = _nonces(context, part.contest, credentials, seeds, values)
+            again = _encrypt(context.key, part.contest, values, nonces)
+            _compare(part.ciphertexts, again, f"contest {part.contest.id!r}")
+        for mixed, messages in zip(ballots.packs, plaintexts.messages, strict=True):
+            nonces = pack_nonces(
+                context.group, context.election_id, mixed.pack, credentials, seeds, messages
+            )
+            again = encrypt_pack(context.key, mixed.pack, messages, nonces)
+            _compare(mixed.ciphertexts, again, f"pack {mixed.pack.id!r}")
     except ParameterError as error:
         raise VerificationError(f"an opening that no ballot can have: {error}") from None
+
+
+def _compare(published: Ciphertexts, again: Ciphertexts, what: str) -> None:
+    same = published.equal_mask(again).all(axis=1)
+    if not same.all():
+        wrong = f"ballot {int(np.argmin(same))}, {what}"
+        raise VerificationError(f"{wrong}: the ciphertexts do not open to these selections")
 
 
 def open_ballot(
@@ -403,6 +513,7 @@ def open_ballot(
     seed: bytes,
     selections: Mapping[str, Sequence[int]],
     blanks: Mapping[str, int] | None = None,
+    write_ins: Mapping[str, str] | None = None,
 ) -> None:
     """Check that the ballot of a body encrypts these selections under this seed.
 
@@ -416,7 +527,8 @@ def open_ballot(
     [(_, ballots)] = decoded.batches
     rows = {contest: [list(marks)] for contest, marks in selections.items()}
     bits = {contest: [bit] for contest, bit in (blanks or {}).items()}
-    open_ballots(context, ballots, [seed], rows, bits)
+    texts = {contest: [text] for contest, text in (write_ins or {}).items()}
+    open_ballots(context, ballots, [seed], rows, bits, texts)
 
 
 def ballot_digest(body: bytes) -> bytes:

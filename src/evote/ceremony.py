@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evote._files import make_directory, read_file, write_file
+from evote._pool import Workers
 from evote._trustee import TrusteeNotes, TrusteeSession, ceremony_parameters, clear_leftovers
 from evote.election import Manifest
 from evote.encoding import (
@@ -87,7 +88,6 @@ __all__ = [
 ]
 
 _MAX_REHEARSAL = 64 * 2**10
-_MAX_SHARE = 16 * 2**20
 _REHEARSAL = b"rehearsal"
 
 
@@ -459,7 +459,7 @@ def verified_tally(record: str | Path, audit: Audit) -> VerifiedTally:
     return VerifiedTally(
         path=path,
         base_id=parameters.base_id,
-        tally=decode_tally(manifest, data),
+        tally=decode_tally(manifest, data, opened.read),
         digest=file_digest(data),
         ceremony=audit_ceremony(parameters, opened.ceremony_files()),
         manifest=manifest,
@@ -472,9 +472,13 @@ def trustee_decrypt(
     tally: VerifiedTally,
     passphrase: Passphrase,
     *,
+    jobs: Workers = 1,
     rng: Rng | None = None,
 ) -> Path:
     """Post this trustee's decryption shares of a verified tally to shares/NNN.json.
+
+    With `jobs` the powers are computed in so many processes of this machine: the key share never
+    leaves it, whatever executor is given.
 
     Raises:
         VerificationError: this trustee has decrypted another tally of the same election; or a
@@ -494,7 +498,7 @@ def trustee_decrypt(
     path = tally.path / "shares" / f"{session.index:03d}.json"
     if path.exists():
         where = f"shares/{path.name}"
-        data = read_file(path, _MAX_SHARE, where=where)
+        data = session.record.share_bytes(session.index)
         posted = decode_share(tally.manifest, tally.tally, data, where=where)
         if posted.trustee != session.index:
             raise VerificationError(f"{where}: holds the shares of trustee {posted.trustee}")
@@ -506,7 +510,9 @@ def trustee_decrypt(
         raise ParameterError("the result is published: the record takes no more shares")
     secret = _key_share(session, tally.ceremony)
     session.save(replace(session.notes, tally=tally.digest))
-    share = share_of_tally(tally.tally, tally.digest, session.index, secret, key, rng=rng)
+    share = share_of_tally(
+        tally.tally, tally.digest, session.index, secret, key, jobs=jobs, rng=rng
+    )
     make_directory(path.parent)
     write_file(path, encode_share(share))
     return path

@@ -25,11 +25,13 @@ from evote import workflow
 from evote._files import make_directory, write_file
 from evote.ceremony import trustee_decrypt, verified_tally
 from evote.contests import Contest, Option
+from evote.counting import SelectionCount
 from evote.credentials import Action
 from evote.encoding import JSON
 from evote.errors import ParameterError
 from evote.groups import ristretto255
 from evote.operators import load_card
+from evote.packing import Pack
 from evote.record import Record
 from evote.tally import Result
 from evote.verify import Report, audit
@@ -55,7 +57,8 @@ class Scenario:
     """An election to run: what is asked, how many take part, and how they vote.
 
     `voters` of the `registered` cast a ballot; `spoiled` of them first spoil one to test their
-    device, and `revotes` of them change their mind and cast another.
+    device, and `revotes` of them change their mind and cast another. The contests of a pack are
+    mixed, by so many `mixers`.
     """
 
     title: str
@@ -68,6 +71,8 @@ class Scenario:
     trustees: int = 5
     quorum: int = 3
     absent: tuple[int, ...] = ()
+    packs: tuple[Pack, ...] = ()
+    mixers: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,12 +83,24 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoElection:
-    """A finished election: its record, its result, what the marks really were, and the audit."""
+    """A finished election: its record, its result, what the marks really were, and the audit.
+
+    `expected` has the sums of the marks of each contest; they mean nothing in a ranking.
+    """
 
     record: Path
     result: Result
     expected: dict[str, tuple[int, ...]]
     report: Report
+
+    @property
+    def votes(self) -> dict[str, tuple[int, ...]]:
+        """What was published of each contest whose marks are added up, mixed or not."""
+        votes = {row.id: row.votes for row in self.result.contests}
+        for row in self.result.mixed:
+            if isinstance(row.outcome, SelectionCount):
+                votes[row.contest] = row.outcome.votes
+        return votes
 
 
 def numbered_options(name: str, count: int) -> tuple[Option, ...]:
@@ -163,7 +180,9 @@ def run_election(
     make_directory(operators, mode=0o700)
     write_file(operators / "passphrase", passphrase.encode("ascii") + b"\n", mode=0o600)
 
-    keys = workflow.create_operators(operators, passphrase, trustees=scenario.trustees)
+    keys = workflow.create_operators(
+        operators, passphrase, trustees=scenario.trustees, mixers=scenario.mixers
+    )
     cards = {name: load_card(path) for name, path in keys.items()}
     names = [f"trustee-{i}" for i in range(1, scenario.trustees + 1)]
     workflow.new_election(record, _draft(scenario, names), cards=cards)
@@ -187,12 +206,15 @@ def run_election(
         f"{counts.spoiled} spoiled and opened"
     )
 
+    for i in range(1, scenario.mixers + 1):
+        units = workflow.mix(record, keys[f"mixer-{i}"], passphrase, jobs=jobs, progress=progress)
+        say(f"mixed by mixer-{i}: {len(units)} units")
     workflow.compute_tally(record, board, passphrase, jobs=jobs, progress=progress)
     present = [i for i in range(1, scenario.trustees + 1) if i not in scenario.absent]
     # On machines of their own each would audit the record; here they share one audit.
     checked = verified_tally(record, partial(audit, jobs=jobs, progress=progress))
     for i in present:
-        trustee_decrypt(trustees[i - 1], checked, passphrase)
+        trustee_decrypt(trustees[i - 1], checked, passphrase, jobs=jobs)
     result = workflow.publish_result(record, board, passphrase)
     absent = ", ".join(map(str, scenario.absent)) or "none"
     say(f"decrypted by trustees {', '.join(map(str, present))}; absent: {absent}")
@@ -214,7 +236,14 @@ def alter_one_byte(record: Path, copy: Path) -> str:
 
 def _draft(scenario: Scenario, trustees: Sequence[str]) -> dict[str, JSON]:
     contests = [contest.to_json() for contest in scenario.contests]
-    return {
+    mixing: dict[str, JSON] = {}
+    if scenario.packs:
+        mixing["mixing"] = {
+            "mixers": [f"mixer-{i}" for i in range(1, scenario.mixers + 1)],
+            "packs": [pack.to_json() for pack in scenario.packs],
+            "patterns_accepted": True,
+        }
+    return mixing | {
         "title": scenario.title,
         "profile": "native",
         "group": GROUP.name,

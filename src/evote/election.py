@@ -14,11 +14,18 @@ of the manifest over another channel before they take part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from evote.ballots import BallotContext, body_sizes
+from evote._mixing import (
+    MIN_UNIT,
+    Mixing,
+    mixing_contradictions,
+    read_mixing,
+    verificatum_contradictions,
+)
+from evote.ballots import BallotContext, BallotPack, body_sizes
 from evote.board import LOG_KEY, MAX_BODY, MAX_ENTRY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
 from evote.credentials import MAX_WEIGHT
@@ -36,6 +43,7 @@ from evote.encoding import (
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 from evote.groups import Elements, Group, named_group
 from evote.operators import Card, Role, read_card
+from evote.packing import Pack, Packing
 from evote.threshold import CeremonyResult
 
 __all__ = [
@@ -43,9 +51,12 @@ __all__ = [
     "MAX_OPERATORS",
     "MAX_STYLES",
     "MAX_VOTERS",
+    "MIN_UNIT",
+    "PROFILES",
     "TALLY_LIMIT",
     "ElectionParameters",
     "Manifest",
+    "Mixing",
     "ballot_context",
     "base_id",
     "decode_manifest",
@@ -80,12 +91,20 @@ class _ContradictionError(ParameterError):
         super().__init__(f"{place}: {reason}")
 
 
+Profile: TypeAlias = Literal["native", "verificatum"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+"""Whose challenges an election's proofs answer; `belenios` is known and not supported yet."""
+_PROFILE: Mapping[str, Profile] = {profile: profile for profile in PROFILES}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything that is fixed before the key ceremony. Trustee i is `trustees[i - 1]`.
 
     `nonce` makes each election its own, even where all else repeats. `total_weight` bounds the
-    weights of the whole roll together.
+    weights of the whole roll together. Without `mixing` all contests are summed; with it, those
+    that are in none of its packs. In the profile `verificatum` proofs of shuffles answer that
+    system's challenges; all else is as in `native`.
 
     Raises:
         ParameterError: the fields contradict each other; the message names the place.
@@ -108,7 +127,8 @@ class Manifest:
     maximum_weight: int = 1
     total_weight: int
     maximum_voters: int
-    profile: Literal["native"] = "native"
+    mixing: Mixing | None = None
+    profile: Profile = "native"
 
     def __post_init__(self) -> None:
         for place, reason in _contradictions(self):
@@ -132,9 +152,63 @@ class Manifest:
         """The contests of a ballot style, in its order."""
         return tuple(self.contest(name) for name in self.style(identifier).contests)
 
+    @property
+    def mixers(self) -> tuple[Card, ...]:
+        """Those who mix, in their order; none where nothing is mixed."""
+        return self.mixing.mixers if self.mixing is not None else ()
+
+    @property
+    def packs(self) -> tuple[Pack, ...]:
+        """The packs of contests that are mixed; none where nothing is mixed."""
+        return self.mixing.packs if self.mixing is not None else ()
+
+    @property
+    def summed_contests(self) -> tuple[Contest, ...]:
+        """The contests that are not mixed, in the manifest's order."""
+        return tuple(contest for contest in self.contests if self.pack_of(contest.id) is None)
+
+    @property
+    def mixed_contests(self) -> tuple[Contest, ...]:
+        """The contests that are in a pack, in the manifest's order."""
+        return tuple(contest for contest in self.contests if self.pack_of(contest.id) is not None)
+
+    def pack(self, identifier: str) -> Pack:
+        """A pack by its id; ParameterError if there is none."""
+        for pack in self.packs:
+            if pack.id == identifier:
+                return pack
+        raise ParameterError(f"there is no pack {identifier!r}")
+
+    def pack_of(self, contest: str) -> Pack | None:
+        """The pack that a contest is mixed in; None where it is summed."""
+        return next((pack for pack in self.packs if contest in pack.contests), None)
+
+    def style_packs(self, identifier: str) -> tuple[Pack, ...]:
+        """The packs whose contests a ballot style has, in the manifest's order."""
+        contests = self.style(identifier).contests
+        return tuple(pack for pack in self.packs if pack.contests[0] in contests)
+
+    def packing(self, identifier: str) -> Packing:
+        """How the answers to the contests of a pack become one message."""
+        return Packing(tuple(self.contest(name) for name in self.pack(identifier).contests))
+
+    def pack_width(self, identifier: str) -> int:
+        """The elements of the group that hold one message of a pack."""
+        return self.packing(identifier).width(self.group)
+
+    @property
+    def ballot_packs(self) -> tuple[BallotPack, ...]:
+        """The packs with their contests, as ballots have them."""
+        return tuple(BallotPack(id=p.id, contests=self.packing(p.id).contests) for p in self.packs)
+
     def card(self, role: Role, identifier: str) -> Card:
         """An operator's card; ParameterError if there is no such operator."""
-        cards = {"trustee": self.trustees, "registrar": self.registrars, "board": (self.board,)}
+        cards = {
+            "trustee": self.trustees,
+            "registrar": self.registrars,
+            "board": (self.board,),
+            "mixer": self.mixers,
+        }
         for card in cards.get(role, self.authorities):
             if card.id == identifier:
                 return card
@@ -154,8 +228,8 @@ def _contradictions(manifest: Manifest) -> Iterator[tuple[str, str]]:
     m = manifest
     if len(m.nonce) != 32:
         yield "nonce", f"32 bytes expected, got {len(m.nonce)}"
-    if m.profile != "native":
-        yield "profile", "the profile native expected"
+    if m.profile not in PROFILES:
+        yield "profile", f"one of {', '.join(PROFILES)} expected"
     if m.group.is_weak:
         yield "group", f"{m.group.name} is too small for a new election"
     yield from _operator_contradictions(m)
@@ -184,10 +258,15 @@ def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
             if name not in known:
                 yield f"styles[{i}].contests[{j}]", f"there is no contest {name!r}"
     used = {name for style in m.styles for name in style.contests}
+    mixed = {name for pack in m.packs for name in pack.contests}
     limit = min(m.group.order, TALLY_LIMIT)
     for i, contest in enumerate(m.contests):
         if contest.id not in used:
             yield f"contests[{i}].id", f"{contest.id!r} is in no style: nobody can vote on it"
+        if contest.id in mixed:
+            continue
+        if not contest.is_summed:
+            yield f"contests[{i}].kind", f"a {contest.kind} is mixed, and {contest.id!r} in no pack"
         bound = contest.option_limit * m.total_weight
         if bound >= limit:
             what = f"{contest.option_limit} times the total weight {m.total_weight}"
@@ -195,12 +274,16 @@ def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
                 f"contests[{i}].option_limit",
                 f"{what} is not below {limit}: no tally can be read",
             )
+    if m.profile == "verificatum":
+        yield from verificatum_contradictions(m.mixing, m.group)
+    if m.mixing is not None:
+        yield from mixing_contradictions(m.mixing, m.group, m.contests, m.styles, m.maximum_voters)
     yield from _size_contradictions(m)
 
 
 def _size_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
     """Found out at the first ballot, or at the tally, it would be too late."""
-    sizes = body_sizes(m.group, m.contests, m.styles)
+    sizes = body_sizes(m.group, m.contests, m.styles, m.ballot_packs)
     for i, style in enumerate(m.styles):
         if sizes[style.id] > MAX_BODY:
             yield f"styles[{i}]", f"ballots of {sizes[style.id]} bytes, at most {MAX_BODY} allowed"
@@ -213,7 +296,7 @@ def _size_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
                     f"spoiled ballots need entries of {size} bytes, at most {MAX_ENTRY} allowed"
                 )
                 yield f"styles[{i}]", reason
-    sums = sum(contest.width for contest in m.contests)
+    sums = sum(contest.width for contest in m.summed_contests)
     if sums > (most := MAX_BODY // (4 * m.group.element_size)):
         yield "contests", f"{sums} sums to be tallied, at most {most} in {m.group.name}"
 
@@ -221,9 +304,9 @@ def _size_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
 def _opening_size(contest: Contest) -> int:
     """The most bytes that the marks on a contest take in the opening of a spoiled ballot."""
     mark = len(str(contest.option_limit)) + 1
-    return (
-        len(',{"blank":0,"id":"","selections":[]}') + len(contest.id) + mark * len(contest.options)
-    )
+    text = len(',"write_in":""') + 2 * contest.write_in if contest.write_in is not None else 0
+    size = len(',{"blank":0,"id":"","selections":[]}') + len(contest.id) + text
+    return size + mark * len(contest.options)
 
 
 def _operator_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
@@ -233,6 +316,8 @@ def _operator_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
         ("registrars", "registrar", m.registrars),
         ("authorities.cards", "authority", m.authorities),
     )
+    if m.mixing is not None:
+        lists += (("mixing.mixers", "mixer", m.mixing.mixers),)
     for place, role, members in lists:
         if not 1 <= len(members) <= MAX_OPERATORS:
             yield place, f"1 to {MAX_OPERATORS} cards expected, got {len(members)}"
@@ -293,8 +378,10 @@ def encode_manifest(manifest: Manifest) -> bytes:
         ParameterError: a text or an id in it has no place in a manifest.
     """
     m = manifest
+    mixing: dict[str, JSON] = {} if m.mixing is None else {"mixing": m.mixing.to_json()}
     data = canonical_json(
-        {
+        mixing
+        | {
             "format": "evote/manifest",
             "version": 1,
             "nonce": encode_hex(m.nonce),
@@ -339,8 +426,9 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
     """
     fields = Fields(parse_json(data, where=where, max_bytes=MAX_MANIFEST), f"{where}: $")
     check_format(fields, "evote/manifest", 1)
-    if fields.choice("profile", ("native", "belenios", "verificatum")) != "native":
-        raise UnsupportedError(f"{fields.path('profile')}: only the profile native is supported")
+    profile = fields.choice("profile", (*PROFILES, "belenios"))
+    if profile not in PROFILES:
+        raise UnsupportedError(f"{fields.path('profile')}: {profile} is not supported yet")
     group = _read_group(fields)
     contests = tuple(map(read_contest, fields.objects("contests", MAX_CONTESTS)))
     names = {contest.id for contest in contests}
@@ -367,6 +455,12 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
             maximum_weight=weights.integer("maximum", 1, MAX_WEIGHT),
             total_weight=weights.integer("total", 1, _MAX_TOTAL),
             maximum_voters=voters.integer("maximum", 1, MAX_VOTERS),
+            mixing=(
+                read_mixing(fields.object("mixing"), MAX_OPERATORS, MAX_VOTERS)
+                if "mixing" in fields
+                else None
+            ),
+            profile=_PROFILE[profile],
         )
     except _ContradictionError as error:
         raise DecodingError(error.reason, where=fields.path(error.place)) from None
@@ -414,6 +508,7 @@ def ballot_context(manifest: Manifest, key: bytes, election: bytes) -> BallotCon
         election_id=election,
         contests=manifest.contests,
         styles=manifest.styles,
+        packs=manifest.ballot_packs,
     )
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "canonical_json",
     "check_format",
     "check_identifier",
+    "check_text",
     "decode_base64url",
     "decode_decimal",
     "decode_hex",
@@ -239,9 +240,7 @@ class Fields:
             self.fail(key, f"text of {len(value)} characters, at most {max_length} expected")
         if not value and not allow_empty:
             self.fail(key, "text expected, got none")
-        if found := _UNPRINTABLE.search(value):
-            self.fail(key, f"character U+{ord(found[0]):04X} is not allowed in text")
-        return value
+        return check_text(value, where=self.path(key))
 
     def identifier(self, key: str) -> str:
         """1 to 64 characters of a-z 0-9 . _ - that start with a letter or digit."""
@@ -366,6 +365,13 @@ def check_identifier(value: JSON, *, where: str = "") -> str:
     if type(value) is not str or not _IDENTIFIER.fullmatch(value):
         got = _shown(value) if type(value) is str else _kind(value)
         raise DecodingError(f"an identifier of a-z 0-9 . _ - expected, got {got}", where=where)
+    return value
+
+
+def check_text(value: str, *, where: str = "") -> str:
+    """Text, checked: no control or formatting characters, line separators or surrogates."""
+    if found := _UNPRINTABLE.search(value):
+        raise DecodingError(f"character U+{ord(found[0]):04X} is not allowed in text", where=where)
     return value
 
 

@@ -101,7 +101,8 @@ class ShuffleWitness:
             )
         if len(self.permutation) != len(self.nonces):
             raise ShapeMismatch(f"{len(self.permutation)} places, {len(self.nonces)} nonces")
-        if not np.array_equal(np.sort(self.permutation), np.arange(len(self.permutation))):
+        places = np.arange(len(self.permutation))
+        if self.permutation.dtype.kind != "i" or (np.sort(self.permutation) != places).any():
             raise ParameterError("not a permutation")
         if not self.nonces.secret:
             raise ParameterError("the nonces of a shuffle are marked as secret")
@@ -242,7 +243,8 @@ def prove_shuffle(
 
     Statistically zero-knowledge up to n 2^-128, in the random oracle model; sound there if
     discrete logs are hard: see `TranscriptOracle`. Cost, for n rows of w: 5 n fixed-base powers and
-    (1 + 2 w) n multiexp terms, of 384 bits in groups of larger order; n hashes to elements.
+    (1 + 2 w) n multiexp terms, of 384 bits in groups of larger order; n hashes to elements, where
+    the last proof was not of the same n.
 
     Args:
         statement, witness: shapes (n, w); the witness is not checked, but then nor will the proof.
@@ -264,11 +266,11 @@ def prove_shuffle(
 def verify_shuffle(
     statement: ShuffleStatement, proof: ShuffleProof, oracle: Transcript | ShuffleOracle
 ) -> None:
-    """Check a proof of a shuffle.
+    """Check a proof of a shuffle, by one multi-exponentiation of all its equations.
 
-    Cost, for n rows of w: one multi-exponentiation of (4 + 4 w) n + 2 w + 6 terms; n hashes to
-    elements. In groups of large order exponents have at most 512 bits, 128 of them that of a
-    weight. A false proof costs several times as much, to say which equations fail.
+    Cost, for n rows of w: (4 + 4 w) n + 2 w + 6 multiexp terms; n hashes to elements. In groups of
+    large order exponents have 128, 384 or 513 bits, those of 128-bit weights included. A false
+    proof costs several times as much, to say which equations fail.
 
     Reference: B. Terelius, D. Wikström, "Proofs of restricted shuffles" (AFRICACRYPT 2010).
 

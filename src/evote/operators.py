@@ -1,6 +1,6 @@
 """Operators: whoever holds a key of the election, and how that key is kept.
 
-Trustees, registrars, authorities and the board each have a private directory (mode 0700):
+Trustees, registrars, authorities, mixers and the board each have a private directory (mode 0700):
 
     card.json      public: role, id, signing key; a trustee's ceremony key with its proof
     secret.json    mode 0600: the secrets, under scrypt and ChaCha20-Poly1305
@@ -82,8 +82,8 @@ __all__ = [
     "verify_signature",
 ]
 
-Role: TypeAlias = Literal["trustee", "registrar", "authority", "board"]
-ROLES: tuple[Role, ...] = ("trustee", "registrar", "authority", "board")
+Role: TypeAlias = Literal["trustee", "registrar", "authority", "board", "mixer"]
+ROLES: tuple[Role, ...] = ("trustee", "registrar", "authority", "board", "mixer")
 
 SCRYPT_COST = 2**15  # 32 MiB and about a tenth of a second
 SCRYPT_COST_FLOOR = 2**10

@@ -5,6 +5,7 @@
     roll/roll.json                roll/rows/000.jsonl, 4096 rows each
     board/checkpoint              board/tile/entries/000, the last one 000.p/W
     ballots/000.jsonl             the bodies of the ballot entries of bundle 000
+    mixes/000/01.json             what mix server 1 made of unit 0, see `mixing`
     tally.json  shares/001.json  result.json
 
 The listing is strict: no other file or directory, no symlink, nothing missing, and no file of a
@@ -55,7 +56,8 @@ from evote.board import (
 from evote.credentials import MAX_ROW, decode_roll
 from evote.election import MAX_MANIFEST, Manifest, decode_manifest, manifest_digest
 from evote.errors import DecodingError, EvoteError
-from evote.tally import file_digest
+from evote.mixing import MAX_UNITS, mix_path, step_size
+from evote.tally import Tally, decode_tally, file_digest, read_units, share_size
 from evote.threshold import ceremony_file_name
 
 __all__ = [
@@ -96,22 +98,24 @@ _KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can
         (r"board/checkpoint", MAX_NOTE),
         (rf"board/tile/entries/{_TILE}(?:\.p/[0-9]{{1,3}})?", MAX_BUNDLE),
         (rf"ballots/{_TILE}\.jsonl", BUNDLE * (MAX_BODY + 1)),
+        (r"mixes/[0-9]{3}/[0-9]{2}\.json", _MAX_JSON),
         (r"tally\.json", _MAX_JSON),
         (r"shares/[0-9]{3}\.json", _MAX_JSON),
         (r"result\.json", _MAX_JSON),
     )
 )
 _DIRECTORY = re.compile(
-    r"ceremony|shares|roll|(?:roll/rows|ballots)(?:/x[0-9]{3}){0,2}|board|board/tile"
+    r"ceremony|shares|mixes(?:/[0-9]{3})?|roll|(?:roll/rows|ballots)(?:/x[0-9]{3}){0,2}|board|board/tile"
     rf"|board/tile/entries(?:/x[0-9]{{3}}){{0,2}}|board/tile/entries/{_TILE}\.p",
     re.ASCII,
 )
 _ALWAYS = frozenset(  # directories that may be there though nothing is in them yet
-    f"ceremony shares roll roll/rows ballots board board/tile {ENTRIES}".split()
+    f"ceremony shares mixes roll roll/rows ballots board board/tile {ENTRIES}".split()
 )
 
 
-_OF_THE_LOG = ("board/", "ballots/", "shares/", TALLY, RESULT)
+_OF_THE_LOG = ("board/", "ballots/", "mixes/", "shares/", TALLY, RESULT)
+_OF_ALL_BALLOTS = ("mixes/", "shares/")  # their size grows with the ballots that were mixed
 _STEPS: tuple[Literal["commit", "reveal", "confirm"], ...] = ("commit", "reveal", "confirm")
 
 
@@ -245,7 +249,18 @@ class Record:
         Raises:
             DecodingError: missing, larger than its kind may be, or not a regular file.
         """
-        return read_file(self._checked(name), _limit(name), where=name)
+        return read_file(self._checked(name), self._limit(name), where=name)
+
+    def _limit(self, name: str) -> int:
+        limit = _limit(name)
+        if not name.startswith(_OF_ALL_BALLOTS) or not self.manifest.packs:
+            return limit
+        ballots = self.checkpoint().size  # there are no more of them than entries
+        group, packs = self.manifest.group, self.manifest.packs
+        widths = [self.manifest.pack_width(pack.id) for pack in packs]
+        if name.startswith("shares/"):
+            return limit + share_size(group, ballots * sum(widths))
+        return limit + step_size(group, ballots, max(widths))
 
     def _open(self, name: str) -> BinaryIO:
         descriptor, _ = open_file(self._checked(name), _limit(name), where=name)
@@ -331,9 +346,21 @@ class Record:
             expected.must_be([TALLY])
         if survey.result is not None:
             expected.must_be([RESULT])
+        self._expect_mixes(expected, survey, present)
         expected.must_be(map(share_path, survey.shares))
         if survey.stage == Stage.TALLIED:  # trustees post shares before the board names them
             expected.may_be(share_path(i + 1) for i in range(len(self.manifest.trustees)))
+
+    def _expect_mixes(self, expected: _Expected, survey: Survey, present: set[str]) -> None:
+        steps = range(1, len(self.manifest.mixers) + 1)
+        if survey.stage == Stage.SEALED:  # how many units there are, only the ballots say
+            numbers = range(MAX_UNITS if steps else 0)
+            names = (name for name in present if name.startswith("mixes/"))
+            allowed = {mix_path(number, step) for number in numbers for step in steps}
+            expected.may_be(name for name in names if name in allowed)
+        elif survey.tally is not None and steps:
+            units = read_units(self.manifest, self.tally_bytes())
+            expected.must_be(mix_path(unit.number, step) for unit, _ in units for step in steps)
 
     # -- manifest, ceremony, roll ------------------------------------------------------------------
 
@@ -447,7 +474,7 @@ class Record:
     def _body_size(self) -> int:
         """Bytes of the largest ballot of this election."""
         m = self.manifest
-        return max(body_sizes(m.group, m.contests, m.styles).values())
+        return max(body_sizes(m.group, m.contests, m.styles, m.ballot_packs).values())
 
     def ballots(self) -> Iterator[tuple[int, BallotEntry, bytes]]:
         """Entry index, entry and body of every submitted ballot.
@@ -473,6 +500,20 @@ class Record:
     def tally_bytes(self) -> bytes:
         """tally.json as it is."""
         return self.read(TALLY)
+
+    def tally(self) -> tuple[Tally, bytes]:
+        """The tally and the digest of its file, with the outputs of the mix servers it names.
+
+        Raises:
+            DecodingError: malformed, or it names other steps than are there.
+        """
+        data = self.tally_bytes()
+        return decode_tally(self.manifest, data, self.read, where=TALLY), file_digest(data)
+
+    def step_bytes(self, unit: int, step: int) -> bytes | None:
+        """What the step-th mix server made of a unit; None if it has not come to it."""
+        name = mix_path(unit, step)
+        return self.read(name) if self.has(name) else None
 
     def share_bytes(self, trustee: int) -> bytes:
         """A trustee's decryption shares as they are."""

@@ -20,9 +20,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from evote._mixed_results import count_mixed, decode_messages
+from evote._pool import Workers, spread
 from evote._tally_files import (
     ContestResult,
     ContestTally,
+    MixedUnit,
+    ReadFile,
     Result,
     Tally,
     TallyShare,
@@ -34,19 +38,25 @@ from evote._tally_files import (
     encode_tally,
     file_digest,
     neutral_sums,
+    read_units,
+    share_size,
 )
 from evote.ballots import Ballots
 from evote.contests import Contest
+from evote.counting import ContestCount, SelectionCount
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts
 from evote.errors import ParameterError, QuorumError, VerificationError
-from evote.groups import Elements, Rng, Scalars, stack
+from evote.groups import Elements, Rng, Scalars, concatenate, stack
 from evote.groups.discrete_log import discrete_logs
+from evote.mixing import Unit
 from evote.threshold import combine, decryption_shares, verify_decryption_shares
 
 __all__ = [
     "ContestResult",
     "ContestTally",
+    "MixedUnit",
+    "ReadFile",
     "Result",
     "Summation",
     "Tally",
@@ -56,16 +66,55 @@ __all__ = [
     "decode_result",
     "decode_share",
     "decode_tally",
-    "decrypted_sums",
+    "decrypted",
     "encode_result",
     "encode_share",
     "encode_tally",
     "file_digest",
+    "mixed_messages",
+    "read_units",
+    "result_lines",
     "result_problems",
     "share_of_tally",
+    "share_size",
     "verify_result",
     "verify_share",
 ]
+
+
+def result_lines(
+    manifest: Manifest, result: Result
+) -> Iterator[tuple[str, list[tuple[str, int]], list[tuple[str, int]]]]:
+    """For people: for each contest a heading, the options' votes, and what else there is."""
+    summed = {row.id: row for row in result.contests}
+    mixed = {row.contest: row for row in result.mixed}
+    for contest in manifest.contests:
+        titles = [option.title for option in contest.options]
+        if contest.id in mixed:
+            yield _mixed_lines(contest, titles, mixed[contest.id])
+            continue
+        row = summed[contest.id]
+        heading = f"{contest.title}: {row.ballots} ballots, weight {row.weight}"
+        rest = [("(blank)", row.blank)] if row.blank is not None else []
+        rest.append(("(marks not used)", row.undervotes))
+        yield heading, list(zip(titles, row.votes, strict=True)), rest
+
+
+def _mixed_lines(
+    contest: Contest, titles: Sequence[str], row: ContestCount
+) -> tuple[str, list[tuple[str, int]], list[tuple[str, int]]]:
+    heading = f"{contest.title}: {sum(row.ballots.values())} ballots, mixed"
+    votes: list[tuple[str, int]] = []
+    rest: list[tuple[str, int]] = []
+    if isinstance(row.outcome, SelectionCount):
+        votes = list(zip(titles, row.outcome.votes, strict=True))
+        rest += [(f"(written in) {text}", number) for text, number in row.outcome.write_ins]
+        rest.append(("(marks not used)", row.outcome.undervotes))
+    elif contest.count is not None:
+        votes = [(f"elected: {titles[option]}", 1) for option in row.outcome.elected]
+        heading += f", by {contest.count.method}"
+    rest += [(f"(ballots: {v.name.lower()})", n) for v, n in row.ballots.items() if n]
+    return heading, votes, rest
 
 
 # -- sums --------------------------------------------------------------------------------------
@@ -80,7 +129,7 @@ class Summation:
             contest.id: ContestTally(
                 id=contest.id, ballots=0, weight=0, sums=neutral_sums(manifest.group, contest.width)
             )
-            for contest in manifest.contests
+            for contest in manifest.summed_contests
         }
 
     def add(self, ballots: Ballots, weights: Sequence[int]) -> None:
@@ -122,9 +171,15 @@ class Summation:
         """The sums so far, in the order of the manifest."""
         return tuple(self._contests.values())
 
-    def finish(self, election: bytes, counted: bytes) -> Tally:
+    def finish(self, election: bytes, counted: bytes, units: Sequence[MixedUnit] = ()) -> Tally:
         """The tally of the ballots added, for the counted set with this digest."""
-        return Tally(election=election, counted=counted, contests=self.parts())
+        return Tally(
+            election=election,
+            counted=counted,
+            group=self._manifest.group,
+            contests=self.parts(),
+            units=tuple(units),
+        )
 
 
 def _weighted_product(ciphertexts: Ciphertexts, weights: Sequence[int]) -> Ciphertexts:
@@ -153,14 +208,15 @@ def share_of_tally(
     secret: Scalars,
     verification_key: Elements,
     *,
+    jobs: Workers = 1,
     rng: Rng | None = None,
 ) -> TallyShare:
-    """A trustee's share of every sum, proven. `ceremony.trustee_decrypt` says what comes first."""
+    """A trustee's share of each ciphertext, proven; used by `ceremony.trustee_decrypt`."""
     shares = decryption_shares(
         trustee,
         secret,
         verification_key,
-        tally.sums.alpha,
+        concatenate([spread(tally.group, jobs).identity((0,)), tally.ciphertexts.alpha]),
         context=(tally.election, tally_digest),
         rng=rng,
     )
@@ -179,28 +235,30 @@ def verify_share(
         raise VerificationError(f"the share of trustee {share.trustee} is of another tally")
     verify_decryption_shares(
         verification_key,
-        tally.sums.alpha,
+        tally.ciphertexts.alpha,
         share.decryption,
         context=(tally.election, tally_digest),
     )
 
 
-def decrypted_sums(manifest: Manifest, tally: Tally, shares: Sequence[TallyShare]) -> Elements:
-    """g^total of every sum that needs decryption, from verified shares of a quorum; shape (n,).
+def decrypted(manifest: Manifest, tally: Tally, shares: Sequence[TallyShare]) -> Elements:
+    """The plaintext of every ciphertext of a tally, from verified shares of a quorum; shape (n,).
+
+    Of a sum it is g^total.
 
     Raises:
         QuorumError: fewer shares than the quorum; names the absent trustees.
         ParameterError: a trustee twice, or one that does not exist.
     """
-    sums = tally.sums
+    ciphertexts = tally.ciphertexts
     rows = [share.decryption.shares for share in shares]
     powers = combine(
         [share.trustee for share in shares],
-        stack(rows) if rows else manifest.group.identity((0, *sums.shape)),
+        stack(rows) if rows else manifest.group.identity((0, ciphertexts.size)),
         quorum=manifest.quorum,
         trustees=len(manifest.trustees),
     )
-    return sums.beta / powers
+    return ciphertexts.beta / powers
 
 
 def combine_shares(
@@ -213,11 +271,11 @@ def combine_shares(
         VerificationError: a sum holds no total that its ballots can have; names the contest.
     """
     used = sorted(shares, key=lambda share: share.trustee)[: manifest.quorum]
-    if not tally.sums.shape[0]:
+    if not tally.ciphertexts.size:
         used = []
         opened = manifest.group.identity((0,))
     else:
-        opened = decrypted_sums(manifest, tally, used)
+        opened = decrypted(manifest, tally, used)
     contests = []
     for contest, part, (start, stop) in _present(manifest, tally):
         totals = _totals(contest, part, opened[start:stop]) if part.ballots else [0] * contest.width
@@ -227,6 +285,35 @@ def combine_shares(
         tally=tally_digest,
         trustees=tuple(share.trustee for share in used),
         contests=tuple(contests),
+        mixed=_mixed_results(manifest, tally, opened[tally.sums.size :]),
+    )
+
+
+def mixed_messages(
+    manifest: Manifest, tally: Tally, shares: Sequence[TallyShare]
+) -> tuple[tuple[Unit, list[bytes | None]], ...]:
+    """The messages of every unit, from verified shares of a quorum, in the order of the outputs.
+
+    None stands for what is no message; that is a malformed ballot, and its voter's own doing.
+    """
+    if not tally.ciphertexts.size:
+        return ()
+    opened = decrypted(manifest, tally, shares)[tally.sums.size :]
+    return tuple(_messages(tally, opened))
+
+
+def _messages(tally: Tally, opened: Elements) -> Iterator[tuple[Unit, list[bytes | None]]]:
+    start = 0
+    for mixed in tally.units:
+        stop = start + mixed.outputs.size
+        rows = opened[start:stop].reshape(mixed.outputs.shape)
+        yield mixed.unit, decode_messages(tally.group, rows)
+        start = stop
+
+
+def _mixed_results(manifest: Manifest, tally: Tally, opened: Elements) -> tuple[ContestCount, ...]:
+    return count_mixed(
+        manifest, tuple(_messages(tally, opened)), lots=(tally.election, tally.counted)
     )
 
 
@@ -235,7 +322,7 @@ def _present(
 ) -> Iterator[tuple[Contest, ContestTally, tuple[int, int]]]:
     """Each contest with its tally and its place among the sums that are decrypted."""
     start = 0
-    for contest, part in zip(manifest.contests, tally.contests, strict=True):
+    for contest, part in zip(manifest.summed_contests, tally.contests, strict=True):
         stop = start + (contest.width if part.ballots else 0)
         yield contest, part, (start, stop)
         start = stop
@@ -295,13 +382,12 @@ def result_problems(
     """Every option whose votes are not what the shares decrypt; QuorumError as `verify_result`."""
     if result.election != tally.election or result.tally != tally_digest:
         raise VerificationError("the result is of another tally")
-    sums = tally.sums
-    if not sums.shape[0]:
+    if not tally.ciphertexts.size:
         if result.trustees:
             raise QuorumError("nothing was to be decrypted, yet trustees are named")
         opened = manifest.group.identity((0,))
     else:
-        opened = decrypted_sums(manifest, tally, _named_shares(manifest, shares, result))
+        opened = decrypted(manifest, tally, _named_shares(manifest, shares, result))
     claims: list[int] = []
     names: list[str] = []
     neutral: list[str] = []
@@ -315,9 +401,16 @@ def result_problems(
         else:
             neutral += [label for label, total in zip(labels, totals, strict=True) if total]
     group = manifest.group
-    right = (group.generator ** group.scalars(np.array(claims, dtype=np.int64))).equal_mask(opened)
+    sums = opened[: len(claims)]
+    right = (group.generator ** group.scalars(np.array(claims, dtype=np.int64))).equal_mask(sums)
     wrong = [names[i] for i in np.flatnonzero(~right)]
-    return [f"{name}: the total is not what the shares decrypt" for name in [*wrong, *neutral]]
+    problems = [f"{name}: the total is not what the shares decrypt" for name in [*wrong, *neutral]]
+    counted = _mixed_results(manifest, tally, opened[len(claims) :])
+    return problems + [
+        f"contest {true.contest!r}: not what the decrypted ballots give"
+        for true, claim in zip(counted, result.mixed, strict=True)
+        if true != claim
+    ]
 
 
 def _named_shares(
@@ -343,7 +436,7 @@ def check_totals(manifest: Manifest, tally: Tally, result: Result) -> None:
         VerificationError: names the contest.
     """
     for contest, part, claim in zip(
-        manifest.contests, tally.contests, result.contests, strict=True
+        manifest.summed_contests, tally.contests, result.contests, strict=True
     ):
         where = f"contest {contest.id!r}"
         if (claim.ballots, claim.weight) != (part.ballots, part.weight):

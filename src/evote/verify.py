@@ -7,8 +7,8 @@ checked, which is never success.
 
 The log is read twice for its files and phase, once for its order, its root and the counted set, and
 then bundle by bundle with the ballots, in as many processes as asked for. Memory: 50 bytes a
-ballot, 50 a voter of the roll, a few bundles for each process, and fingerprints that spill to
-temporary files.
+ballot, 50 a voter of the roll, a few bundles for each process, the ciphertexts of all ballots that
+are mixed (`mixing.MixInputs`), and fingerprints that spill to temporary files.
 
 A record alone shows that it is consistent, not that it is the record of the election: whoever
 wrote it may have written all of it. The pins tie it to what was published elsewhere: the manifest's
@@ -36,11 +36,12 @@ from evote._audit_log import (
     check_authorities,
     read_log,
 )
+from evote._audit_mixes import MIX_CHECKS, UnitProgress, check_mixes
 from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
 from evote._nonces import nonce_rows
-from evote._pool import Work, Workers, run_jobs
+from evote._pool import Work, Workers, run_jobs, spread
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
 from evote.ballots import BallotContext
 from evote.board import (
@@ -61,7 +62,7 @@ from evote.board import (
 from evote.ceremony import ceremony_parameters
 from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
 from evote.election import Manifest, ballot_context, election_id
-from evote.elgamal import decode_ciphertexts
+from evote.elgamal import PublicKey, decode_ciphertexts
 from evote.encoding import decode_hex
 from evote.errors import (
     BrokenLog,
@@ -71,6 +72,7 @@ from evote.errors import (
     VerificationError,
 )
 from evote.groups.eddsa import decode_verification_keys
+from evote.mixing import Cascade, MixInputs
 from evote.policies import Fate
 from evote.record import MANIFEST, ROLL, ROLL_BUNDLE, Phase, Record, rows_path
 from evote.tally import ContestTally, Result, Summation, Tally
@@ -84,7 +86,9 @@ __all__ = [
     "Outcome",
     "Progress",
     "Report",
+    "UnitProgress",
     "audit",
+    "audited_mixes",
     "audited_tally",
 ]
 
@@ -153,13 +157,29 @@ def audit(
 def audited_tally(
     path: Path | str, *, jobs: Workers = 1, progress: Progress | None = None
 ) -> tuple[Report, Tally | None]:
-    """Audit a record up to its seal, and the tally of its counted ballots if that can be made."""
+    """Audit a record up to its seal, and the tally of its counted ballots if that can be made.
+
+    What is mixed must have passed all mix servers.
+    """
     run = _Audit(Path(path), Ledger("sealed", ()), jobs, progress or _silent)
     run.everything(None, None, None)
     tally = None
-    if run.sums is not None and run.election_id is not None and run.counted is not None:
-        tally = run.sums.finish(run.election_id, run.counted)
+    if run.sums is not None and run.cascade is not None:
+        mixers = len(run.cascade.manifest.mixers)
+        units = [unit.finished() for unit in run.mixes if unit.steps == mixers]
+        if len(units) == len(run.mixes):
+            cascade = run.cascade
+            tally = run.sums.finish(cascade.election, cascade.counted, units)
     return run.report(), tally
+
+
+def audited_mixes(
+    path: Path | str, *, jobs: Workers = 1, progress: Progress | None = None
+) -> tuple[Report, Cascade | None, tuple[UnitProgress, ...]]:
+    """Audit a sealed record and the steps of the mix servers so far; how far each unit is."""
+    run = _Audit(Path(path), Ledger("sealed", ()), jobs, progress or _silent)
+    run.everything(None, None, None)
+    return run.report(), run.cascade, run.mixes
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -183,7 +203,9 @@ class _Audit:
         self.election_id: bytes | None = None
         self.size = 0
         self.sums: Summation | None = None
-        self.counted: bytes | None = None
+        self.inputs = MixInputs()
+        self.cascade: Cascade | None = None
+        self.mixes: tuple[UnitProgress, ...] = ()
         self.result: Result | None = None
 
     def report(self) -> Report:
@@ -349,9 +371,13 @@ class _Audit:
         self._identifiers(manifest, log)
         self._ballots(manifest, log)
         check_seal(ledger, manifest, log, self.election_id)
+        self._mixes(manifest, log)
         if log.tally is not None:
             election = AuditedElection(
-                election_id=self.election_id, ceremony=self.ceremony, sums=self.sums
+                election_id=self.election_id,
+                ceremony=self.ceremony,
+                sums=self.sums,
+                mixes=self.mixes if self.cascade is not None else None,
             )
             self.result = check_tally(ledger, record, manifest, log, election)
 
@@ -419,6 +445,7 @@ class _Audit:
                     continue
                 self._book(outcome)
                 sums.merge(_read_sums(manifest, outcome))
+                self.inputs.merge(outcome.mixed)
                 unsummed += outcome.unsummed
                 for values, owners in outcome.ciphertexts:
                     ciphertexts.add(values, owners)
@@ -436,7 +463,26 @@ class _Audit:
         if unsummed:
             ledger.block(f"{unsummed} counted ballots cannot be added", "tally.sums")
         elif log.fates is not None and done == log.ballots:
-            self.sums, self.counted = sums, log.fates.digest
+            self.sums = sums
+            group = spread(manifest.group, self.jobs)
+            self.cascade = Cascade(
+                manifest=manifest,
+                key=PublicKey(element=group.decode_elements(key, ())),
+                election=self.election_id,
+                counted=log.fates.digest,
+            )
+
+    def _mixes(self, manifest: Manifest, log: LogSummary) -> None:
+        if not manifest.mixers:
+            self.ledger.absent("nothing is mixed", *MIX_CHECKS)
+        elif log.seal is not None and self.cascade is None:
+            self.ledger.block("the counted set is unknown", *MIX_CHECKS)
+        elif log.seal is not None and self.cascade is not None:
+            complete = log.tally is not None
+            with self.ledger.guard("mix.units", *MIX_CHECKS[1:]):  # workers may break down
+                self.mixes = check_mixes(
+                    self.ledger, self.record, self.cascade, self.inputs, complete, self.progress
+                )
 
     def _book(self, outcome: BundleOutcome) -> None:
         for check, count in outcome.checked.items():

@@ -4,6 +4,7 @@
     run_ceremony   all trustees in one place     open_election       entry 0 of the board
     encrypt_ballot, sign_ballot                  what a voter's device does
     submit, deliver, open_spoiled, seal_election  what the board and the authorities do
+    mix            what a mix server does, where contests are mixed
     compute_tally, decrypt_share, publish_result
 
 Each step checks what it stands on before it signs or publishes anything, and each may be repeated
@@ -16,7 +17,7 @@ calls with several directories are for demonstrations and small elections.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from evote._ballot_box import (
     save_ballot,
     signed_roll,
 )
+from evote._files import make_directory, remove
 from evote._founding import (
     Credential,
     RollLine,
@@ -49,6 +51,7 @@ from evote._founding import (
 )
 from evote._pool import Workers
 from evote._trustee import clear_leftovers
+from evote._verificatum import check_group
 from evote.board import (
     Board,
     NoteSigner,
@@ -79,10 +82,13 @@ from evote.errors import (
     QuorumError,
     VerificationError,
 )
+from evote.interop.verificatum import write_second_proof
+from evote.mixing import Unit, make_step, mix_path
 from evote.operators import (
     OperatorKey,
     Passphrase,
 )
+from evote.packing import ContestAnswers
 from evote.policies import Fates, counted_set
 from evote.record import (
     RESULT,
@@ -97,13 +103,13 @@ from evote.tally import (
     TallyShare,
     combine_shares,
     decode_share,
-    decode_tally,
     encode_result,
     encode_tally,
     file_digest,
+    mixed_messages,
     verify_share,
 )
-from evote.verify import Progress, audit, audited_tally
+from evote.verify import Progress, audit, audited_mixes, audited_tally
 
 __all__ = [
     "BallotBox",
@@ -125,6 +131,8 @@ __all__ = [
     "issue_credentials",
     "load_ballot",
     "load_parameters",
+    "mix",
+    "mixed_answers",
     "new_election",
     "open_ballot_box",
     "open_election",
@@ -347,6 +355,72 @@ def seal_election(
     return fates
 
 
+def mix(
+    record: Path | str,
+    mixer_directory: Path | str,
+    passphrase: Passphrase,
+    *,
+    verificatum: Path | str | None = None,
+    jobs: Workers = 1,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Shuffle every unit as this mix server, after it has verified all that came before.
+
+    The record is audited up to its seal, with the steps of the servers before this one. Units that
+    this server has mixed are left as they are, so that an interrupted run goes on.
+
+    Args:
+        record: its directory.
+        mixer_directory: of the mix server.
+        passphrase: of its key.
+        verificatum: a directory for a second proof of each shuffle, as Verificatum has them: all
+            servers write to the same one. Not in a run that goes on: who has shuffled has forgotten
+            how.
+        jobs: processes, or an executor; what is secret stays on this machine.
+        progress: called with what is being done, how much is done, and of how much.
+
+    Returns:
+        The paths of its steps, unit by unit.
+
+    Raises:
+        ParameterError: Verificatum has not the group of this election.
+        VerificationError: a check failed; a server before this one has not mixed yet; or the
+            ballots are tallied already.
+    """
+    opened = Record(record)
+    key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")
+    step = 1 + [card.id for card in opened.manifest.mixers].index(key.card.id)
+    for directory in filter(Path.is_dir, (opened.path / "mixes").glob("*")):
+        clear_leftovers(directory, f"{step:02d}.json*")
+        if not any(directory.iterdir()):  # made for a file that was never written
+            remove(directory)
+    if opened.survey().stage != Stage.SEALED:
+        raise VerificationError("only the ballots of a sealed and untallied election are mixed")
+    if verificatum is not None:
+        check_group(opened.manifest.group)  # before the hours that the audit may take
+    report, cascade, units = audited_mixes(record, jobs=jobs, progress=progress)
+    report.raise_for_failure()
+    if cascade is None:
+        raise VerificationError("the counted ballots could not be read")
+    for unit in units:
+        if unit.steps < step - 1:
+            before = cascade.mixer(unit.steps + 1)
+            raise VerificationError(f"{unit.unit}: mix server {before} comes first")
+    paths = []
+    for unit in units:
+        path = opened.path / mix_path(unit.unit.number, step)
+        if unit.steps < step:
+            made = make_step(cascade, unit.unit, step, unit.current, key)
+            if verificatum is not None:
+                write_second_proof(Path(verificatum), cascade, unit, step, made)
+            make_directory(path.parent)
+            write_file(path, made.data)
+        paths.append(path)
+        if progress is not None:
+            progress("shuffling", len(paths), len(units))
+    return paths
+
+
 def compute_tally(
     record: Path | str,
     board_directory: Path | str,
@@ -368,6 +442,8 @@ def compute_tally(
             place.unlink(missing_ok=True)  # written, and never named by the board
         report, tally = audited_tally(record, jobs=jobs, progress=progress)
         report.raise_for_failure()
+        if tally is None and Record(record).manifest.mixers:
+            raise VerificationError("not every mix server has mixed every unit")
         if tally is None:
             raise VerificationError("the counted ballots could not be added")
         data = encode_tally(tally)
@@ -403,7 +479,7 @@ def decrypt_share(
         progress=progress,
     )
     checked = verified_tally(record, pinned)
-    path = trustee_decrypt(trustee_directory, checked, passphrase)
+    path = trustee_decrypt(trustee_directory, checked, passphrase, jobs=jobs)
     if board_directory is not None:
         publish_shares(record, board_directory, passphrase)
     return path
@@ -422,6 +498,24 @@ def publish_shares(
         return _append_shares(board, opened, _read_shares(opened)[2])
 
 
+def mixed_answers(record: Path | str) -> Iterator[tuple[Unit, ContestAnswers]]:
+    """What the mixed ballots say, decrypted by the shares that are there: by unit and contest.
+
+    In the order of the last mix server's outputs; nobody knows whose they are. The shares are
+    verified, the record is not: `verify.audit` does that.
+
+    Raises:
+        QuorumError: fewer shares than the quorum; names the absent trustees.
+    """
+    opened = Record(record)
+    manifest = opened.manifest
+    tally, _, shares = _read_shares(opened)
+    used = [shares[index] for index in sorted(shares)][: manifest.quorum]
+    for unit, messages in mixed_messages(manifest, tally, used):
+        for answers in manifest.packing(unit.pack).unpack(messages).contests:
+            yield unit, answers
+
+
 def _append_shares(board: Board, opened: Record, shares: Mapping[int, TallyShare]) -> list[int]:
     known = opened.survey().shares
     fresh = [index for index in sorted(shares) if index not in known]
@@ -435,8 +529,8 @@ def _read_shares(opened: Record) -> tuple[Tally, bytes, dict[int, TallyShare]]:
     Raises:
         VerificationError, DecodingError: some do not hold; says how many do without them.
     """
-    manifest, data = opened.manifest, opened.tally_bytes()
-    tally, digest = decode_tally(manifest, data), file_digest(data)
+    manifest = opened.manifest
+    tally, digest = opened.tally()
     if opened.survey().tally != digest:
         raise VerificationError("tally.json is not the file on the board")
     keys = load_parameters(opened.path).verification_keys

@@ -39,7 +39,7 @@ from evote.tally import (
     decode_result,
     decode_share,
     decode_tally,
-    decrypted_sums,
+    decrypted,
     file_digest,
     verify_share,
 )
@@ -232,7 +232,7 @@ def tally(record: Record, manifest: Manifest) -> dict[str, Any]:
         proofs.append({"trustee": i, **steps(*proof)})
         shares.append(share)
     result = decode_result(manifest, record.result_bytes())
-    opened = decrypted_sums(manifest, made, shares)
+    opened = decrypted(manifest, made, shares)
     totals = [[*row.votes, *([] if row.blank is None else [row.blank])] for row in result.contests]
     flat = np.array([total for row in totals for total in row])
     assert manifest.group.generator ** manifest.group.scalars(flat) == opened

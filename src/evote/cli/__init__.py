@@ -24,7 +24,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import evote
-from evote.cli import audit, ballot, demo, election, operators, results, trustee
+from evote.cli import audit, ballot, demo, election, export, mixing, operators, results, trustee
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 
@@ -49,11 +49,13 @@ for verb in (
     operators.registrar,
     operators.authority,
     operators.board,
+    mixing.mix,
     trustee.trustee,
     ballot.ballot,
     results.tally,
     results.result,
     audit.verify,
+    export.export,
     audit.doctor,
 ):
     command.add_command(verb)

@@ -164,7 +164,8 @@ def pin_options(function: F) -> F:
     digest = click.option(
         "--expect-manifest",
         metavar="DIGEST",
-        help="The manifest's digest as it was published elsewhere, 64 hex digits.",
+        help="The manifest's digest as it was published elsewhere, 64 hex digits; of Verificatum,"
+        " the SHA-256 of protInfo.xml.",
     )
     policy = click.option(
         "--witness-policy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import click
@@ -71,17 +72,33 @@ def ballot() -> None:
     metavar="CONTEST:OPTION[=N]",
     help="A mark; N marks where the contest allows several on one option. Once for each.",
 )
+@click.option(
+    "--rank",
+    "rankings",
+    multiple=True,
+    metavar="CONTEST:OPTION>...",
+    help="A ranking, the first preference first: ward:ann>bob>eve.",
+)
+@click.option(
+    "--write-in",
+    "write_ins",
+    multiple=True,
+    metavar="CONTEST:TEXT",
+    help="A name that is not among the options, where the contest takes one.",
+)
 @click.option("--blank", "blanks", multiple=True, metavar="CONTEST", help="A blank vote.")
 @code_option
 def encrypt(
     record: Path,
     folder: Path,
     choices: tuple[str, ...],
+    rankings: tuple[str, ...],
+    write_ins: tuple[str, ...],
     blanks: tuple[str, ...],
     code_file: Path | None,
 ) -> None:
     """Encrypt a ballot into FOLDER and print its tracker. Nothing is signed or sent yet."""
-    choice = read_choice(Record(record).manifest, choices, blanks)
+    choice = read_choice(Record(record).manifest, choices, blanks, rankings, write_ins)
     made = workflow.encrypt_ballot(record, voting_code(code_file), choice)
     workflow.save_ballot(made, folder)
     say(made.tracker)
@@ -255,29 +272,57 @@ def voting_code(file: Path | None) -> str:
 
 
 def read_choice(
-    manifest: Manifest, choices: tuple[str, ...], blanks: tuple[str, ...]
+    manifest: Manifest,
+    choices: tuple[str, ...],
+    blanks: tuple[str, ...],
+    rankings: tuple[str, ...] = (),
+    write_ins: tuple[str, ...] = (),
 ) -> workflow.Choice:
-    """Marks written as contest:option=n, as values by option in the manifest's order."""
+    """Marks written as contest:option=n, rankings and texts, by option in the manifest's order."""
     contests = {contest.id: contest for contest in manifest.contests}
     marks: dict[str, list[int]] = {}
+
+    def options_of(name: str) -> list[str]:
+        if name not in contests:
+            raise click.UsageError(f"no contest {plain(name)!r}: {', '.join(contests)}")
+        return [option.id for option in contests[name].options]
+
+    def place(name: str, option: str) -> int:
+        options = options_of(name)
+        if option not in options:
+            raise click.UsageError(f"{name} has no option {plain(option)!r}: {', '.join(options)}")
+        return options.index(option)
+
     for text in choices:
         where, _, number = text.partition("=")
         name, _, option = where.partition(":")
-        if name not in contests:
-            raise click.UsageError(f"no contest {plain(name)!r}: {', '.join(contests)}")
-        options = [one.id for one in contests[name].options]
-        if option not in options:
-            raise click.UsageError(f"{name} has no option {plain(option)!r}: {', '.join(options)}")
+        chosen = place(name, option)
         if number and not (number.isascii() and number.isdigit() and len(number) <= 3):
             raise click.UsageError(f"{plain(text)}: how many marks?")
-        values = marks.setdefault(name, [0] * len(options))
-        if values[options.index(option)]:
+        values = marks.setdefault(name, [0] * len(contests[name].options))
+        if values[chosen]:
             raise click.UsageError(f"{name}:{option} is chosen twice; write {name}:{option}=2")
-        values[options.index(option)] = int(number or 1)
+        values[chosen] = int(number or 1)
+    for text in rankings:
+        name, _, order = text.partition(":")
+        if any(marks.setdefault(name, [0] * len(options_of(name)))):
+            raise click.UsageError(f"{name} is ranked twice")
+        for rank, option in enumerate(order.split(">"), 1):
+            chosen = place(name, option)
+            if marks[name][chosen]:
+                raise click.UsageError(f"{name}:{option} is ranked twice")
+            marks[name][chosen] = rank
+    written = {}
+    for text in write_ins:
+        name, _, words = text.partition(":")
+        marks.setdefault(name, [0] * len(options_of(name)))
+        if name in written:
+            raise click.UsageError(f"{name}: two names are written in")
+        written[name] = unicodedata.normalize("NFC", words)
     for name in blanks:
-        if name not in contests:
-            raise click.UsageError(f"no contest {plain(name)!r}: {', '.join(contests)}")
-        marks.setdefault(name, [0] * len(contests[name].options))
+        marks.setdefault(name, [0] * len(options_of(name)))
     return workflow.Choice(
-        contests={name: tuple(values) for name, values in marks.items()}, blank=frozenset(blanks)
+        contests={name: tuple(values) for name, values in marks.items()},
+        blank=frozenset(blanks),
+        write_ins=written,
     )

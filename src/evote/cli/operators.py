@@ -1,4 +1,4 @@
-"""`evote registrar`, `evote authority`, `evote board`: their keys, and the registrar's roll."""
+"""`evote registrar`, `authority`, `board` and `mix`: their keys, and the registrar's roll."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evote.cli._common import (
 )
 from evote.operators import Role, create_operator
 
-__all__ = ["authority", "board", "registrar"]
+__all__ = ["authority", "board", "mix", "registrar"]
 
 COLUMNS = ("style", "weight", "district", "count")
 
@@ -39,6 +39,11 @@ def board() -> None:
     """Keep the append-only log of ballots."""
 
 
+@click.group()
+def mix() -> None:
+    """Mix encrypted ballots, so that nobody can tell whose they are."""
+
+
 def _init_verb(group: click.Group, role: Role) -> None:
     words = f"Make the {role}'s key in DIRECTORY; card.json there goes into the manifest."
 
@@ -54,6 +59,7 @@ def _init_verb(group: click.Group, role: Role) -> None:
 _init_verb(registrar, "registrar")
 _init_verb(authority, "authority")
 _init_verb(board, "board")
+_init_verb(mix, "mixer")
 
 
 @registrar.command()

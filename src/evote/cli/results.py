@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -23,7 +22,7 @@ from evote.cli._common import (
 )
 from evote.election import Manifest
 from evote.record import Record
-from evote.tally import Result, decode_result
+from evote.tally import Result, decode_result, result_lines
 
 __all__ = ["print_result", "result", "tally"]
 
@@ -75,19 +74,8 @@ def result(record: Path, board: Path | None, passphrase_file: Path | None) -> No
 def print_result(manifest: Manifest, outcome: Result) -> None:
     """The votes of every contest."""
     say(manifest.title)
-    for line in result_lines(manifest, outcome):
-        say(line)
-
-
-def result_lines(manifest: Manifest, outcome: Result) -> Iterator[str]:
-    """A table for each contest, most votes first."""
-    for part in outcome.contests:
-        contest = manifest.contest(part.id)
-        yield ""
-        yield f"{contest.title}: {part.ballots} ballots, weight {part.weight}"
-        rows = sorted(zip(contest.options, part.votes, strict=True), key=lambda row: -row[1])
-        lines: list[tuple[object, object]] = [(option.title, votes) for option, votes in rows]
-        if part.blank is not None:
-            lines.append(("(blank)", part.blank))
-        lines.append(("(marks not used)", part.undervotes))
-        yield from (f"  {line}" for line in table(lines, numbers=1))
+    for heading, votes, rest in result_lines(manifest, outcome):
+        say("")
+        say(heading)
+        for line in table([*sorted(votes, key=lambda row: -row[1]), *rest], numbers=1):
+            say(f"  {line}")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
+from evote.groups._packed import Item, take_items
 
 if TYPE_CHECKING:
     from evote.groups.base import Group
@@ -31,7 +32,6 @@ __all__ = [
     "spread",
 ]
 
-Item: TypeAlias = Any  # a number or the coordinates of a point: the kernels' business
 Shape: TypeAlias = tuple[int, ...]
 Integer: TypeAlias = int | np.integer[Any]
 
@@ -128,17 +128,20 @@ class Array(ABC):
         return np.arange(len(self._items), dtype=np.intp).reshape(self._shape)
 
     def _pick(self, positions: NDArray[np.intp]) -> Self:
-        return self._like(
-            list(map(self._items.__getitem__, positions.ravel().tolist())), positions.shape
-        )
+        return self._like(take_items(self._items, positions), positions.shape)
 
-    def _rows(self, axis: int) -> tuple[Shape, Iterator[list[Item]]]:
+    def _rows(self, axis: int) -> tuple[Shape, Iterator[Sequence[Item]]]:
         """The shape without `axis`, and for each of its places the items along `axis`."""
         axis = normal_axis(axis, self._shape)
         positions = np.moveaxis(self._positions(), axis, -1)
         rest, length = positions.shape[:-1], positions.shape[-1]
-        items = list(map(self._items.__getitem__, positions.ravel().tolist()))
+        items = take_items(self._items, positions)
         return rest, (items[i * length : (i + 1) * length] for i in range(math.prod(rest)))
+
+    def _common_group(self, other: Array) -> Group:
+        """This array's group, or the other's if only that one has an executor."""
+        self._check_same_group(other)
+        return other._group if other._group._spreads and not self._group._spreads else self._group
 
     def _check_same_group(self, other: Array) -> None:
         if other._group is not self._group and other._group != self._group:
@@ -176,7 +179,7 @@ def spread(array: Array, shape: Shape) -> Sequence[Item]:
         positions = np.broadcast_to(array._positions(), shape)
     except ValueError:
         raise ShapeMismatch(f"shape {array._shape} does not broadcast to {shape}") from None
-    return list(map(array._items.__getitem__, positions.ravel().tolist()))
+    return take_items(array._items, positions)
 
 
 def normal_axis(axis: int, shape: Shape) -> int:

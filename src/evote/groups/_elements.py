@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evote.errors import ParameterError, ShapeMismatch
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
+from evote.groups._packed import take_items
 from evote.groups._scalars import Scalars, Secrecy
 
 if TYPE_CHECKING:
@@ -49,32 +50,31 @@ class Elements(Array):
             return Elements._make(self._group, items, shape)
         return Elements._make(self._group, items, shape, self._encoded, self._halves)
 
-    def _squares(self, halves: list[Item], shape: Shape) -> Elements:
+    def _squares(self, halves: Sequence[Item], shape: Shape) -> Elements:
         """The squares of these items, which are remembered."""
         items = self._group._kernel.multiply(halves, halves)
         return Elements._make(self._group, items, shape, None, halves)
 
     def _pick(self, positions: NDArray[np.intp]) -> Elements:
-        flat = positions.ravel().tolist()
         encoded = self._encoded
         if encoded is not None:
-            width = self._group.element_size
-            encoded = b"".join([encoded[i * width : (i + 1) * width] for i in flat])
-        items = list(map(self._items.__getitem__, flat))
-        halves = self._halves and list(map(self._halves.__getitem__, flat))
+            rows = np.frombuffer(encoded, dtype=np.uint8).reshape((-1, self._group.element_size))
+            encoded = rows[positions.ravel()].tobytes()
+        items = take_items(self._items, positions)
+        halves = None if self._halves is None else take_items(self._halves, positions)
         return Elements._make(self._group, items, positions.shape, encoded, halves)
 
     def __mul__(self, other: Elements) -> Elements:
         if not isinstance(other, Elements):
             return NotImplemented
-        self._check_same_group(other)
+        group = self._common_group(other)
         shape = common_shape(self, other)
-        counted(self._group, "multiplications", math.prod(shape))
-        multiply = self._group._kernel.multiply
+        counted(group, "multiplications", math.prod(shape))
+        multiply = group._kernel.multiply
         if self._halves is not None and other._halves is not None:
             a, b = self._like(self._halves, self._shape), other._like(other._halves, other._shape)
             return self._squares(multiply(spread(a, shape), spread(b, shape)), shape)
-        return self._like(multiply(spread(self, shape), spread(other, shape)), shape)
+        return Elements._make(group, multiply(spread(self, shape), spread(other, shape)), shape)
 
     def __truediv__(self, other: Elements) -> Elements:
         if not isinstance(other, Elements):

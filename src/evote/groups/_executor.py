@@ -3,7 +3,8 @@
 `ExecutorKernel` stands before the kernel of a group and answers the same calls with the same
 values. What costs (decoding, encoding, powers, multi-exponentiation, hashing) is cut into chunks of
 about a fifth of a second, by the time that earlier ones took; what is cheaper than its transfer,
-and whatever is small, stays here. Items travel as packed numbers, not as pickled objects.
+and whatever is small, stays here. Items travel as packed numbers, not as pickled objects, and stay
+packed until somebody here looks at them: what was decoded by workers goes on to others as it came.
 
 Nothing is ever missing: replies are taken in the order of the chunks, each names its chunk and
 holds as many items as were sent, and a chunk that fails, or whose worker dies, fails the call. (A
@@ -15,6 +16,7 @@ Scalars that are marked secret go to processes of this machine only: see `Group.
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +27,7 @@ from gmpy2 import mpz
 
 from evote.errors import EvoteError
 from evote.groups._arrays import Item
-from evote.groups._kernel import Kernel
+from evote.groups._packed import PackedItems, item_size, join_items, pack_items
 
 if TYPE_CHECKING:
     from evote.groups.base import Group
@@ -64,31 +66,6 @@ def worker_count(executor: Executor) -> int:
     return found if isinstance(found, int) and found > 0 else os.cpu_count() or 1
 
 
-# -- items and exponents as bytes ----------------------------------------------------------------
-
-
-def pack_items(kernel: Kernel, items: Sequence[Item]) -> bytes:
-    """Numbers below the modulus, fixed width; those of a point side by side."""
-    p, width = kernel.modulus, _width(kernel)
-    if isinstance(kernel.identity, tuple):
-        return b"".join([(x % p).to_bytes(width, "little") for item in items for x in item])
-    return b"".join([(x % p).to_bytes(width, "little") for x in items])
-
-
-def unpack_items(kernel: Kernel, data: bytes) -> list[Item]:
-    """What `pack_items` packed. They were members before, and are not checked again."""
-    width, read = _width(kernel), mpz.from_bytes
-    numbers = [read(data[i : i + width], "little") for i in range(0, len(data), width)]
-    if isinstance(kernel.identity, tuple):
-        side_by_side = [iter(numbers)] * len(kernel.identity)
-        return list(zip(*side_by_side, strict=True))
-    return numbers
-
-
-def _width(kernel: Kernel) -> int:
-    return (int(kernel.modulus).bit_length() + 7) // 8
-
-
 def _pack_exponents(group: Group, exponents: Sequence[int]) -> bytes:
     width = group.scalar_size
     return b"".join([mpz(e).to_bytes(width, "little") for e in exponents])
@@ -104,20 +81,29 @@ def _unpack_exponents(group: Group, data: bytes) -> list[mpz]:
 
 def serve(group: Group, method: str, chunk: int, payload: _Payload) -> Reply:
     """Do one chunk; found by name in the worker's process."""
-    start = time.perf_counter()
+    begin = time.perf_counter()
     kernel, bad = group._kernel, b""
+    items: Sequence[Item]
+    result: Sequence[Item]
     if method in ("decode", "from_uniform"):
         found = getattr(kernel, method)(payload[0])
         bad = bytes([item is None for item in found])
         items = [kernel.identity if item is None else item for item in found]
         count, data = len(items), pack_items(kernel, items)
     elif method == "encode":
-        items = unpack_items(kernel, payload[0])
+        items = PackedItems.of(kernel, payload[0])
         count, data = len(items), kernel.encode(items)
     else:
-        items, exponents = unpack_items(kernel, payload[0]), _unpack_exponents(group, payload[1])
+        items = PackedItems.of(kernel, payload[0])
+        exponents = _unpack_exponents(group, payload[1])
         if method == "multiexp":
-            result = [kernel.multiexp(items, exponents)]
+            result, start = [], 0
+            for (length,) in struct.iter_unpack("<I", payload[2]):
+                stop = start + length
+                result.append(kernel.multiexp(items[start:stop], exponents[start:stop]))
+                start = stop
+            if start != len(items):
+                raise EvoteError("terms do not fit the products")
         elif method == "powers_of_one":
             bits = int.from_bytes(payload[2], "little")
             result = kernel.powers_of_one(items[0], exponents, bits)
@@ -125,8 +111,8 @@ def serve(group: Group, method: str, chunk: int, payload: _Payload) -> Reply:
             result = kernel.powers_constant_time(items, exponents)
         else:
             result = kernel.powers(items, exponents)
-        count, data = len(exponents), pack_items(kernel, result)
-    return Reply(chunk, count, data, bad, time.perf_counter() - start)
+        count, data = len(result), pack_items(kernel, result)
+    return Reply(chunk, count, data, bad, time.perf_counter() - begin)
 
 
 # -- here ----------------------------------------------------------------------------------------
@@ -173,13 +159,13 @@ class ExecutorKernel:
 
     # What is worth sending.
 
-    def decode(self, data: bytes) -> list[Item | None]:
+    def decode(self, data: bytes) -> Sequence[Item | None]:
         return self._from_bytes("decode", data, self._group.element_size)
 
-    def from_uniform(self, data: bytes) -> list[Item]:
+    def from_uniform(self, data: bytes) -> Sequence[Item]:
         return self._from_bytes("from_uniform", data, self._group._hash_size)
 
-    def _from_bytes(self, method: str, data: bytes, size: int) -> list[Item | None]:
+    def _from_bytes(self, method: str, data: bytes, size: int) -> Sequence[Item | None]:
         local = getattr(self._inner, method)
 
         def cut(start: int, stop: int) -> _Payload:
@@ -188,7 +174,10 @@ class ExecutorKernel:
         parts = self._run(
             method, len(data) // size, cut, lambda a, b: local(data[a * size : b * size])
         )
-        return [item for part in parts for item in part]
+        found = list(parts)
+        if any(None in part for part in found if not isinstance(part, PackedItems)):
+            return [item for part in found for item in part]
+        return join_items(found)
 
     def encode(self, items: Sequence[Item]) -> bytes:
         def cut(start: int, stop: int) -> _Payload:
@@ -197,20 +186,56 @@ class ExecutorKernel:
         parts = self._run("encode", len(items), cut, lambda a, b: self._inner.encode(items[a:b]))
         return b"".join(parts)
 
-    def powers(self, bases: Sequence[Item], exponents: Sequence[int]) -> list[Item]:
+    def powers(self, bases: Sequence[Item], exponents: Sequence[int]) -> Sequence[Item]:
         return self._of_pairs("powers", bases, exponents)
 
-    def powers_constant_time(self, bases: Sequence[Item], exponents: Sequence[int]) -> list[Item]:
+    def powers_constant_time(
+        self, bases: Sequence[Item], exponents: Sequence[int]
+    ) -> Sequence[Item]:
         return self._of_pairs("powers_constant_time", bases, exponents)
 
     def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item:
-        # A term costs less in a larger chunk, and what it costs depends on its exponent.
-        each = min(-(-len(bases) // self._workers), _MAX_CHUNK)
-        return self._inner.product(self._of_pairs("multiexp", bases, exponents, each))
+        return self.multiexps([bases], [exponents])[0]
+
+    def multiexps(
+        self, bases: Sequence[Sequence[Item]], exponents: Sequence[Sequence[int]]
+    ) -> list[Item]:
+        """The `multiexp` of each row; all rows are of one length."""
+        rows, length = len(bases), max(map(len, bases), default=0)
+        local = self._inner.multiexp
+        if "multiexp" not in self._seconds and length:
+            start = time.perf_counter()
+            local(bases[0][:_PROBE], exponents[0][:_PROBE])
+            self._seen("multiexp", time.perf_counter() - start, min(_PROBE, length))
+        if not self._worth("multiexp", rows * length):
+            return [local(b, e) for b, e in zip(bases, exponents, strict=True)]
+        # A term costs less among more terms, so no row is cut more often than workers need it. It
+        # costs more the longer its exponent is, and neighbours are often alike: deal them out.
+        cuts = max(-(-self._workers // max(rows, 1)), -(-length // _MAX_CHUNK))
+        pieces = [
+            (b[i::cuts], e[i::cuts])
+            for b, e in zip(bases, exponents, strict=True)
+            for i in range(cuts)
+        ]
+
+        def cut(start: int, stop: int) -> _Payload:
+            some = pieces[start:stop]
+            return (
+                b"".join([pack_items(self._inner, items) for items, _ in some]),
+                b"".join([_pack_exponents(self._group, numbers) for _, numbers in some]),
+                b"".join([struct.pack("<I", len(items)) for items, _ in some]),
+            )
+
+        def here(start: int, stop: int) -> list[Item]:
+            return [local(*piece) for piece in pieces[start:stop]]
+
+        parts = self._run("multiexp", len(pieces), cut, here, max(1, length // cuts))
+        products = [item for part in parts for item in part]
+        return [self._inner.product(products[i * cuts : (i + 1) * cuts]) for i in range(rows)]
 
     def _of_pairs(
-        self, method: str, bases: Sequence[Item], exponents: Sequence[int], each: int | None = None
-    ) -> list[Item]:
+        self, method: str, bases: Sequence[Item], exponents: Sequence[int]
+    ) -> Sequence[Item]:
         local = getattr(self._inner, method)
 
         def cut(start: int, stop: int) -> _Payload:
@@ -219,24 +244,23 @@ class ExecutorKernel:
                 _pack_exponents(self._group, exponents[start:stop]),
             )
 
-        def here(start: int, stop: int) -> list[Item]:
-            result = local(bases[start:stop], exponents[start:stop])
-            return [result] if method == "multiexp" else result
+        def here(start: int, stop: int) -> Sequence[Item]:
+            result: Sequence[Item] = local(bases[start:stop], exponents[start:stop])
+            return result
 
-        return [item for part in self._run(method, len(bases), cut, here, each) for item in part]
+        return join_items(list(self._run(method, len(bases), cut, here)))
 
-    def powers_of_one(self, base: Item, exponents: Sequence[int], bits: int) -> list[Item]:
+    def powers_of_one(self, base: Item, exponents: Sequence[int], bits: int) -> Sequence[Item]:
         packed = pack_items(self._inner, [base])
 
         def cut(start: int, stop: int) -> _Payload:
             part = _pack_exponents(self._group, exponents[start:stop])
             return packed, part, bits.to_bytes(4, "little")
 
-        def here(start: int, stop: int) -> list[Item]:
+        def here(start: int, stop: int) -> Sequence[Item]:
             return self._inner.powers_of_one(base, exponents[start:stop], bits)
 
-        parts = self._run("powers_of_one", len(exponents), cut, here)
-        return [item for part in parts for item in part]
+        return join_items(list(self._run("powers_of_one", len(exponents), cut, here)))
 
     def _run(
         self,
@@ -244,17 +268,20 @@ class ExecutorKernel:
         count: int,
         cut: Callable[[int, int], _Payload],
         here: Callable[[int, int], Any],
-        each: int | None = None,
+        weight: int = 1,
     ) -> Iterator[Any]:
-        """The results of all chunks in order; at most two for each worker are under way."""
+        """The results of all chunks in order; at most two for each worker are under way.
+
+        Each of `count` items costs `weight` times what `_seconds` says.
+        """
         done = 0
         if method not in self._seconds:
             done = min(_PROBE, count)
             start = time.perf_counter()
             first = here(0, done)
-            self._seconds[method] = max(time.perf_counter() - start, 1e-9) / max(done, 1)
+            self._seen(method, time.perf_counter() - start, done)
             yield first
-        if (count - done) * self._seconds[method] < _WORTH_SECONDS:
+        if not self._worth(method, (count - done) * weight):
             if done < count:
                 yield here(done, count)
             return
@@ -263,13 +290,13 @@ class ExecutorKernel:
         try:
             while done < count or waiting:
                 if done < count and len(waiting) < 2 * self._workers:
-                    stop = min(count, done + (each or self._chunk(method, count)))
+                    stop = min(count, done + self._chunk(method, count, weight))
                     payload = cut(done, stop)
                     future = self._executor.submit(serve, self._group, method, chunk, payload)
                     waiting.append((chunk, stop - done, future))
                     chunk, done = chunk + 1, stop
                 else:
-                    yield self._open(method, *waiting.popleft())
+                    yield self._open(method, weight, *waiting.popleft())
         except EvoteError:
             raise
         except Exception as error:  # of the executor, or of the worker; what it was is the cause
@@ -279,27 +306,29 @@ class ExecutorKernel:
             for _, _, future in waiting:
                 future.cancel()
 
-    def _chunk(self, method: str, count: int) -> int:
-        by_time = int(_CHUNK_SECONDS / self._seconds[method])
-        return max(1, min(by_time, -(-count // self._workers), _MAX_CHUNK))
+    def _seen(self, method: str, seconds: float, count: int) -> None:
+        self._seconds[method] = max(seconds, 1e-9) / max(count, 1)
 
-    def _open(self, method: str, chunk: int, count: int, future: Future[Reply]) -> Any:
+    def _worth(self, method: str, count: int) -> bool:
+        return count * self._seconds.get(method, 0.0) >= _WORTH_SECONDS
+
+    def _chunk(self, method: str, count: int, weight: int) -> int:
+        """Items of a chunk: all workers get as many chunks, and all chunks as many items."""
+        by_time = max(1, int(_CHUNK_SECONDS / (self._seconds[method] * weight)))
+        rounds = -(-count // (by_time * self._workers))
+        return max(1, min(-(-count // (rounds * self._workers)), _MAX_CHUNK // weight))
+
+    def _open(self, method: str, weight: int, chunk: int, count: int, future: Future[Reply]) -> Any:
         reply = future.result()
-        size = _width(self._inner)
-        if isinstance(self.identity, tuple):
-            size *= len(self.identity)
-        if method == "encode":
-            size = self._group.element_size
-        items = 1 if method == "multiexp" else count
+        size = self._group.element_size if method == "encode" else item_size(self._inner)
         marks = count if method in ("decode", "from_uniform") else 0
         whole = (reply.chunk, reply.size, len(reply.data), len(reply.bad))
-        if whole != (chunk, count, items * size, marks):
+        if whole != (chunk, count, count * size, marks):
             raise EvoteError(f"chunk {chunk} of {method} came back incomplete or out of order")
-        self._seconds[method] = max(reply.seconds, 1e-9) / max(count, 1)
+        self._seen(method, reply.seconds, count * weight)
         if method == "encode":
             return reply.data
-        found = unpack_items(self._inner, reply.data)
-        if marks:
-            pairs = zip(found, reply.bad, strict=True)
-            found = [None if bad else item for item, bad in pairs]
+        found = PackedItems.of(self._inner, reply.data)
+        if any(reply.bad):
+            return [None if bad else item for item, bad in zip(found, reply.bad, strict=True)]
         return found

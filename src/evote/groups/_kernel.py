@@ -23,7 +23,7 @@ class Kernel(Protocol):
     modulus: Any  # of the numbers that items are made of
     block_size: int  # bytes of a message that one item holds; 0 where it holds none
 
-    def decode(self, data: bytes) -> list[Item | None]:
+    def decode(self, data: bytes) -> Sequence[Item | None]:
         """Fixed-width encodings to members; None where there is none. The identity is one."""
 
     def encode(self, items: Sequence[Item]) -> bytes: ...
@@ -38,19 +38,21 @@ class Kernel(Protocol):
 
     def running_products(self, items: Sequence[Item]) -> list[Item]: ...
 
-    def powers(self, bases: Sequence[Item], exponents: Sequence[int]) -> list[Item]:
+    def powers(self, bases: Sequence[Item], exponents: Sequence[int]) -> Sequence[Item]:
         """Each base to its exponent; time depends on the exponents."""
 
-    def powers_of_one(self, base: Item, exponents: Sequence[int], bits: int) -> list[Item]:
+    def powers_of_one(self, base: Item, exponents: Sequence[int], bits: int) -> Sequence[Item]:
         """One base to many exponents below 2^bits, perhaps by a table kept for the next call."""
 
-    def powers_constant_time(self, bases: Sequence[Item], exponents: Sequence[int]) -> list[Item]:
+    def powers_constant_time(
+        self, bases: Sequence[Item], exponents: Sequence[int]
+    ) -> Sequence[Item]:
         """Each base to its exponent by a sequence of operations that no exponent changes."""
 
     def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item:
         """The product of the powers; short exponents cost less than long ones."""
 
-    def from_uniform(self, data: bytes) -> list[Item]:
+    def from_uniform(self, data: bytes) -> Sequence[Item]:
         """Uniform bytes, a fixed number per element, to elements nobody knows the log of."""
 
     def log_keys(self, items: Sequence[Item]) -> list[int]:

@@ -33,6 +33,7 @@ from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
 from evote.groups._kernel import EncodesSquares, Kernel
 from evote.groups._messages import capacity, join_blocks, split_message
+from evote.groups._packed import PackedItems, join_items
 from evote.groups._scalars import Scalars, Secrecy
 
 __all__ = [
@@ -77,6 +78,7 @@ class Group(ABC):
     _neutral: bytes  # encoding of the identity
     _scalar_byteorder: Any = "big"
     _keeps_encodings = False
+    _spreads = False  # over an executor
     _square_encoder: EncodesSquares | None = None
     _hash_size: int  # uniform bytes per element of `hash_to_elements`
 
@@ -110,7 +112,8 @@ class Group(ABC):
 
         Any `concurrent.futures.Executor` serves: a `ProcessPoolExecutor` (spawned processes are
         safe), or a Dask client's `get_executor()` for a cluster. Arrays keep the group they were
-        made with, pickles forget the executor. Small calls are done here.
+        made with, and where elements meet, the group with an executor serves; pickles forget it.
+        Small calls are done here.
 
         Args:
             executor: stays the caller's, to be shut down after the last call.
@@ -126,7 +129,7 @@ class Group(ABC):
         twin = self.with_backend(self.backend)
         plain = self.with_backend(self.backend)
         kernel = ExecutorKernel(plain, executor, workers or worker_count(executor))
-        twin._kernel = kernel
+        twin._kernel, twin._spreads = kernel, True
         if is_local(executor) if local is None else local:
             twin._kernel_for_secrets = kernel
         return twin
@@ -177,9 +180,9 @@ class Group(ABC):
         data, shape = _check_length(data, shape, self.element_size, "elements", where)
         items = self._kernel.decode(data)
         counted(self, "decodes", len(items))
-        bad = {i for i, item in enumerate(items) if item is None}
-        if not allow_identity:
-            width, neutral = self.element_size, self._neutral
+        bad = set() if isinstance(items, PackedItems) else _places_of_none(items)
+        width, neutral = self.element_size, self._neutral
+        if not allow_identity and neutral in data:
             bad |= {i for i in range(len(items)) if data[i * width : (i + 1) * width] == neutral}
         if bad:
             shown = ", ".join(map(str, sorted(bad)[:10])) + (", ..." if len(bad) > 10 else "")
@@ -279,13 +282,17 @@ class Group(ABC):
             return elements.reshape(()) ** scalars.broadcast_to(shape).sum()
         bases, exponents = elements.broadcast_to(shape), scalars.broadcast_to(shape)
         counted(self, "multiexp_terms", bases.size)
-        multiexp = (self._kernel_for_secrets if scalars.secret else self._kernel).multiexp
+        group = self.generator._common_group(elements)
+        kernel = group._kernel_for_secrets if scalars.secret else group._kernel
         if axis is None:
-            return Elements._make(self, [multiexp(bases._items, exponents._items)], ())
+            return Elements._make(group, [kernel.multiexp(bases._items, exponents._items)], ())
         rest, base_rows = bases._rows(axis)
         _, exponent_rows = exponents._rows(axis)
-        items = [multiexp(b, e) for b, e in zip(base_rows, exponent_rows, strict=True)]
-        return Elements._make(self, items, rest)
+        if isinstance(kernel, ExecutorKernel):
+            items = kernel.multiexps(list(base_rows), list(exponent_rows))
+        else:
+            items = list(map(kernel.multiexp, base_rows, exponent_rows))
+        return Elements._make(group, items, rest)
 
     def linear_recurrence(self, a: Scalars, b: Scalars, start: Scalars) -> Scalars:
         """x[i] = a[i] x[i-1] + b[i], where x[-1] is `start`: shapes (n,), (n,), ()."""
@@ -461,15 +468,16 @@ def _check_alike(arrays: Sequence[_ArrayT]) -> _ArrayT:
 def _gather(arrays: Sequence[_ArrayT]) -> _ArrayT:
     """All items in one flat array; of the marks, the strongest."""
     first = arrays[0]
-    items = [item for array in arrays for item in array._items]
+    items = join_items([array._items for array in arrays])
     if isinstance(first, Scalars):
         secrecy = max(array.secrecy for array in arrays if isinstance(array, Scalars))
         return Scalars._make(first._group, items, (len(items),), secrecy)
+    group = next((array._group for array in arrays if array._group._spreads), first._group)
     kept = [array._encoded for array in arrays if isinstance(array, Elements)]
     encoded = None if None in kept else b"".join(piece for piece in kept if piece is not None)
     roots = [array._halves for array in arrays if isinstance(array, Elements)]
-    halves = None if None in roots else [x for piece in roots if piece is not None for x in piece]
-    return Elements._make(first._group, items, (len(items),), encoded, halves)
+    halves = None if None in roots else join_items([x for x in roots if x is not None])
+    return Elements._make(group, items, (len(items),), encoded, halves)
 
 
 def _check_length(
@@ -495,6 +503,10 @@ def _check_length(
             f"{size} {what} of {width} bytes expected, got {len(data)} bytes", where=where
         )
     return data, shape
+
+
+def _places_of_none(items: Sequence[Item | None]) -> set[int]:
+    return {i for i, item in enumerate(items) if item is None}
 
 
 def _is_integer(value: object) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from evote.contests import KINDS, Contest, Kind, Option
+from evote.contests import METHODS, SUMMED_KINDS, Contest, Count, Kind, Option
 from evote.errors import ParameterError
 from evote.groups import Group, Scalars, Secrecy
 
@@ -39,7 +39,11 @@ def scalars(
 
 @st.composite
 def contests(
-    draw: st.DrawFn, kinds: Sequence[Kind] = KINDS, *, max_options: int = 4, max_marks: int = 3
+    draw: st.DrawFn,
+    kinds: Sequence[Kind] = SUMMED_KINDS,
+    *,
+    max_options: int = 4,
+    max_marks: int = 3,
 ) -> Contest:
     """Contests of some kinds, within every limit that the kind has."""
     kind = draw(st.sampled_from(kinds))
@@ -48,8 +52,14 @@ def contests(
     limit = draw(st.integers(1, max_marks)) if kind in ("cumulative", "score") else 1
     maximum = {"plurality": 1, "yes-no": 1, "approval": count, "score": limit * count}.get(kind)
     if maximum is None:
-        maximum = draw(st.integers(limit, limit * count))
-    minimum = 0 if kind in ("approval", "score") else draw(st.integers(0, maximum))
+        more = kind == "write-in"
+        maximum = draw(st.integers(limit, limit * count + more))
+    way = None
+    if kind == "ranking":
+        limit, method = maximum, draw(st.sampled_from(METHODS))
+        way = Count(method=method, seats=1 if method == "irv" else draw(st.integers(1, count)))
+    most = min(maximum, count) if kind == "write-in" else maximum
+    minimum = 0 if kind in ("approval", "score") else draw(st.integers(0, most))
     return Contest(
         id="contest",
         title=draw(_TITLES),
@@ -59,17 +69,28 @@ def contests(
         minimum=minimum,
         maximum=maximum,
         blank=draw(st.sampled_from(["none", "counted"])),
+        count=way,
+        write_in=draw(st.integers(1, 20)) if kind == "write-in" else None,
     )
 
 
 @st.composite
 def choices(draw: st.DrawFn, contest: Contest, n: int = 1) -> _Choice:
-    """What n voters may choose in a contest: rows of marks, and a bit each for a declared blank."""
+    """What n voters may choose in a contest: rows of marks, and a bit each for a declared blank.
+
+    In a write-in contest nobody writes.
+    """
+    count = len(contest.options)
     rows, blanks = [], []
     for _ in range(n):
         blank = draw(st.integers(0, 1)) if contest.counts_blanks else 0
-        total = 0 if blank else draw(st.integers(contest.minimum, contest.maximum))
-        rows.append(draw(_marks(len(contest.options), contest.option_limit, total)))
+        most = min(contest.maximum, count) if contest.kind == "write-in" else contest.maximum
+        total = 0 if blank else draw(st.integers(contest.minimum, most))
+        if contest.kind == "ranking":
+            ranks = [*range(1, total + 1), *[0] * (count - total)]
+            rows.append(draw(st.permutations(ranks)))
+        else:
+            rows.append(draw(_marks(count, contest.option_limit, total)))
         blanks.append(blank)
     return rows, blanks
 

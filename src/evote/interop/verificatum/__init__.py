@@ -14,9 +14,14 @@ docs/verificatum.md says what is checked, and where this verifier is stricter th
 Reference: D. Wikström, "How to implement a stand-alone verifier for the Verificatum mix-net".
 """
 
+from evote._verificatum._protinfo import Protocol, decode_protinfo, encode_protinfo
 from evote.interop.verificatum._audit import CHECKS, audit, is_session, is_verificatum
-from evote.interop.verificatum._export import encode_protinfo, session_files, write_session
-from evote.interop.verificatum._protinfo import Protocol, decode_protinfo
+from evote.interop.verificatum._export import (
+    export_record,
+    session_files,
+    write_second_proof,
+    write_session,
+)
 from evote.interop.verificatum._prover import (
     DecryptionRound,
     Precomputation,
@@ -34,10 +39,12 @@ __all__ = [
     "decode_protinfo",
     "decryption_factors",
     "encode_protinfo",
+    "export_record",
     "is_session",
     "is_verificatum",
     "precompute",
     "session_files",
     "shuffle_files",
+    "write_second_proof",
     "write_session",
 ]

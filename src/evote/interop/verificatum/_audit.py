@@ -15,6 +15,9 @@ from pathlib import Path
 from evote._files import read_file, shown_path
 from evote._pool import Workers, processes
 from evote._report import Ledger
+from evote._verificatum._codec import Codec
+from evote._verificatum._oracle import Oracle, file_digest
+from evote._verificatum._protinfo import MAX_PROTINFO, Protocol, decode_protinfo
 from evote.encoding import decode_hex
 from evote.errors import (
     DecodingError,
@@ -25,15 +28,14 @@ from evote.errors import (
 )
 from evote.groups import Elements
 from evote.interop._reports import ForeignReport, Notice, checks_of
-from evote.interop.verificatum._codec import Codec
 from evote.interop.verificatum._decryption import (
+    POLYNOMIAL,
+    Polynomial,
     check_decryption,
     check_plaintexts,
     read_decryption,
     read_polynomial,
 )
-from evote.interop.verificatum._oracle import Oracle, file_digest
-from evote.interop.verificatum._protinfo import MAX_PROTINFO, Protocol, decode_protinfo
 from evote.interop.verificatum._session import (
     CiphertextList,
     Files,
@@ -119,7 +121,10 @@ def audit(
     places: list[tuple[Files, str | None]]
     if whole:
         names = run.session_names(path, session)
-        places = [(Files(path / SESSIONS / name, f"{SESSIONS}/{name}"), name) for name in names]
+        places = [
+            (Files(path / SESSIONS / name, f"{SESSIONS}/{shown_path(name)}"), name)
+            for name in names
+        ]
     else:
         places = [(Files(path, shown_path(path.name)), None)]
     for files, name in places if protocol is not None else ():
@@ -148,6 +153,7 @@ class _Audit:
         self.notices: list[Notice] = []
         self.parts: list[str] = []
         self.readable = True
+        self.broken = False  # whether something could not be done for reasons of our own
 
     def report(self, protocol: Protocol | None) -> ForeignReport:
         return ForeignReport(
@@ -167,20 +173,31 @@ class _Audit:
         )
 
     @contextmanager
-    def _step(self, place: str, check: str, *blocks: str) -> Iterator[None]:
-        """What goes wrong inside fails `check`; what is not known here leaves it not checked."""
+    def _step(self, place: str, check: str, *blocks: str, count: int = 1) -> Iterator[None]:
+        """What goes wrong inside fails `check`; what is not known here leaves it not checked.
+
+        So does a plain EvoteError: a worker broke down, which says nothing of the files.
+        """
+        ledger = self.ledger
         try:
             yield
         except UnsupportedError as error:
-            self.ledger.block(str(error), check)
+            ledger.block(str(error), check)
         except EvoteError as error:
             said = str(error)
-            self.ledger.fail(check, said if said.startswith(place) else f"{place}: {said}")
+            if type(error) is EvoteError:
+                self.broken = True
+                ledger.block(said, check, *blocks)
+                return
+            ledger.did(check, count)
+            ledger.fail(check, said if said.startswith(place) else f"{place}: {said}")
         except Exception as error:
-            self.ledger.fail(check, f"{place}: internal error: {type(error).__name__}: {error}")
+            ledger.did(check, count)
+            ledger.fail(check, f"{place}: internal error: {type(error).__name__}: {error}")
         else:
+            ledger.did(check, count)
             return
-        self.ledger.block(f"{check} failed or was not done in {place}", *blocks)
+        ledger.block(f"{check} failed or was not done in {place}", *blocks)
 
     def read_protocol(self, path: Path) -> Protocol | None:
         """The parameters, with a group that uses every process asked for."""
@@ -199,7 +216,6 @@ class _Audit:
                     raise
                 ledger.fail(_GROUP, error)
                 ledger.block("there is no group", *_OF_SESSIONS)
-            ledger.did(_PROTINFO)
         if protocol is None:
             return None
         ledger.did(_GROUP)
@@ -212,16 +228,15 @@ class _Audit:
         return protocol
 
     def session_names(self, path: Path, session: str | None) -> list[str]:
-        names: list[str] = []
-        with self._step(SESSIONS, _SESSION, *_OF_SESSIONS):
-            names = list_directory(path / SESSIONS)
-            if not names:
-                raise DecodingError("no session", where=SESSIONS)
-        if session is None:
-            return names
-        if session not in names:
-            raise ParameterError(f"no session {session!r}; there are {', '.join(names) or 'none'}")
-        return [session]
+        """Of all sessions, or of the one chosen."""
+        names = list_directory(path / SESSIONS)
+        if session is not None and session not in names:
+            shown = ", ".join(map(shown_path, names)) or "none"
+            raise ParameterError(f"no session {session!r}; there are {shown}")
+        if not names:
+            self.ledger.fail(_SESSION, f"{SESSIONS}: no session")
+            self.ledger.block("there is no session", *_OF_SESSIONS)
+        return names if session is None else [session]
 
     # -- one session -------------------------------------------------------------------------------
 
@@ -234,21 +249,18 @@ class _Audit:
         width: int | None,
     ) -> None:
         """All checks of one session."""
-        ledger, place = self.ledger, files.shown
+        place = files.shown
         session = key = inputs = None
         with self._step(place, _SESSION, *_OF_SESSIONS):
             session = open_session(protocol, files, kind=kind, auxsid=auxsid, width=width)
-            ledger.did(_SESSION)
         if session is None:
             self.parts.append(place)
             return
         self._absent(session)
         with self._step(place, _KEY, *_PROOFS):
             key = session.read_key()
-            ledger.did(_KEY)
         with self._step(place, _CIPHERTEXTS, *_PROOFS):
             inputs = session.read_list("Ciphertexts.bt")
-            ledger.did(_CIPHERTEXTS)
         count = f", {len(inputs)} ciphertexts of width {session.width}" if inputs else ""
         self.parts.append(f"{place}: {session.kind}{count}")
         if key is None or inputs is None:
@@ -257,8 +269,12 @@ class _Audit:
         last: CiphertextList | None = inputs
         if session.shuffles:
             last = self._shuffles(session, oracle, session.widths.spread(key), inputs)
-        if session.decrypts:
-            self._decrypts(session, oracle, key, last)
+        polynomial = None
+        if session.decrypts or session.files.has(POLYNOMIAL):
+            with self._step(place, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS):
+                polynomial = read_polynomial(session, key)
+        if session.decrypts and polynomial is not None and last is not None:
+            self._decrypts(session, oracle, polynomial, last)
 
     def _absent(self, session: Session) -> None:
         """Checks that a session of this kind has no object for."""
@@ -289,7 +305,6 @@ class _Audit:
             with self._step(place, _SHUFFLES):
                 outputs = self._outputs(session, party, party == parties[-1], len(inputs))
                 check_shuffle(session, oracle, party, key, current, outputs)
-                ledger.did(_SHUFFLES)
                 valid += 1
             if outputs is None:
                 reason = f"{place}: the list of party {party} cannot be read"
@@ -304,14 +319,16 @@ class _Audit:
         needed = session.protocol.threshold
         if valid < needed:
             reason = f"{place}: too few valid shuffles: {valid}, {needed} needed"
-            ledger.fail(_QUORUM, reason)
+            if self.broken:
+                ledger.block(reason, _QUORUM)
+            else:
+                ledger.fail(_QUORUM, reason)
         name = "ShuffledCiphertexts.bt"
         if session.kind == "shuffling" or session.files.has(name):
             with self._step(place, _OUTPUT):
                 final = session.read_list(name, len(inputs))
                 if final.tree != current.tree:
                     raise VerificationError(f"{final.where}: differs from the last verified list")
-                ledger.did(_OUTPUT)
         return current
 
     @staticmethod
@@ -322,22 +339,15 @@ class _Audit:
         return session.read_list(name, count)
 
     def _decrypts(
-        self, session: Session, oracle: Oracle, key: Elements, inputs: CiphertextList | None
+        self, session: Session, oracle: Oracle, polynomial: Polynomial, inputs: CiphertextList
     ) -> None:
-        ledger, place = self.ledger, session.files.shown
-        polynomial = factors = None
-        with self._step(place, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS):
-            polynomial = read_polynomial(session, key)
-            ledger.did(_POLYNOMIAL)
-        if polynomial is None or inputs is None:
-            return
+        place, factors = session.files.shown, None
         self.progress(f"{place}: decryption", 0, 1)
-        with self._step(place, _DECRYPTION, _PLAINTEXTS):
+        parties = session.protocol.parties
+        with self._step(place, _DECRYPTION, _PLAINTEXTS, count=parties):
             decryption = read_decryption(session, len(inputs))
             factors = check_decryption(session, oracle, inputs, polynomial, decryption)
-            ledger.did(_DECRYPTION, session.protocol.parties)
         if factors is None:
             return
-        with self._step(place, _PLAINTEXTS):
+        with self._step(place, _PLAINTEXTS, count=len(inputs)):
             check_plaintexts(session, inputs, factors)
-            ledger.did(_PLAINTEXTS, len(inputs))

@@ -23,14 +23,15 @@ from math import lcm, prod
 import numpy as np
 from numpy.typing import NDArray
 
+from evote._verificatum._codec import Codec, Widths
+from evote._verificatum._oracle import Oracle
+from evote._verificatum._trees import header
 from evote.errors import DecodingError, VerificationError
 from evote.groups import Elements, Group, Scalars, stack
-from evote.interop.verificatum._codec import Codec, Widths
-from evote.interop.verificatum._oracle import Oracle
 from evote.interop.verificatum._session import CiphertextList, Session
-from evote.interop.verificatum._trees import header
 
 __all__ = [
+    "POLYNOMIAL",
     "Decryption",
     "Polynomial",
     "check_decryption",
@@ -42,6 +43,9 @@ __all__ = [
     "seed_pieces",
     "share_divisor",
 ]
+
+
+POLYNOMIAL = "proofs/PolynomialInExponent.bt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +89,8 @@ class Decryption:
 
 def read_polynomial(session: Session, key: Elements) -> Polynomial:
     """Read the polynomial; its value at 0 is the key."""
-    name = "proofs/PolynomialInExponent.bt"
-    codec, where = session.protocol.codec, session.files.where(name)
-    reader = session.files.reader(name)
+    codec, where = session.protocol.codec, session.files.where(POLYNOMIAL)
+    reader = session.files.reader(POLYNOMIAL)
     count = reader.arity(1, session.protocol.threshold)
     rows = stack([codec.item(reader, session.widths.key_parts).reshape(-1) for _ in range(count)])
     reader.end()

@@ -2,88 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from evote._audit_mixes import UnitProgress
 from evote._files import make_directory, write_file
-from evote.elgamal import Ciphertexts
-from evote.errors import ParameterError
-from evote.groups import Elements, Group, ModPGroup, WeierstrassGroup
-from evote.interop.verificatum._protinfo import (
-    HASHES,
+from evote._pool import Workers
+from evote._report import Report
+from evote._verificatum._codec import Widths
+from evote._verificatum._proofs import encode_commitment, encode_responses
+from evote._verificatum._protinfo import (
     Protocol,
     check_auxsid,
-    decode_protinfo,
-    encode_group,
 )
-from evote.interop.verificatum._prover import Files, widths_of
+from evote._verificatum._trees import node
+from evote.elgamal import Ciphertexts
+from evote.errors import ParameterError, UnsupportedError, VerificationError
+from evote.groups import Elements, Group, concatenate
+from evote.interop.verificatum._prover import Files, shuffle_files, widths_of
 from evote.interop.verificatum._session import KINDS
-from evote.interop.verificatum._trees import node
+from evote.mixing import Cascade, MadeStep, decode_step, mix_path, session_name
+from evote.record import Record
+from evote.tally import file_digest
+from evote.verify import audited_mixes
 
-__all__ = ["encode_protinfo", "session_files", "write_session"]
-
-_TEMPLATE = (
-    "<protocol><version>3.1.0</version><sid>{sid}</sid><name>{name}</name><descr></descr>"
-    "<nopart>{parties}</nopart><statdist>{statdist}</statdist>"
-    "<bullboard>com.verificatum.protocol.com.BullBoardBasicHTTPW</bullboard>"
-    "<thres>{threshold}</thres><pgroup>{pgroup}</pgroup><keywidth>{key_width}</keywidth>"
-    "<vbitlen>128</vbitlen><vbitlenro>{challenge_bits}</vbitlenro><ebitlen>128</ebitlen>"
-    "<ebitlenro>{batching_bits}</ebitlenro><prg>{prg}</prg><rohash>{rohash}</rohash>"
-    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>"
-)
-_PARTY = (
-    "<party><name>Party{number:02d}</name><srtbyrole>anyrole</srtbyrole><descr></descr>"
-    "<pkey>none</pkey><http>http://localhost:{number}</http><hint>localhost:{number}</hint></party>"
-)
-
-
-def encode_protinfo(
-    group: Group,
-    *,
-    sid: str,
-    parties: int = 1,
-    threshold: int = 1,
-    key_width: int = 1,
-    width: int = 1,
-    name: str = "evote",
-    statdist: int = 100,
-    challenge_bits: int = 256,
-    batching_bits: int = 256,
-    prg: str = "SHA-256",
-    rohash: str = "SHA-256",
-) -> bytes:
-    """protInfo.xml for a group that Verificatum has: named curves, and subgroups of Z_p^*.
-
-    Raises:
-        ParameterError: it has no such group, or the parameters do not fit each other.
-    """
-    if not isinstance(group, ModPGroup | WeierstrassGroup):
-        raise ParameterError(f"Verificatum has no group {group.name}")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_ -]{1,255}", name):
-        raise ParameterError("a name: a letter, then letters, digits, spaces, _ and - expected")
-    if prg not in HASHES or rohash not in HASHES:
-        raise ParameterError(f"hash functions: {', '.join(HASHES)}")
-    data = _TEMPLATE.format(
-        sid=sid,
-        name=name,
-        parties=parties,
-        statdist=statdist,
-        threshold=threshold,
-        pgroup=encode_group(group),
-        key_width=key_width,
-        challenge_bits=challenge_bits,
-        batching_bits=batching_bits,
-        prg=prg,
-        rohash=rohash,
-        width=width,
-        party_list="".join(_PARTY.format(number=i) for i in range(1, parties + 1)),
-    ).encode()
-    try:
-        decode_protinfo(data)
-    except ValueError as error:
-        raise ParameterError(str(error)) from None
-    return data
+__all__ = ["export_record", "session_files", "write_second_proof", "write_session"]
 
 
 def session_files(
@@ -126,28 +69,121 @@ def session_files(
 
 
 def write_session(
-    directory: Path | str, protinfo: bytes, auxsid: str, files: Mapping[str, bytes]
+    directory: Path | str,
+    protinfo: bytes,
+    auxsid: str,
+    files: Mapping[str, bytes],
+    *,
+    overwrite: bool = False,
 ) -> Path:
-    """Write protInfo.xml and nizkp/<auxsid>, where the last list of a shuffling stands at the top.
+    """Write protInfo.xml and files of nizkp/<auxsid>: all at once, or what each party has made.
 
-    Writing the same again does nothing.
+    With the files that say that it is a shuffling, the list of its last party is moved to its place
+    at the top, if it is there. Writing the same again does nothing.
 
     Returns:
         The session's directory.
 
     Raises:
-        ParameterError: other files of these names are there.
+        ParameterError: other files of these names are there, and are not to be written over.
     """
     root = Path(directory)
     place = root / "nizkp" / check_auxsid(auxsid, where="auxsid")
     files = dict(files)
     if files.get("type") == b"shuffling":
-        lists = sorted(name for name in files if re.fullmatch(r"proofs/Ciphertexts\d+\.bt", name))
-        if not lists:
-            raise ParameterError("a shuffling without a shuffled list")
-        files["ShuffledCiphertexts.bt"] = files.pop(lists[-1])
+        last = f"proofs/Ciphertexts{int(files['proofs/activethreshold']):02d}.bt"
+        if last in files:
+            files["ShuffledCiphertexts.bt"] = files.pop(last)
     make_directory(place / "proofs")
     write_file(root / "protInfo.xml", protinfo)
     for name, data in files.items():
-        write_file(place / name, data)
+        write_file(place / name, data, overwrite=overwrite)
     return place
+
+
+# -- elections of our own ------------------------------------------------------------------------
+
+
+def write_second_proof(
+    directory: Path, cascade: Cascade, mixed: UnitProgress, step: int, made: MadeStep
+) -> None:
+    """Write what a mix server adds to Verificatum's session of a unit: its list, and its proof."""
+    protocol, unit = cascade.protocol(), mixed.unit
+    key = _plain(cascade.manifest.group, cascade.key.element)
+    files = _first_files(cascade, mixed) | shuffle_files(
+        protocol, session_name(unit), step, key, mixed.current, made.outputs, made.witness
+    )
+    # Over what a step that was killed has left: its shuffle was never published.
+    write_session(directory, cascade.protinfo(), session_name(unit), files, overwrite=True)
+
+
+def export_record(
+    record: Path | str, directory: Path | str, *, jobs: Workers = 1
+) -> tuple[Report, list[Path]]:
+    """Write the shuffles of an election as proof directories that Verificatum's verifier accepts.
+
+    The record is audited first; every unit is a session of the type `shuffling`. Only elections of
+    the profile `verificatum` have proofs under its challenges.
+
+    Returns:
+        The report of the audit, and the directories of the sessions.
+
+    Raises:
+        UnsupportedError: an election of another profile.
+        VerificationError: the record does not verify, or not every server has mixed.
+    """
+    opened = Record(record)
+    if opened.manifest.profile != "verificatum":
+        raise UnsupportedError(
+            f"an election of the profile {opened.manifest.profile} has no proofs for verificatum:"
+            " the profile is chosen before the ceremony"
+        )
+    report, cascade, units = audited_mixes(record, jobs=jobs)
+    report.raise_for_failure()
+    mixers = len(opened.manifest.mixers)
+    if cascade is None or any(mixed.steps < mixers for mixed in units) or not units:
+        raise VerificationError("not every mix server has mixed every unit")
+    places = []
+    for mixed in units:
+        files = _first_files(cascade, mixed)
+        for step in range(1, mixers + 1):
+            files |= _step_files(cascade, opened, mixed, step)
+        name = session_name(mixed.unit)
+        places.append(write_session(directory, cascade.protinfo(), name, files))
+    return report, places
+
+
+def _plain(group: Group, element: Elements) -> Elements:
+    """The element in the group without an executor."""
+    return concatenate([group.identity((0,)), element.reshape((1,))]).reshape(())
+
+
+def _first_files(cascade: Cascade, mixed: UnitProgress) -> Files:
+    mixers = len(cascade.manifest.mixers)
+    inputs = cascade.decode(mixed.unit, mixed.inputs)
+    name = session_name(mixed.unit)
+    key = _plain(cascade.manifest.group, cascade.key.element)
+    return session_files(cascade.protocol(), name, "shuffling", key, inputs, mixers=mixers)
+
+
+def _step_files(cascade: Cascade, record: Record, mixed: UnitProgress, step: int) -> Files:
+    name = mix_path(mixed.unit.number, step)
+    data = record.read(name)
+    if file_digest(data) != mixed.digests[step - 1]:
+        raise VerificationError(f"{name} changed after it was verified")
+    made = decode_step(cascade, mixed.unit, step, data, where=name)
+    codec, widths = cascade.protocol().codec, Widths(1, made.outputs.shape[1])
+    return {
+        f"proofs/Ciphertexts{step:02d}.bt": codec.encode_ciphertexts(
+            made.outputs, widths.ciphertext_parts
+        ),
+        f"proofs/PermutationCommitment{step:02d}.bt": codec.encode_elements(
+            made.proof.permutation_commitments, ()
+        ),
+        f"proofs/PoSCommitment{step:02d}.bt": encode_commitment(
+            codec, made.proof.commitment, widths.message_parts
+        ),
+        f"proofs/PoSReply{step:02d}.bt": encode_responses(
+            codec, made.proof.responses, widths.message_parts
+        ),
+    }

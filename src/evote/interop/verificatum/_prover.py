@@ -18,30 +18,30 @@ from numpy.typing import NDArray
 
 from evote._linear import hedged_nonces
 from evote._terelius_wikstrom import ShuffleClaim, commit_permutation, prove_claim
+from evote._verificatum._codec import Widths
+from evote._verificatum._oracle import Oracle
+from evote._verificatum._proofs import (
+    CCPOS,
+    POS,
+    POSC,
+    Form,
+    ProofOracle,
+    encode_responses,
+    key_tree,
+    statement_trees,
+)
+from evote._verificatum._protinfo import Protocol
+from evote._verificatum._trees import header, leaf, node
 from evote.elgamal import Ciphertexts
 from evote.errors import ParameterError, ShapeMismatch
 from evote.groups import Elements, Rng, Scalars, Secrecy, stack
-from evote.interop.verificatum._codec import Widths
 from evote.interop.verificatum._decryption import (
     combine,
     lagrange_integers,
     seed_pieces,
     share_divisor,
 )
-from evote.interop.verificatum._oracle import Oracle
-from evote.interop.verificatum._protinfo import Protocol
-from evote.interop.verificatum._shuffles import (
-    CCPOS,
-    POS,
-    POSC,
-    Form,
-    ProofOracle,
-    encode_keep_list,
-    encode_responses,
-    key_tree,
-    statement_trees,
-)
-from evote.interop.verificatum._trees import header, leaf, node
+from evote.interop.verificatum._shuffles import encode_keep_list
 from evote.mixnet import ShuffleWitness
 
 __all__ = [

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evote._files import read_file, shown_path
-from evote.elgamal import Ciphertexts
-from evote.errors import DecodingError, VerificationError
-from evote.groups import Elements
-from evote.interop.verificatum._codec import Widths
-from evote.interop.verificatum._protinfo import (
+from evote._verificatum._codec import Widths
+from evote._verificatum._protinfo import (
     MAX_PARTIES,
     MAX_WIDTH,
     Protocol,
     check_auxsid,
     decimal,
 )
-from evote.interop.verificatum._trees import Reader
+from evote._verificatum._trees import Reader
+from evote.elgamal import Ciphertexts
+from evote.errors import DecodingError, VerificationError
+from evote.groups import Elements
 
 __all__ = ["KINDS", "CiphertextList", "Files", "Session", "list_directory", "open_session"]
 

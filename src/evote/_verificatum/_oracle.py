@@ -16,9 +16,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from evote._verificatum._protinfo import Protocol
+from evote._verificatum._trees import header, int32, leaf, node, text
 from evote.groups import Elements, Group, ModPGroup, Scalars, concatenate
-from evote.interop.verificatum._protinfo import Protocol
-from evote.interop.verificatum._trees import header, int32, leaf, node, text
 
 __all__ = ["Oracle", "Stream", "file_digest"]
 

@@ -13,11 +13,11 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from evote._verificatum._trees import Layout, Reader, header, node
 from evote.elgamal import Ciphertexts
 from evote.errors import DecodingError
 from evote.groups import Elements, Group, ModPGroup, Scalars, WeierstrassGroup
 from evote.groups.curves import Coordinates
-from evote.interop.verificatum._trees import Layout, Reader, header, node
 
 __all__ = ["Codec", "Parts", "Widths"]
 

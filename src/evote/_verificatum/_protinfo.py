@@ -13,26 +13,29 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
+from evote._verificatum._codec import Codec
+from evote._verificatum._trees import Reader, int32, leaf, natural, node, text
 from evote.errors import DecodingError, ParameterError, UnsupportedError
-from evote.groups import ModPGroup, WeierstrassGroup, modp_group, named_group
-from evote.interop.verificatum._codec import Codec
-from evote.interop.verificatum._trees import Reader, int32, leaf, natural, node, text
+from evote.groups import Group, ModPGroup, WeierstrassGroup, modp_group, named_group
 
 __all__ = [
     "HASHES",
+    "MAX_PARTIES",
     "MAX_PROTINFO",
     "Protocol",
     "check_auxsid",
+    "check_group",
     "decimal",
     "decode_group",
     "decode_protinfo",
     "encode_group",
+    "encode_protinfo",
 ]
 
 MAX_PROTINFO = 2**20  # bytes
 MAX_PARTIES = 25  # Verificatum's own limit
 MAX_WIDTH = 4096  # of keys and of ciphertexts
-MIN_BITS = 128  # of challenges and of batching: below, proofs can be made by trying
+MIN_BITS = 128  # of challenges, batching, orders: below, proofs can be made by trying
 _MAX_BITS = 2**16
 _MAX_MODULUS = 8192  # bits: to check one that is larger takes minutes
 _MAX_DEPTH = 32
@@ -130,7 +133,13 @@ def decode_protinfo(data: bytes, *, where: str = "protInfo.xml") -> Protocol:
         raise DecodingError("not a version", where=f"{where}: <version>")
     if not re.fullmatch(r"3\.[01]\.[0-9]+", version):
         raise UnsupportedError(f"{where}: Verificatum {version}; known are 3.0 and 3.1")
-    group = decode_group(values["pgroup"], where=f"{where}: <pgroup>")
+    place = f"{where}: <pgroup>"
+    group = decode_group(values["pgroup"], where=place)
+    if group.order.bit_length() < MIN_BITS:
+        bits = group.order.bit_length()
+        raise DecodingError(
+            f"order of {bits} bits: challenges repeat, proofs mean nothing", where=place
+        )
     return Protocol(
         version=version,
         sid=values["sid"],
@@ -290,6 +299,13 @@ def decode_group(string: str, *, where: str = "<pgroup>") -> ModPGroup | Weierst
         raise DecodingError(str(error), where=where) from None
 
 
+def check_group(group: Group) -> str:
+    """The string of `encode_group`; ParameterError for groups that Verificatum does not have."""
+    if not isinstance(group, ModPGroup | WeierstrassGroup):
+        raise ParameterError(f"Verificatum has no group {group.name}")
+    return encode_group(group)
+
+
 def encode_group(group: ModPGroup | WeierstrassGroup) -> str:
     """The string that stands for a group in <pgroup>.
 
@@ -315,3 +331,71 @@ def encode_group(group: ModPGroup | WeierstrassGroup) -> str:
     bits = group.q.bit_length()
     said = f"safe-prime modulus=2*order+1. order bit-length = {bits}" if safe else "random encoding"
     return f"ModPGroup({said})::{tree.hex()}"
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+_TEMPLATE = (
+    "<protocol><version>3.1.0</version><sid>{sid}</sid><name>{name}</name><descr></descr>"
+    "<nopart>{parties}</nopart><statdist>{statdist}</statdist>"
+    "<bullboard>com.verificatum.protocol.com.BullBoardBasicHTTPW</bullboard>"
+    "<thres>{threshold}</thres><pgroup>{pgroup}</pgroup><keywidth>{key_width}</keywidth>"
+    "<vbitlen>128</vbitlen><vbitlenro>{challenge_bits}</vbitlenro><ebitlen>128</ebitlen>"
+    "<ebitlenro>{batching_bits}</ebitlenro><prg>{prg}</prg><rohash>{rohash}</rohash>"
+    "<corr>noninteractive</corr><width>{width}</width><maxciph>0</maxciph>{party_list}</protocol>\n"
+)
+_PARTY = (
+    "<party><name>P{number}</name><srtbyrole>anyrole</srtbyrole><descr></descr><pkey>none</pkey>"
+    "<http>http://localhost:{http}</http><hint>localhost:{hint}</hint></party>"
+)
+
+
+def encode_protinfo(
+    group: Group,
+    *,
+    sid: str,
+    parties: int = 1,
+    threshold: int = 1,
+    key_width: int = 1,
+    width: int = 1,
+    name: str = "evote",
+    statdist: int = 100,
+    challenge_bits: int = 256,
+    batching_bits: int = 256,
+    prg: str = "SHA-256",
+    rohash: str = "SHA-256",
+) -> bytes:
+    """protInfo.xml for a group that Verificatum has: named curves, and subgroups of Z_p^*.
+
+    Raises:
+        ParameterError: it has no such group, or the parameters do not fit each other.
+    """
+    pgroup = check_group(group)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_ -]{1,255}", name):
+        raise ParameterError("a name: a letter, then letters, digits, spaces, _ and - expected")
+    if prg not in HASHES or rohash not in HASHES:
+        raise ParameterError(f"hash functions: {', '.join(HASHES)}")
+    data = _TEMPLATE.format(
+        sid=sid,
+        name=name,
+        parties=parties,
+        statdist=statdist,
+        threshold=threshold,
+        pgroup=pgroup,
+        key_width=key_width,
+        challenge_bits=challenge_bits,
+        batching_bits=batching_bits,
+        prg=prg,
+        rohash=rohash,
+        width=width,
+        party_list="".join(
+            _PARTY.format(number=i, http=2 * i - 1, hint=2 * i) for i in range(1, parties + 1)
+        ),
+    ).encode()
+    try:
+        protocol = decode_protinfo(data)
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
+    if protocol.sid != sid:
+        raise ParameterError("sid: a letter, then letters and digits expected")
+    return data

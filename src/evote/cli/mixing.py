@@ -1,0 +1,112 @@
+"""`evote mix`: shuffle the ballots that are mixed, check the shuffles, print what comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evote import workflow
+from evote.cli._common import (
+    cluster_option,
+    directory_argument,
+    jobs_option,
+    passphrase,
+    passphrase_option,
+    progress,
+    quiet_option,
+    record_argument,
+    say,
+    workers,
+)
+from evote.cli.operators import mix
+from evote.encoding import JSON, canonical_json
+from evote.packing import ContestAnswers, Verdict
+from evote.record import Record
+from evote.verify import audited_mixes
+
+__all__ = ["mix"]
+
+
+@mix.command()
+@record_argument
+@directory_argument
+@passphrase_option
+@click.option(
+    "--verificatum-proof",
+    "verificatum",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Prove each shuffle to Verificatum's verifier too; the same DIR for all servers.",
+)
+@jobs_option
+@cluster_option
+@quiet_option
+def shuffle(
+    record: Path,
+    directory: Path,
+    passphrase_file: Path | None,
+    verificatum: Path | None,
+    jobs: int,
+    cluster: str | None,
+    quiet: bool,
+) -> None:
+    """Verify the sealed RECORD and the servers before this one, then shuffle and prove.
+
+    The mix servers of a manifest take turns, in its order. An interrupted run goes on where it was.
+    """
+    secret = passphrase(passphrase_file)
+    with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
+        paths = workflow.mix(
+            record, directory, secret, verificatum=verificatum, jobs=where, progress=show
+        )
+    for path in paths:
+        say(path)
+
+
+@mix.command()
+@record_argument
+@jobs_option
+@cluster_option
+@quiet_option
+@click.pass_context
+def verify(
+    context: click.Context, record: Path, jobs: int, cluster: str | None, quiet: bool
+) -> None:
+    """Verify a sealed RECORD and the shuffles that are there; say how far each unit is.
+
+    `evote verify` checks the same of a finished record, and all the rest.
+    """
+    with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
+        report, _, units = audited_mixes(record, jobs=where, progress=show)
+    mixers = len(Record(record).manifest.mixers)
+    for mixed in units:
+        done = f"{mixed.steps} of {mixers} shuffles verified"
+        say(f"{mixed.unit}: {mixed.unit.ballots} ballots, {done}")
+    for finding in (*report.failures(), *report.unchecked()):
+        say(f"{finding.check} {finding.outcome}: {finding.detail}")
+    context.exit(report.exit_code)
+
+
+@mix.command()
+@record_argument
+def ballots(record: Path) -> None:
+    """Print what the mixed ballots say, once the trustees have decrypted them.
+
+    One JSON object a line: unit, weight, contest, verdict, and of a valid ballot its selections (in
+    a ranking 1 for the first preference) and what is written in. Whoever wants can count again.
+    """
+    for unit, answers in workflow.mixed_answers(record):
+        for i in range(len(answers.verdicts)):
+            line: dict[str, JSON] = {"unit": unit.number, "weight": unit.weight}
+            say(canonical_json(line | _answer(answers, i)).decode("utf-8"))
+
+
+def _answer(answers: ContestAnswers, i: int) -> dict[str, JSON]:
+    verdict = Verdict(int(answers.verdicts[i]))
+    answer: dict[str, JSON] = {"contest": answers.contest.id, "verdict": verdict.name.lower()}
+    if verdict is Verdict.VALID:
+        answer["selections"] = answers.selections[i].tolist()
+        if answers.contest.takes_write_ins:
+            answer["write_in"] = answers.write_ins[i]
+    return answer
