@@ -289,6 +289,24 @@ def test_constant_time_powers_at_their_edges() -> None:
     assert identity ** ristretto255.random_scalars() == identity
 
 
+@pytest.mark.parametrize("name", ["ristretto255", "ed25519", "belenios-2048", "rfc3526-2048"])
+def test_a_few_powers_of_one_base_are_those_of_each(name: str) -> None:
+    """Side by side they share their squarings; alone, and by the other backend, they do not."""
+    group = named_group(name)
+    q = group.order
+    numbers = [0, 1, 2, 15, 16, 17, 31, 2**64 - 1, q - 1, q // 3, q // 5, 0, q - 2]
+    bases = group.generator ** group.scalars([1, 3, q - 1, 0])
+    exponents = group.scalars([numbers] * len(bases))
+    powers = bases[:, None] ** exponents
+    for i in range(len(bases)):
+        for k, number in enumerate(numbers):
+            expected = bases[i : i + 1] ** group.scalars([number])
+            assert powers[i, k] == expected[0]
+    other = group.with_backend("python")
+    same = other.decode_elements(bases.encode(), allow_identity=True)[:, None]
+    assert (same ** other.scalars([numbers[-3:]])).encode() == powers[:, -3:].encode()
+
+
 def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> None:
         raise AssertionError("a table for a long-term secret")

@@ -77,6 +77,7 @@ class ShuffleClaim:
             only shows that the ciphertexts follow what u commits to (A, F).
         key: of all columns, shape (), or of each, (w,); None in a shuffle of commitments alone.
         inputs, outputs: shape (n, w), or None as the key is.
+        start: B_{-1}, shape (1,), where it is not h_0 but a generator of its own.
     """
 
     h: Elements
@@ -85,11 +86,14 @@ class ShuffleClaim:
     key: Elements | None = None
     inputs: Ciphertexts | None = None
     outputs: Ciphertexts | None = None
+    start: Elements | None = None
 
     def __post_init__(self) -> None:
         if self.h.ndim != 1 or self.h.shape != self.u.shape:
             raise ShapeMismatch(f"generators {self.h.shape} and commitments {self.u.shape}")
-        arrays = [self.h, self.u]
+        if self.start is not None and self.start.shape != (1,):
+            raise ShapeMismatch(f"one element begins a chain, got {self.start.shape}")
+        arrays = [self.h, self.u, self.first]
         missing = [part is None for part in (self.key, self.inputs, self.outputs)]
         if any(missing) and not (all(missing) and self.chained):
             raise ParameterError("a claim without key, inputs or outputs is about u alone")
@@ -108,6 +112,11 @@ class ShuffleClaim:
     @property
     def group(self) -> Group:
         return self.h.group
+
+    @property
+    def first(self) -> Elements:
+        """B_{-1}, shape (1,); nothing, (0,), where n is 0 and the chain has no generator."""
+        return self.h[:1] if self.start is None else self.start
 
     @property
     def width(self) -> int:
@@ -249,7 +258,7 @@ def prove_claim(
         y = group.linear_recurrence(e_prime, zero.broadcast_to((n,)), one)
         x_before = concatenate([zero.reshape((1,)), x])
         y_before = concatenate([one.reshape((1,)), y])
-        h_0 = claim.h[:1]
+        h_0 = claim.first
         chain = {
             "b": g**x * h_0**y,  # B_i = g^x_i h_0^y_i
             # B'_i = g^(beta_i + x_{i-1} eps_i) h_0^(y_{i-1} eps_i)
@@ -391,8 +400,8 @@ def _weighted_product(
         on_u = on_u + v * r_c  # C = prod u_i / prod h_i
         on_h = on_h - v * r_c
         terms += [(b, on_b), (b_prime, r_b), (c_prime, r_c), (d_prime, r_d)]
-        if n:
-            terms.append((claim.h[0], on_h_0))
+        if len(claim.first):
+            terms.append((claim.first, on_h_0))
     if claim.key is not None:
         f_prime, k_f = _given(commitment.f_prime), _given(responses.k_f)
         w_in, w_out = _given(claim.inputs), _given(claim.outputs)
@@ -443,7 +452,7 @@ def failed_equations(
     check("A", a**v * commitment.a_prime, g**k_a * group.multiexp(claim.h, k_e))
     if claim.chained:
         b, b_prime, k_b = _given(commitment.b), _given(commitment.b_prime), _given(responses.k_b)
-        path = concatenate([claim.h[:1], b])  # h_0, B_0, ..., B_{n-1}; nothing for n = 0
+        path = concatenate([claim.first, b])  # B_{-1}, B_0, ..., B_{n-1}; nothing for n = 0
         relation = ((b_prime, None), (b, v), (g, -k_b), (path[:n], -k_e))
         holds = verify_batch([Equations(group=group, shape=(n,), relations=(relation,))])
         if not holds.all():

@@ -62,6 +62,12 @@ __all__ = ["doctor", "verify"]
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Verificatum's protInfo.xml, for one session's directory.",
 )
+@click.option(
+    "--extends",
+    metavar="OLD",
+    type=click.Path(exists=True, path_type=Path),
+    help="An earlier copy of a Belenios archive, which this one must continue.",
+)
 @jobs_option
 @cluster_option
 @quiet_option
@@ -77,14 +83,15 @@ def verify(
     phase: str,
     session: str | None,
     protinfo: Path | None,
+    extends: Path | None,
     jobs: int,
     cluster: str | None,
     quiet: bool,
 ) -> None:
     """Audit RECORD: run every check on it and print the report.
 
-    RECORD is an election's, a directory of Verificatum (protInfo.xml and nizkp/), or a record of
-    ElectionGuard.
+    RECORD is an election's; a directory of Verificatum, protInfo.xml and nizkp/; a record of
+    ElectionGuard; or an archive of Belenios, <uuid>.bel.
 
     Exit code 0 means that every required check passed, 1 that one failed, 3 that nothing failed
     but a required check could not be done, 4 that this is not a readable record.
@@ -92,12 +99,13 @@ def verify(
     try:
         report: Report
         with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
-            if recognise(record) is not None or session or protinfo:
+            if recognise(record) is not None or session or protinfo or extends:
                 if witness_policy or receipts or phase != "finished":
                     raise ParameterError("witnesses, receipts, phases: of evote's own records only")
                 options = Options(
                     session=session,
                     protinfo=protinfo,
+                    extends=extends,
                     expect=expect_manifest,
                     jobs=where,
                     progress=show,

@@ -37,6 +37,7 @@ __all__ = [
     "negative",
     "power",
     "power_constant_time",
+    "powers_of_one",
     "to_triples",
 ]
 
@@ -107,18 +108,8 @@ def to_triples(points: Sequence[Point]) -> list[Triple]:
 
 
 def power(point: Point, exponent: int) -> Point:
-    """Odd digits from -15 to 15, five places apart at least (NAF); time depends on the exponent."""
-    digits = []
-    rest, place = mpz(exponent), 0
-    while rest:
-        zeros = rest.bit_scan1()
-        rest >>= zeros
-        place += zeros
-        digit = int(rest & 31)
-        digit -= 32 if digit > 16 else 0
-        digits.append((place, digit))
-        rest = rest - digit >> 5
-        place += 5
+    """Time depends on the exponent."""
+    digits = _odd_digits(exponent)
     if not digits:
         return NEUTRAL
     odd, twice = [point], double(point)
@@ -132,6 +123,55 @@ def power(point: Point, exponent: int) -> Point:
         result = add(doublings(result, last - place), multiples[digit])
         last = place
     return doublings(result, last) if last else result
+
+
+def powers_of_one(point: Point, exponents: Sequence[int]) -> list[Point]:
+    """A few powers of one point, which share their doublings; time depends on the exponents."""
+    p = _P
+    chosen = [_odd_digits(exponent) for exponent in exponents]
+    longest = max((digits[-1][0] for digits in chosen if digits), default=0)
+    x, y, z, t = point
+    doubles = [(x, y, z, t, mpz(1))]  # the last two multiplied are T
+    for _ in range(longest):
+        u, v = x * x, y * y
+        e, g = -2 * x * y % p, (u - v) % p
+        f, h = (g + 2 * z * z) % p, u + v
+        x, y, z = e * f % p, g * h % p, f * g % p
+        doubles.append((x, y, z, e, h))
+    results = []
+    for digits in chosen:
+        buckets: list[Point | None] = [None] * 8  # of 1, 3, ..., 15
+        for place, digit in digits:
+            x, y, z, e, h = doubles[place]
+            if digit < 0:
+                x, e, digit = p - x, -e, -digit
+            term = x, y, z, e * h % p
+            bucket = buckets[digit >> 1]
+            buckets[digit >> 1] = term if bucket is None else add(bucket, term)
+        # sum of (2 i + 1) b_i = 2 (sum of i b_i) + sum of b_i
+        total = running = NEUTRAL
+        for bucket in buckets[:0:-1]:
+            running = running if bucket is None else add(running, bucket)
+            total = add(total, running)
+        running = running if buckets[0] is None else add(running, buckets[0])
+        results.append(add(double(total), running))
+    return results
+
+
+def _odd_digits(exponent: int) -> list[tuple[int, int]]:
+    """Places and digits, odd from -15 to 15, five places apart at least (NAF)."""
+    digits = []
+    rest, place = mpz(exponent), 0
+    while rest:
+        zeros = rest.bit_scan1()
+        rest >>= zeros
+        place += zeros
+        digit = int(rest & 31)
+        digit -= 32 if digit > 16 else 0
+        digits.append((place, digit))
+        rest = rest - digit >> 5
+        place += 5
+    return digits
 
 
 def power_constant_time(point: Point, exponent: int) -> Point:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import gmpy2
 from gmpy2 import mpz
@@ -96,7 +96,15 @@ class RistrettoKernel:
         return list(accumulate(items, curve.add))
 
     def powers(self, bases: Sequence[Point], exponents: Sequence[int]) -> list[Point]:
-        return [curve.power(point, int(e)) for point, e in zip(bases, exponents, strict=True)]
+        results: list[Point] = []
+        pairs = zip(bases, exponents, strict=True)
+        for _, run in groupby(pairs, lambda pair: id(pair[0])):  # as broadcasting leaves them
+            point, numbers = (group := list(run))[0][0], [int(e) for _, e in group]
+            if len(numbers) == 1:
+                results.append(curve.power(point, numbers[0]))
+            else:
+                results += curve.powers_of_one(point, numbers)
+        return results
 
     def powers_constant_time(self, bases: Sequence[Point], exponents: Sequence[int]) -> list[Point]:
         return [

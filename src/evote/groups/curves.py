@@ -22,8 +22,9 @@ from gmpy2 import jacobi, mpz
 from evote.encoding import digest, frame
 from evote.errors import DecodingError, ParameterError
 from evote.groups import _edwards25519 as ed
-from evote.groups import _gmp_ed25519, _gmp_ristretto, _gmp_weierstrass, _python
+from evote.groups import _gmp_ed25519, _gmp_edwards, _gmp_ristretto, _gmp_weierstrass, _python
 from evote.groups._arrays import Item
+from evote.groups._inverses import inverses
 from evote.groups._kernel import Kernel
 from evote.groups._primes import is_prime
 from evote.groups._weierstrass import Curve, right_side, square_root, uniform_width
@@ -107,6 +108,28 @@ class Ed25519(_EdwardsGroup):
 
     def with_backend(self, name: str) -> Ed25519:
         return Ed25519(backend=name)
+
+    def cleared_points(self, numbers: Sequence[int]) -> Elements:
+        """8 times the first point whose y is a number or behind it, and x even: shape (n,).
+
+        For other derivations of elements. Numbers are below p; few are tried for each.
+        """
+        items = []
+        for number in numbers:
+            y = int(number)
+            while (point := _gmp_ed25519.decode_point(y.to_bytes(32, "little"))) is None:
+                y += 1
+            items.append(_gmp_edwards.doublings(point, 3))
+        return Elements._make(self, items, (len(items),))
+
+    def to_affine(self, elements: Elements) -> list[tuple[int, int]]:
+        """x and y of each element, in C order, for one inversion in all."""
+        elements._check_same_group(self.generator)
+        roots = inverses([point[2] for point in elements._items], mpz(ed.P))
+        return [
+            (int(x * root % ed.P), int(y * root % ed.P))
+            for (x, y, _, _), root in zip(elements._items, roots, strict=True)
+        ]
 
 
 def _restore_edwards(name: str, backend: str) -> Group:

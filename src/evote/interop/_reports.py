@@ -75,13 +75,17 @@ class ForeignReport(Report):
         lines = [f"System        {self.system}"]
         lines += [f"{'Audited' if i == 0 else '':<14}{part}" for i, part in enumerate(self.parts)]
         lines.append("")
+        names = [*(f.check for f in self.findings), *(notice.id for notice in self.notices)]
+        width = max(map(len, names), default=0)
         for finding in self.findings:
             count = f"{finding.checked} checked" if finding.checked else ""
             count += f", {finding.failed} failed" if finding.failed else ""
-            lines.append(f"{finding.outcome:<15} {finding.check:<25} {count}".rstrip())
+            lines.append(f"{finding.outcome:<15} {finding.check:<{width}} {count}".rstrip())
             if finding.detail:
                 lines += [f"{'':<16}{part}" for part in finding.detail.split("\n")]
-        lines += [f"{'warning':<15} {notice.id:<25} {notice.detail}" for notice in self.notices]
+        lines += [
+            f"{'warning':<15} {notice.id:<{width}} {notice.detail}" for notice in self.notices
+        ]
         lines += ["", self.verdict, ""]
         return "\n".join(lines)
 

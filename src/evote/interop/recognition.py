@@ -16,7 +16,7 @@ from evote._pool import Workers
 from evote.election import MAX_MANIFEST
 from evote.encoding import parse_json
 from evote.errors import DecodingError, ParameterError
-from evote.interop import electionguard, verificatum
+from evote.interop import belenios, electionguard, verificatum
 from evote.interop._reports import ForeignReport
 
 __all__ = ["SYSTEMS", "Options", "System", "audit", "recognise"]
@@ -30,6 +30,7 @@ class Options:
         protinfo: a file of parameters that is not where the record is.
         session: of several, the one to verify.
         expect: the digest of the file of parameters, or of the manifest, as published elsewhere.
+        extends: an earlier copy, which the record must continue.
         jobs: processes, or an executor.
         progress: called with what is being done, how much is done, and of how much.
     """
@@ -37,6 +38,7 @@ class Options:
     protinfo: Path | None = None
     session: str | None = None
     expect: str | None = None
+    extends: Path | None = None
     jobs: Workers = 1
     progress: Callable[[str, int, int], None] | None = None
 
@@ -59,6 +61,8 @@ def _is_verificatum(path: Path) -> bool:
 
 
 def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
+    if options.extends is not None:
+        raise ParameterError("a proof directory has no earlier copy that it extends")
     return verificatum.audit(
         path,
         protinfo=options.protinfo,
@@ -70,16 +74,29 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
 
 
 def _audit_electionguard(path: Path, options: Options) -> ForeignReport:
-    if options.session is not None:
-        raise ParameterError("a record of ElectionGuard has no sessions")
+    if options.session is not None or options.extends is not None:
+        raise ParameterError("a record of ElectionGuard has no sessions, and extends no other")
     return electionguard.audit(
         path, expect_manifest=options.expect, jobs=options.jobs, progress=options.progress
+    )
+
+
+def _audit_belenios(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("an archive of Belenios has no sessions")
+    return belenios.audit(
+        path,
+        extends=options.extends,
+        expect=options.expect,
+        jobs=options.jobs,
+        progress=options.progress,
     )
 
 
 SYSTEMS = (
     System("verificatum", _is_verificatum, _audit_verificatum),
     System("electionguard", electionguard.is_electionguard, _audit_electionguard),
+    System("belenios", belenios.is_belenios, _audit_belenios),
 )
 
 
