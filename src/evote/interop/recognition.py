@@ -101,18 +101,21 @@ SYSTEMS = (
 
 
 def _is_native(path: Path) -> bool:
-    """Whether manifest.json is there, and ours or unreadable: others' say no format of ours."""
+    """Whether manifest.json is there, and is not ElectionGuard's, which says no format of ours."""
+    if not (path / "manifest.json").exists():
+        return False
     try:
         value = parse_json(read_file(path / "manifest.json", MAX_MANIFEST))
+        ours = type(value) is dict and value.get("format") == "evote/manifest"
     except DecodingError:
-        return not electionguard.is_electionguard(path)
-    return type(value) is not dict or value.get("format") == "evote/manifest"
+        ours = False
+    return ours or not electionguard.is_electionguard(path)
 
 
 def recognise(path: Path | str) -> System | None:
     """The system whose record a path is; None for a native record, or none at all."""
     path = Path(path)
-    if (path / "manifest.json").exists() and _is_native(path):
+    if _is_native(path):
         return None
     return next((system for system in SYSTEMS if system.recognises(path)), None)
 
