@@ -190,6 +190,11 @@ def test_other_directories_are_not_recognised(tmp_path: Path) -> None:
     assert recognise(tmp_path) is None
 
 
+@needs_vectors
+def test_processes_give_the_same_report() -> None:
+    assert audit(ROOT / "eg10-minimal", jobs=2).to_json() == honest("eg10-minimal").to_json()
+
+
 # -- what is missing -------------------------------------------------------------------------------
 
 
@@ -381,6 +386,7 @@ def test_every_leaf_of_a_ballot_is_bound(tmp_path: Path) -> None:
         (b"[" * 200_000, "nested too deep"),
         (b"[" + b"1," * 2**20 + b"1]", "more than 1048576 values"),
         (b"[] []", "not JSON"),
+        (b"{" + b",".join([b'"%d":0' % i for i in range(300_000)]) + b',"9":0}', "'9' occurs"),
     ],
 )
 def test_json_is_read_strictly(data: bytes, words: str) -> None:
@@ -544,3 +550,34 @@ def test_noise_ends_in_a_verdict(vector: str, count: int, tmp_path: Path) -> Non
         assert_no_bug(report)
         assert report.to_json()
         path.write_bytes(data)
+
+
+@needs_vectors
+def test_a_manifest_cannot_ask_for_any_number_of_placeholders(tmp_path: Path) -> None:
+    root = copy_writable(ROOT / "eg10-minimal", tmp_path / "record")
+    manifest = read(root / "manifest.json")
+    [contest] = manifest["contests"]
+    contest["number_elected"] = 10_000
+    text = json.dumps(contest)
+    manifest["contests"] = [json.loads(text.replace("ref", f"r{i}ref")) for i in range(11)]
+    write(root / "manifest.json", manifest)
+    report = audit(root)
+    assert "more than 100000 placeholders" in report.finding(PREFIX + "0.format").detail
+
+
+@needs_vectors
+def test_files_that_are_no_files(tmp_path: Path) -> None:
+    """attacks: G3. Links and directories are not read."""
+    root = copy_writable(ROOT / "eg10-minimal", tmp_path / "record")
+    ballot = root / SUBMITTED
+    ballot.rename(tmp_path / "elsewhere.json")
+    ballot.symlink_to(tmp_path / "elsewhere.json")
+    report = audit(root)
+    assert "not a readable file" in report.finding(PREFIX + "0.format").detail
+    ballot.unlink()
+    ballot.mkdir()
+    report = audit(root)
+    assert "not a regular file" in report.finding(PREFIX + "0.format").detail
+    ballot.rmdir()
+    (tmp_path / "elsewhere.json").rename(ballot)
+    assert audit(root).ok
