@@ -52,7 +52,8 @@ def audit_2(run: Run) -> None:
         return
     run.notice(
         "unbound-fields",
-        "nothing binds timestamp, encrypted_sn and, of cast ballots, encrypted_contest_data",
+        "nothing binds timestamp, encrypted_sn, guardian_id and, of cast ballots, "
+        "encrypted_contest_data",
     )
     ballots = Ballots2(run, setup)
     ballots.check()
