@@ -46,17 +46,23 @@ needs_vectors = pytest.mark.skipif(not ROOT.exists(), reason="no vectors: set EV
 
 PASSED = "self-consistent, not pinned: {}; warnings: {}; not pinned: manifest"
 VERDICTS = {
-    "eg10-minimal": ("verified: all 37 checks passed", "unbound-fields"),
-    "eg10-full": ("verified: all 49 checks passed", "unbound-fields"),
-    "eg10-toy-bad": ("FAILED: 10 of 41 checks failed", "weak-group, unbound-fields"),
-    "eg191-bad": ("FAILED: 5 of 37 checks failed", "unbound-fields"),
-    "eg20-chained": ("verified: all 35 checks passed", "unbound-fields"),
-    "eg21-ec": ("verified: all 33 checks passed", "unbound-fields"),
+    "eg10-minimal": ("verified: all 37 checks passed", "unbound-fields, unbound-proofs"),
+    "eg10-full": ("verified: all 49 checks passed", "unbound-fields, unbound-proofs"),
+    "eg10-toy-bad": (
+        "FAILED: 10 of 41 checks failed",
+        "weak-group, unbound-fields, unbound-proofs",
+    ),
+    "eg191-bad": ("FAILED: 5 of 37 checks failed", "unbound-fields, unbound-proofs"),
+    "eg20-chained": ("verified: all 35 checks passed", "unbound-fields, unbound-proofs"),
+    "eg21-ec": ("verified: all 33 checks passed", "unbound-fields, unbound-proofs"),
     "eg21-ec-chain-partial": (
         "incomplete: nothing failed, 7 checks not done",
-        "unbound-fields",
+        "unbound-fields, unbound-proofs",
     ),
-    "eg21-int-partial": ("incomplete: nothing failed, 7 checks not done", "unbound-fields"),
+    "eg21-int-partial": (
+        "incomplete: nothing failed, 7 checks not done",
+        "unbound-fields, unbound-proofs",
+    ),
 }
 # Why the two bad records are bad: the notes on the format say all of it.
 DEFECTS = {
@@ -190,6 +196,11 @@ def test_other_directories_are_not_recognised(tmp_path: Path) -> None:
     assert recognise(tmp_path) is None
 
 
+@needs_vectors
+def test_processes_give_the_same_report() -> None:
+    assert audit(ROOT / "eg10-minimal", jobs=2).to_json() == honest("eg10-minimal").to_json()
+
+
 # -- what is missing -------------------------------------------------------------------------------
 
 
@@ -247,6 +258,8 @@ def altered(tmp_path: Path, vector: str, file: str, pointer: str, new: Any) -> F
 
 SUBMITTED = "submitted_ballots/submitted_ballot_ballot-85c8f918-73fc-11ec-9daf-acde48001122.json"
 
+CHAIN = "encrypted_ballots/device1/ballot_chain.json"
+
 
 @needs_vectors
 @pytest.mark.parametrize(
@@ -259,6 +272,9 @@ SUBMITTED = "submitted_ballots/submitted_ballot_ballot-85c8f918-73fc-11ec-9daf-a
         ("eg10-minimal", SUBMITTED, "/state", True, "0.format"),
         ("eg21-ec", "election_config.json", "/chain_confirmation_codes", True, "7.chain_ids"),
         ("eg21-ec", "election_config.json", "/number_of_guardians", 6, "2.schnorr"),
+        ("eg21-ec-chain-partial", CHAIN, "/baux0/0", 101, "7.E_chain"),
+        ("eg21-ec-chain-partial", CHAIN, "/encrypting_device", "device2", "7.chain_ids"),
+        ("eg21-ec-chain-partial", CHAIN, "/last_confirmation_code", "AA==", "7.chain_ids"),
     ],
 )
 def test_other_alterations(
@@ -381,6 +397,7 @@ def test_every_leaf_of_a_ballot_is_bound(tmp_path: Path) -> None:
         (b"[" * 200_000, "nested too deep"),
         (b"[" + b"1," * 2**20 + b"1]", "more than 1048576 values"),
         (b"[] []", "not JSON"),
+        (b"{" + b",".join([b'"%d":0' % i for i in range(300_000)]) + b',"9":0}', "'9' occurs"),
     ],
 )
 def test_json_is_read_strictly(data: bytes, words: str) -> None:
@@ -500,7 +517,9 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     digest = hashlib.sha256((record / "manifest.json").read_bytes()).hexdigest()
     assert command("verify", record, "--expect-manifest", digest, "--quiet") == 0
     text = capsys.readouterr().out
-    assert text.endswith("\nverified: all 38 checks passed; warnings: unbound-fields\n")
+    assert text.endswith(
+        "\nverified: all 38 checks passed; warnings: unbound-fields, unbound-proofs\n"
+    )
     assert "System        ElectionGuard 1.0\n" in text
     assert command("verify", record, "--expect-manifest", "00" * 32, "--quiet") == 1
     assert "not the file that was expected" in capsys.readouterr().out
@@ -529,7 +548,7 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 @needs_vectors
 @pytest.mark.parametrize(
-    ("vector", "count"), [("eg10-toy-bad", 150), ("eg21-ec-chain-partial", 60), ("eg191-bad", 5)]
+    ("vector", "count"), [("eg10-toy-bad", 100), ("eg21-ec-chain-partial", 40), ("eg191-bad", 4)]
 )
 def test_noise_ends_in_a_verdict(vector: str, count: int, tmp_path: Path) -> None:
     root = copy_writable(ROOT / vector, tmp_path / "record")
@@ -544,3 +563,34 @@ def test_noise_ends_in_a_verdict(vector: str, count: int, tmp_path: Path) -> Non
         assert_no_bug(report)
         assert report.to_json()
         path.write_bytes(data)
+
+
+@needs_vectors
+def test_a_manifest_cannot_ask_for_any_number_of_placeholders(tmp_path: Path) -> None:
+    root = copy_writable(ROOT / "eg10-minimal", tmp_path / "record")
+    manifest = read(root / "manifest.json")
+    [contest] = manifest["contests"]
+    contest["number_elected"] = 10_000
+    text = json.dumps(contest)
+    manifest["contests"] = [json.loads(text.replace("ref", f"r{i}ref")) for i in range(11)]
+    write(root / "manifest.json", manifest)
+    report = audit(root)
+    assert "more than 100000 placeholders" in report.finding(PREFIX + "0.format").detail
+
+
+@needs_vectors
+def test_files_that_are_no_files(tmp_path: Path) -> None:
+    """attacks: G3. Links and directories are not read."""
+    root = copy_writable(ROOT / "eg10-minimal", tmp_path / "record")
+    ballot = root / SUBMITTED
+    ballot.rename(tmp_path / "elsewhere.json")
+    ballot.symlink_to(tmp_path / "elsewhere.json")
+    report = audit(root)
+    assert "not a readable file" in report.finding(PREFIX + "0.format").detail
+    ballot.unlink()
+    ballot.mkdir()
+    report = audit(root)
+    assert "not a regular file" in report.finding(PREFIX + "0.format").detail
+    ballot.rmdir()
+    (tmp_path / "elsewhere.json").rename(ballot)
+    assert audit(root).ok

@@ -47,6 +47,7 @@ COSTS = Costs(
 
 _WINDOW = 5  # of one power
 _AT_ONCE = 256  # powers that share an inversion
+_PIECES = 4  # of the exponents of a point that has several
 
 
 class Jacobian:
@@ -166,16 +167,43 @@ class Jacobian:
     # -- powers ----------------------------------------------------------------------------------
 
     def powers(self, points: Sequence[Point], exponents: Sequence[int]) -> list[Point]:
-        """Windowed non-adjacent forms; time depends on the exponents."""
+        """Windowed non-adjacent forms; time depends on the exponents.
+
+        A point that stands several times in a row shares the doublings that lead to its powers
+        with 2^s, 2^2s, ..: exponents are then read in pieces of s bits.
+        """
+        step = -(-self.q.bit_length() // _PIECES)
+        runs = self._runs(points, [int(e) for e in exponents], step)
         result = []
-        for start in range(0, len(points), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            tables = self._odd_multiples(points[part], 1 << (_WINDOW - 2))
-            result += [
-                self._interleave([table], [int(e)], _WINDOW)
-                for table, e in zip(tables, exponents[part], strict=True)
-            ]
+        for start in range(0, len(runs), _AT_ONCE):
+            part = runs[start : start + _AT_ONCE]
+            bases: list[Point] = []
+            for point, _, pieces in part:
+                bases.append(point)
+                for _ in range(pieces - 1):
+                    bases.append(self.doublings(bases[-1], step))
+            tables = iter(self._odd_multiples(bases, 1 << (_WINDOW - 2)))
+            for _, numbers, pieces in part:
+                own = [next(tables) for _ in range(pieces)]
+                result += [self._interleave(own, _split(e, step, pieces), _WINDOW) for e in numbers]
         return result
+
+    @staticmethod
+    def _runs(
+        points: Sequence[Point], exponents: list[int], step: int
+    ) -> list[tuple[Point, list[int], int]]:
+        """Each point with the exponents it has in a row, and how many pieces these are read in."""
+        runs: list[tuple[Point, list[int], int]] = []
+        start = 0
+        while start < len(points):
+            end = start + 1
+            while end < len(points) and points[end] is points[start]:
+                end += 1
+            numbers = exponents[start:end]
+            several = len(numbers) > 1 and max(numbers) >> 2 * step
+            runs.append((points[start], numbers, _PIECES if several else 1))
+            start = end
+        return runs
 
     def power_constant_time(self, point: Point, exponent: int) -> Point:
         """The same doublings and additions for every exponent, of odd multiples.
@@ -390,3 +418,10 @@ def _non_adjacent_form(exponent: int, window: int) -> Iterator[tuple[int, int]]:
             exponent += 1
         yield place, digit
         place += window
+
+
+def _split(exponent: int, step: int, pieces: int) -> list[int]:
+    """Pieces of `step` bits, from the lowest; the last takes the rest."""
+    mask = (1 << step) - 1
+    parts = [exponent >> step * i & mask for i in range(pieces - 1)]
+    return [*parts, exponent >> step * (pieces - 1)]

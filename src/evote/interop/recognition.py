@@ -49,11 +49,15 @@ class _Audit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Another system: its name, whether a path is a record of its, and the audit of one."""
+    """Another system: its name, whether a path is a record of its, and the audit of one.
+
+    Its records may have a manifest.json only if it says so: otherwise that is a record of ours.
+    """
 
     name: str
     recognises: Callable[[Path], bool]
     audit: _Audit
+    has_manifest: bool = False
 
 
 def _is_verificatum(path: Path) -> bool:
@@ -95,29 +99,30 @@ def _audit_belenios(path: Path, options: Options) -> ForeignReport:
 
 SYSTEMS = (
     System("verificatum", _is_verificatum, _audit_verificatum),
-    System("electionguard", electionguard.is_electionguard, _audit_electionguard),
+    System("electionguard", electionguard.is_electionguard, _audit_electionguard, True),
     System("belenios", belenios.is_belenios, _audit_belenios),
 )
 
 
-def _is_native(path: Path) -> bool:
-    """Whether manifest.json is there, and is not ElectionGuard's, which says no format of ours."""
-    if not (path / "manifest.json").exists():
-        return False
+def _says_ours(path: Path) -> bool:
+    """Whether a manifest says that it is one of ours."""
     try:
-        value = parse_json(read_file(path / "manifest.json", MAX_MANIFEST))
-        ours = type(value) is dict and value.get("format") == "evote/manifest"
+        value = parse_json(read_file(path, MAX_MANIFEST))
     except DecodingError:
-        ours = False
-    return ours or not electionguard.is_electionguard(path)
+        return False
+    return type(value) is dict and value.get("format") == "evote/manifest"
 
 
 def recognise(path: Path | str) -> System | None:
     """The system whose record a path is; None for a native record, or none at all."""
     path = Path(path)
-    if _is_native(path):
+    manifest = path / "manifest.json"
+    if not manifest.exists():
+        return next((system for system in SYSTEMS if system.recognises(path)), None)
+    if _says_ours(manifest):
         return None
-    return next((system for system in SYSTEMS if system.recognises(path)), None)
+    others = (system for system in SYSTEMS if system.has_manifest)
+    return next((system for system in others if system.recognises(path)), None)
 
 
 def audit(path: Path | str, options: Options) -> ForeignReport:

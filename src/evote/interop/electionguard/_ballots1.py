@@ -145,6 +145,8 @@ class Ballots1(ABC):
             manifest_hash=codec.digest(node["manifest_hash"]),
             crypto_hash=codec.digest(node["crypto_hash"]),
         )
+        if ballot.state not in (CAST, SPOILED):
+            run.notice("other-state", f"{node.where}: neither cast nor spoiled, so counted nowhere")
         self.ballots[name] = Submitted(node.where, ballot.state, ballot.code_seed, ballot.code)
         run.expect(
             "4.ballot_style",

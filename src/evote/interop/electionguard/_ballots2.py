@@ -21,7 +21,7 @@ from evote.groups import Elements, stack
 from evote.interop.electionguard._codec import Pool, hash2, tagged
 from evote.interop.electionguard._reading import Node
 from evote.interop.electionguard._run import Run
-from evote.interop.electionguard._setup2 import Contest2, Setup2
+from evote.interop.electionguard._setup2 import Contest2, Setup2, octet_list
 
 __all__ = ["CAST", "Ballots2", "ContestData", "Submitted2", "read_contest_data"]
 
@@ -364,6 +364,9 @@ class Ballots2:
             run.expect("5.election_id", stated == setup.base_hash, f"{node.where}: another one")
         # H0 = H(HE; 24, B0)      baux_1 = H0 || B0, of 2.0: H0      baux_j = code_(j-1) || B0
         b0 = setup.baux0 or (name.encode("utf-8") if setup.newer else b"")
+        if setup.newer:  # 2.0 has H0 there
+            same = octet_list(node["baux0"]) == b0
+            run.expect("7.E_chain", same, f"{node.where}: baux0 is not what the chain starts from")
         last = setup.hash(tagged(0x24), b0)
         expected = last + b0 if setup.newer else last
         for key in ids:

@@ -12,6 +12,7 @@ from evote.interop.electionguard._reading import Node
 __all__ = ["Contest1", "Manifest1", "Option1", "read_manifest1"]
 
 MAX_LIMIT = 10_000  # options of a contest that may be elected
+MAX_PLACEHOLDERS = 100_000  # of all contests: they are computed, a file may ask for any number
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -151,7 +152,11 @@ def read_manifest1(node: Node, q: int, *, placeholders: bool, empty: bool = Fals
     contests: dict[str, Contest1] = {}
     seen: set[str] = set()
     hashes = []
+    left = MAX_PLACEHOLDERS
     for item in node["contests"].list():
+        left -= item["number_elected"].integer(0, MAX_LIMIT)
+        if left < 0:
+            item.fail(f"more than {MAX_PLACEHOLDERS} placeholders")
         contest, real = _contest(item, hasher, placeholders)
         ids = {contest.id, *(option.id for option in contest.options)}
         if len(ids) != len(contest.options) + 1 or ids & seen:

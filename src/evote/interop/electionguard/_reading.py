@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,9 +43,8 @@ def parse_json(data: bytes, *, where: str) -> Node:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            refuse(f"key {twice[:40]!a} occurs twice")
+            counts = Counter(name for name, _ in pairs)
+            refuse(f"key {counts.most_common(1)[0][0][:40]!a} occurs twice")
         return result
 
     if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_ITEMS:

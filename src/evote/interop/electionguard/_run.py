@@ -111,6 +111,14 @@ class Run:
             same = sha256(data) == self.expected
             self.expect(DIGEST, same, "manifest.json: not the file that was expected")
 
+    def say_what_is_unbound(self, fields: str) -> None:
+        """Warnings that belong to a version, whatever a record holds."""
+        self.notice("unbound-fields", f"nothing binds {fields}")
+        self.notice(
+            "unbound-proofs",
+            "proofs do not say for which ballot and option they are; copies are looked for",
+        )
+
     # -- proofs ------------------------------------------------------------------------------------
 
     def equations(self, check: str, equations: Equations, places: Sequence[str], why: str) -> None:

@@ -17,7 +17,7 @@ from evote.interop.electionguard._reading import Node
 from evote.interop.electionguard._run import Run
 from evote.interop.electionguard._setup1 import MAX_GUARDIANS, named, read_constants
 
-__all__ = ["Contest2", "Setup2", "read_setup2"]
+__all__ = ["Contest2", "Setup2", "octet_list", "read_setup2"]
 
 MAX_LIMIT = 1000  # of a contest or an option: a proof has a branch for each vote
 _DST = b"QUUX-V01-CS02-with-P256_XMD:SHA-256_SSWU_RO_"
@@ -129,7 +129,7 @@ def _read(run: Run, codec: Codec, config: Node, newer: bool) -> Setup2 | None:
         for name in ("parameter_base_hash", "manifest_hash", "election_base_hash")
     )
     chained = config["chain_confirmation_codes"].boolean()
-    baux0 = _octet_list(config["baux0"]) if not newer else base64_octets(config["baux0"])
+    baux0 = octet_list(config["baux0"]) if not newer else base64_octets(config["baux0"])
     stated = config["config_version"].text()
     if stated != ("2.1.0" if newer else "v2.0.0"):
         run.notice("version-field", f"election_config.json: config_version is {stated[:20]!r}")
@@ -181,7 +181,7 @@ def tagged_numbers(*numbers: int) -> bytes:
     return b"".join([number.to_bytes(4, "big") for number in numbers])
 
 
-def _octet_list(node: Node) -> bytes:
+def octet_list(node: Node) -> bytes:
     """A list of signed bytes."""
     items = [item.integer(-128, 255) for item in node.list()]
     return bytes([item % 256 for item in items])

@@ -137,7 +137,7 @@ def audit_10(run: Run) -> None:
     setup = read_setup1(run, DIALECT_10)
     if setup is None:
         return
-    run.notice("unbound-fields", "nothing binds the names of candidates, the record's extra fields")
+    run.say_what_is_unbound("the names of candidates, the record's extra fields")
     ballots = Ballots10(run, setup)
     ballots.check()
     Tallies1(run, setup, ballots).check()

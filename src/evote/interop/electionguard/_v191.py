@@ -346,7 +346,7 @@ def audit_191(run: Run) -> None:
     setup = read_setup1(run, DIALECT_191)
     if setup is None:
         return
-    run.notice("unbound-fields", "nothing binds the names of candidates, the record's extra fields")
+    run.say_what_is_unbound("the names of candidates, the record's extra fields")
     ballots = _Ballots191(run, setup)
     ballots.check()
     _Tallies191(run, setup, ballots).check()

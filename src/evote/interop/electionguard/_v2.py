@@ -50,9 +50,8 @@ def audit_2(run: Run) -> None:
     setup = read_setup2(run)
     if setup is None:
         return
-    run.notice(
-        "unbound-fields",
-        "nothing binds timestamp, encrypted_sn and, of cast ballots, encrypted_contest_data",
+    run.say_what_is_unbound(
+        "timestamp, encrypted_sn, guardian_id and, of cast ballots, encrypted_contest_data"
     )
     ballots = Ballots2(run, setup)
     ballots.check()
