@@ -66,13 +66,17 @@ class Tree:
         """The names of what a directory holds itself, sorted, without the directory's; files."""
         raise NotImplementedError
 
-    def directories(self) -> list[str]:
-        """The names of the directories at the top, sorted."""
+    def directories(self, directory: str = "") -> list[str]:
+        """The names of the directories in a directory, sorted."""
         raise NotImplementedError
 
     def size(self) -> tuple[int, int]:
         """How many files there are, and how many bytes they have."""
         raise NotImplementedError
+
+    def head(self, name: str, size: int) -> bytes:
+        """At most `size` bytes from the beginning of a file."""
+        return self.read(name, 2**62)[:size]
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """A whole file.
@@ -93,8 +97,8 @@ class Directory(Tree):
     def names(self, directory: str = "") -> list[str]:
         return sorted(e.name for e in self._entries(directory) if not e.is_dir())
 
-    def directories(self) -> list[str]:
-        return sorted(e.name for e in self._entries("") if e.is_dir(follow_symlinks=False))
+    def directories(self, directory: str = "") -> list[str]:
+        return sorted(e.name for e in self._entries(directory) if e.is_dir(follow_symlinks=False))
 
     def _entries(self, directory: str) -> list[os.DirEntry[str]]:
         path = self.path / directory
@@ -121,6 +125,11 @@ class Directory(Tree):
                     total += os.lstat(os.path.join(root, name)).st_size
         return count, total
 
+    def head(self, name: str, size: int) -> bytes:
+        descriptor, _ = open_file(self.path / name, 2**62, where=shown_path(name))
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(size)
+
     def read(self, name: str, max_bytes: int) -> bytes:
         return read_file(self.path / name, max_bytes, where=shown_path(name))
 
@@ -136,7 +145,7 @@ class SingleFile(Tree):
     def names(self, directory: str = "") -> list[str]:
         return []
 
-    def directories(self) -> list[str]:
+    def directories(self, directory: str = "") -> list[str]:
         return []
 
     def size(self) -> tuple[int, int]:
@@ -186,32 +195,40 @@ class Archive(Tree):
         inside = (n[len(prefix) :] for n in self._members if n.startswith(prefix))
         return sorted(name for name in inside if "/" not in name)
 
-    def directories(self) -> list[str]:
-        return sorted({name.partition("/")[0] for name in self._members if "/" in name})
+    def directories(self, directory: str = "") -> list[str]:
+        prefix = f"{directory}/" if directory else ""
+        inside = (n[len(prefix) :] for n in self._members if n.startswith(prefix))
+        return sorted({name.partition("/")[0] for name in inside if "/" in name})
 
     def size(self) -> tuple[int, int]:
         return len(self._members), sum(member.size for member in self._members.values())
 
+    def head(self, name: str, size: int) -> bytes:
+        member = self._member(name)
+        return self._bytes(member, min(size, member.size), shown_path(name))
+
     def read(self, name: str, max_bytes: int) -> bytes:
-        where = shown_path(name)
-        member = self._members.get(name)
-        if member is None:
-            raise DecodingError("file is missing", where=where)
+        member, where = self._member(name), shown_path(name)
         if member.size > max_bytes:
             raise DecodingError(f"{member.size} bytes, at most {max_bytes} expected", where=where)
-        if isinstance(member.place, int):
-            data = _piece(self._file, member.place, member.size)
-        else:
-            data = self._inflate(member.place, where)
+        data = self._bytes(member, member.size + 1, where)
         if len(data) != member.size:
             raise DecodingError(f"{member.size} bytes expected, got {len(data)}", where=where)
         return data
 
-    def _inflate(self, member: ZipInfo, where: str) -> bytes:
+    def _member(self, name: str) -> _Member:
+        member = self._members.get(name)
+        if member is None:
+            raise DecodingError("file is missing", where=shown_path(name))
+        return member
+
+    def _bytes(self, member: _Member, size: int, where: str) -> bytes:
+        if isinstance(member.place, int):
+            return _piece(self._file, member.place, min(size, member.size))
         assert self._zip is not None
         try:
-            with self._zip.open(member) as file:
-                return file.read(member.file_size + 1)
+            with self._zip.open(member.place) as file:
+                return file.read(size)
         except (*_ZIP_ERRORS, zlib.error) as error:
             raise DecodingError(f"a broken member of the archive: {error}", where=where) from None
 

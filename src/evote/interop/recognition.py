@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from evote._files import shown_path
 from evote._pool import Workers
-from evote.errors import ParameterError
-from evote.interop import verificatum
+from evote.errors import DecodingError, ParameterError
+from evote.interop import _native, helios, verificatum
+from evote.interop._archives import Tree, open_tree
+from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
 
-__all__ = ["SYSTEMS", "Options", "System", "audit", "recognise"]
+__all__ = ["SYSTEMS", "Options", "System", "audit", "check_known", "inspect", "recognise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +47,19 @@ class _Audit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Another system: its name, whether a path is a record of its, and the audit of one."""
+    """Another system: its name, whether a path is a record of its, and the audit of one.
+
+    Attributes:
+        looked_for: the files by which it is known, for people.
+        inspect: what a directory, archive or file is, or None if it is not of this system; without
+            it, `evote inspect` says no more than the name and the size.
+    """
 
     name: str
     recognises: Callable[[Path], bool]
     audit: _Audit
+    looked_for: str = "its files"
+    inspect: Callable[[Tree], Inspection | None] | None = None
 
 
 def _is_verificatum(path: Path) -> bool:
@@ -66,13 +77,34 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
     )
 
 
-SYSTEMS = (System("verificatum", _is_verificatum, _audit_verificatum),)
+def _audit_helios(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("an election of Helios has no sessions")
+    return helios.audit(path, expect=options.expect, jobs=options.jobs, progress=options.progress)
+
+
+SYSTEMS = (
+    System(
+        "verificatum",
+        _is_verificatum,
+        _audit_verificatum,
+        "protInfo.xml and nizkp/, or a session's version, type, auxsid, width and proofs/",
+        verificatum.inspect,
+    ),
+    System(
+        "helios",
+        helios.is_helios,
+        _audit_helios,
+        "election.json with voters.json, trustees.json or ballots.json, or a bundle of these",
+        helios.inspect,
+    ),
+)
 
 
 def recognise(path: Path | str) -> System | None:
     """The system whose record a path is; None for a native record, or none at all."""
     path = Path(path)
-    if (path / "manifest.json").exists():
+    if _native.is_native(path):
         return None
     return next((system for system in SYSTEMS if system.recognises(path)), None)
 
@@ -90,3 +122,41 @@ def audit(path: Path | str, options: Options) -> ForeignReport:
     if system is None:
         raise ParameterError("no record of a known system")
     return system.audit(Path(path), options)
+
+
+def inspect(path: Path | str) -> Inspection:
+    """What is at a path: a directory, an archive or a file. Nothing of it is verified.
+
+    Raises:
+        DecodingError: nothing that is known here; it says what was looked for.
+    """
+    with open_tree(path) as tree:
+        found = _native.inspect(tree)
+        for system in SYSTEMS:
+            if found is not None:
+                break
+            if system.inspect is not None:
+                found = system.inspect(tree)
+            elif system.recognises(tree.path):
+                found = describe(tree, system.name)
+    if found is None:
+        names = [("evote", _native.LOOKED_FOR), *((s.name, s.looked_for) for s in SYSTEMS)]
+        wanted = "; ".join(f"{name}: {what}" for name, what in names)
+        raise DecodingError(
+            f"no record of a known system. Looked for {wanted}", where=shown_path(path)
+        )
+    return found
+
+
+def check_known(path: Path | str) -> None:
+    """Refuse what no audit here is for, in one line.
+
+    Raises:
+        DecodingError: nothing that is known here, or a record that has to be unpacked first.
+    """
+    path = Path(path)
+    if _native.is_native(path) or recognise(path) is not None:
+        return
+    found = inspect(path)
+    reason = f"a record of {found.system} in this form is not verified; unpack it into a directory"
+    raise DecodingError(reason, where=shown_path(path))

@@ -17,6 +17,7 @@ from evote._report import Ledger
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 from evote.groups import Elements, Group
 from evote.interop._reports import ForeignReport, Notice, checks_of
+from evote.interop.helios._ballots import vote_hashes
 from evote.interop.helios._box import Box
 from evote.interop.helios._election import (
     USUAL,
@@ -28,7 +29,7 @@ from evote.interop.helios._election import (
     read_trustees,
     read_voters,
 )
-from evote.interop.helios._forms import Failed, fingerprint, js_text, unhex_or_base64
+from evote.interop.helios._forms import Failed, unhex_or_base64
 from evote.interop.helios._opened import verify_opened, without_opening
 from evote.interop.helios._source import Source, open_source
 from evote.interop.helios._tally import check_result, verify_decryptions
@@ -241,7 +242,8 @@ class Run:
         stripped = {name: value for name, value in vote.items() if name != "answers"}
         rows = vote["answers"] if type(vote["answers"]) is list else []
         stripped["answers"] = [without_opening(row) for row in rows]
-        self.parts.append(f"fingerprint {fingerprint(js_text(stripped))}")
+        js, py = vote_hashes(stripped)
+        self.parts.append(f"fingerprint {py} as servers list it, {js} as browsers show it")
 
     def _group(self, election: Election) -> Group:
         group = read_group(election.key, "election.json: $.public_key")

@@ -57,8 +57,7 @@ class Source:
     def unread(self) -> list[str]:
         if self.kind not in ("directory", "archive"):
             return []
-        known = _KNOWN - {"meta.json"}
-        files = [name for name in self.tree.names() if name not in known]
+        files = [name for name in self.tree.names() if name not in _KNOWN]
         found = [d for d in self.tree.directories() if d not in (BALLOTS, HISTORIES)]
         return files + [f"{name}/" for name in found]
 

@@ -22,6 +22,7 @@ from evote.interop.verificatum._export import (
     write_second_proof,
     write_session,
 )
+from evote.interop.verificatum._inspect import inspect
 from evote.interop.verificatum._prover import (
     DecryptionRound,
     Precomputation,
@@ -40,6 +41,7 @@ __all__ = [
     "decryption_factors",
     "encode_protinfo",
     "export_record",
+    "inspect",
     "is_session",
     "is_verificatum",
     "precompute",
