@@ -8,7 +8,6 @@ The challenge hashes the commitments alone, neither what is proved nor by whom.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -31,7 +30,7 @@ from evote.interop.helios._forms import (
     the_list,
 )
 
-__all__ = ["Layout", "Proved", "Vote", "key_of", "read_vote", "verify_votes", "vote_hashes"]
+__all__ = ["Layout", "Proved", "Vote", "read_vote", "verify_votes", "vote_hashes"]
 
 _ANSWER = {"choices", "individual_proofs", "overall_proof"}
 _OPENING = {"answer", "randomness"}
@@ -41,12 +40,6 @@ _UNREDUCED_BITS = 4096  # of responses that browsers did not reduce
 def vote_hashes(vote: dict[str, Any]) -> tuple[str, str]:
     """The fingerprints of a vote as a browser's and as Python's text."""
     return fingerprint(js_text(vote)), fingerprint(py_text(vote))
-
-
-def key_of(choice: dict[str, str]) -> bytes:
-    """A ciphertext, short: two that agree are the same."""
-    data = f"{choice['alpha']},{choice['beta']}".encode()
-    return hashlib.sha256(data).digest()[:16]
 
 
 class _Span(NamedTuple):

@@ -11,13 +11,12 @@ from evote.groups import Elements
 from evote.interop.helios._ballots import (
     Layout,
     Vote,
-    key_of,
     read_vote,
     verify_votes,
     vote_hashes,
 )
 from evote.interop.helios._election import Election, check_date
-from evote.interop.helios._forms import Failed, member, shown, text, the_list
+from evote.interop.helios._forms import Failed, member, short_hash, shown, text, the_list
 from evote.interop.helios._source import Part
 
 if TYPE_CHECKING:
@@ -75,9 +74,8 @@ def ciphertexts(vote: dict[str, Any]) -> Iterator[bytes]:
     for answer in answers if type(answers) is list else ():
         choices = answer.get("choices") if type(answer) is dict else None
         for choice in choices if type(choices) is list else ():
-            pair = [choice.get(name) for name in ("alpha", "beta")] if type(choice) is dict else []
-            if pair and all(type(part) is str for part in pair):
-                yield key_of(choice)
+            if type(choice) is dict:
+                yield short_hash(str(choice.get("alpha")), str(choice.get("beta")))
 
 
 class Box:

@@ -27,6 +27,7 @@ __all__ = [
     "parse",
     "py_text",
     "sha1_number",
+    "short_hash",
     "shown",
     "text",
     "the_list",
@@ -114,6 +115,11 @@ def fingerprint(data: bytes | str) -> str:
     """SHA-256 in base64 without its padding."""
     data = data.encode("utf-8") if isinstance(data, str) else data
     return base64.b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode("ascii")
+
+
+def short_hash(*texts: str) -> bytes:
+    """16 bytes that no other texts have."""
+    return hashlib.sha256(",".join(texts).encode("utf-8", "replace")).digest()[:16]
 
 
 def unhex_or_base64(expected: str) -> str:
