@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from evote.errors import DecodingError, ParameterError
+from evote.interop import helios
 from evote.interop._reports import ForeignReport
 from evote.interop.helios import CHECKS, audit
 from tests.helios_records import Election, G, P, Q, b64, bundle, js, py, short, tamper
@@ -223,6 +225,11 @@ def test_another_group(tmp_path: Path) -> None:
     toy = Election([[[0], [1]]], group=(23, 11, 4)).write(tmp_path / "toy")
     assert failed(audit(toy)) == ["election-params"]
     assert "p of 5 bits" in detail(audit(toy), "election-params")
+    large = Election([[[0], [1]]])
+    large.election["public_key"]["p"] = str(2**4000 + 1)
+    report = audit(large.write(tmp_path / "large"))
+    assert (report.exit_code, failed(report)) == (3, [])
+    assert "p of 4001 bits" in detail(report, "election-params")
 
 
 def test_a_minimum_without_a_maximum(tmp_path: Path) -> None:
@@ -463,3 +470,21 @@ def test_every_check_can_fail() -> None:
     assert not HAVE or not [
         name for name in missing if f'"{name.removeprefix("helios.")}"' not in source
     ]
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+def test_every_check_is_documented() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "helios.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(helios\.[a-z-]+)` \| ([\w ]+) \|", page, re.M)
+    assert [(name, f"helios, {place}") for name, place in rows] == [
+        (name, check.reference) for name, check in CHECKS.items()
+    ]
+    assert {place for _, place in rows} <= set(re.findall(r"^## (.*)$", page, re.M))
+    warnings: set[str] = set()
+    for path in Path(helios.__file__).parent.glob("*.py"):
+        found = re.findall(r'notice\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8"))
+        warnings |= set(found)
+    assert len(warnings) == 8
+    assert warnings == set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M))

@@ -269,3 +269,20 @@ def test_systems_without_an_inspection(tmp_path: Path, monkeypatch: pytest.Monke
     assert (found.system, found.files, found.size, found.ballots) == ("new", 1, 3, None)
     assert ("ballots", "not known") in found.rows()
     shutil.rmtree(tmp_path)
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+def test_the_support_matrix_is_what_the_code_does() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "interop.md").read_text(encoding="utf-8")
+    assert page.endswith("\n\n" + recognition.support_matrix())
+    text = " ".join(page.split())
+    limits = (_archives.MAX_FILES, _archives.MAX_TOTAL >> 30, _archives.MAX_RATIO)
+    assert (
+        "at most {:,} files, {} GiB, and {} bytes for each compressed one".format(*limits) in text
+    )
+    assert f"at most {_archives.MAX_INFLATED >> 20} MiB" in text
+    for system in recognition.SYSTEMS:
+        for support in system.support:
+            assert f"| {support.system} | {support.versions} | {len(support.checks)} |" in page

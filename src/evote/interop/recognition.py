@@ -15,11 +15,22 @@ from evote._files import shown_path
 from evote._pool import Workers
 from evote.errors import DecodingError, ParameterError
 from evote.interop import _native, helios, verificatum
-from evote.interop._archives import Tree, open_tree
+from evote.interop._archives import SingleFile, Tree, open_tree
 from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
+from evote.interop._support import Support, matrix
+from evote.verify import CHECKS
 
-__all__ = ["SYSTEMS", "Options", "System", "audit", "check_known", "inspect", "recognise"]
+__all__ = [
+    "SYSTEMS",
+    "Options",
+    "System",
+    "audit",
+    "check_known",
+    "inspect",
+    "recognise",
+    "support_matrix",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,7 @@ class System:
         looked_for: the files by which it is known, for people.
         inspect: what a directory, archive or file is, or None if it is not of this system; without
             it, `evote inspect` says no more than the name and the size.
+        support: what is checked and what is not, by versions.
     """
 
     name: str
@@ -60,6 +72,7 @@ class System:
     audit: _Audit
     looked_for: str = "its files"
     inspect: Callable[[Tree], Inspection | None] | None = None
+    support: tuple[Support, ...] = ()
 
 
 def _is_verificatum(path: Path) -> bool:
@@ -90,6 +103,7 @@ SYSTEMS = (
         _audit_verificatum,
         "protInfo.xml and nizkp/, or a session's version, type, auxsid, width and proofs/",
         verificatum.inspect,
+        (Support("Verificatum", "3.0 and 3.1", verificatum.CHECKS, verificatum.OMITTED),),
     ),
     System(
         "helios",
@@ -97,6 +111,7 @@ SYSTEMS = (
         _audit_helios,
         "election.json with voters.json, trustees.json or ballots.json, or a bundle of these",
         helios.inspect,
+        (Support("Helios", "3 and 4", helios.CHECKS, helios.OMITTED),),
     ),
 )
 
@@ -130,7 +145,14 @@ def inspect(path: Path | str) -> Inspection:
     Raises:
         DecodingError: nothing that is known here; it says what was looked for.
     """
-    with open_tree(path) as tree:
+    refusal = None
+    try:
+        tree = open_tree(path)
+    except DecodingError as error:
+        if not Path(path).is_file():
+            raise
+        tree, refusal = SingleFile(Path(path)), error  # a system may have a reader of its own
+    with tree:
         found = _native.inspect(tree)
         for system in SYSTEMS:
             if found is not None:
@@ -139,6 +161,8 @@ def inspect(path: Path | str) -> Inspection:
                 found = system.inspect(tree)
             elif system.recognises(tree.path):
                 found = describe(tree, system.name)
+    if found is None and refusal is not None:
+        raise refusal
     if found is None:
         names = [("evote", _native.LOOKED_FOR), *((s.name, s.looked_for) for s in SYSTEMS)]
         wanted = "; ".join(f"{name}: {what}" for name, what in names)
@@ -160,3 +184,9 @@ def check_known(path: Path | str) -> None:
     found = inspect(path)
     reason = f"a record of {found.system} in this form is not verified; unpack it into a directory"
     raise DecodingError(reason, where=shown_path(path))
+
+
+def support_matrix() -> str:
+    """The second half of docs/interop.md: systems, versions, checks done and not done, and why."""
+    own = Support("evote", "1", CHECKS)
+    return matrix([own, *(support for system in SYSTEMS for support in system.support)])

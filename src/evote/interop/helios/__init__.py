@@ -7,7 +7,7 @@ a record that passes does not show.
 Reference: the Helios server's documentation of its verification, versions 3 and 4.
 """
 
-from evote.interop.helios._audit import CHECKS, audit
+from evote.interop.helios._audit import CHECKS, OMITTED, audit
 from evote.interop.helios._inspect import inspect, is_helios
 
-__all__ = ["CHECKS", "audit", "inspect", "is_helios"]
+__all__ = ["CHECKS", "OMITTED", "audit", "inspect", "is_helios"]

@@ -34,7 +34,7 @@ from evote.interop.helios._opened import verify_opened, without_opening
 from evote.interop.helios._source import Source, open_source
 from evote.interop.helios._tally import check_result, verify_decryptions
 
-__all__ = ["CHECKS", "audit"]
+__all__ = ["CHECKS", "OMITTED", "audit"]
 
 _SECTIONS = {
     "Election": ("election-form", "election-digest", "election-params", "election-public-key"),
@@ -67,6 +67,17 @@ _SECTIONS = {
 }
 CHECKS = checks_of("helios", _SECTIONS, pins=("election-digest",))
 """Stable ids, in the order of a report."""
+
+OMITTED = (
+    ("who may vote, and that nobody voted for them", "the server alone says; ballots are unsigned"),
+    ("that proofs are about this election and voter", "their challenges do not hash it"),
+    ("when votes were cast", "no hash covers the times, and clocks differ"),
+    ("that voters see this record", "the fingerprint and the trackers have to be compared outside"),
+    ("ballots that were left out", "voters have to look for their trackers"),
+    ("voters_hash, where it is not null", "how it is made is not known; then exit code 3"),
+    ("who won, and by which majority", "it is no part of a record"),
+)
+"""What is not checked, and why."""
 
 _FORM, _DIGEST = "election-form", "election-digest"
 _ALL = tuple(name for names in _SECTIONS.values() for name in names if name != _DIGEST)

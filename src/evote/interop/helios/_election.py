@@ -32,7 +32,9 @@ __all__ = [
 ]
 
 USUAL = "helios-2048"
-MAX_P, MIN_P, MIN_Q = 4096, 2048, 256  # bits
+MIN_P, MIN_Q = 2048, 256  # bits
+MAX_P = 3072  # bits: primes that nobody knows take seconds to check
+_MAX_BITS = 16384
 _MAX_QUESTIONS = 1000
 _MAX_ANSWERS = 10_000
 _MAX_TRUSTEES = 1000
@@ -147,8 +149,9 @@ def read_group(key: dict[str, Any], where: str) -> Group:
 
     Raises:
         DecodingError: the numbers are not written as they should be, or no such group.
+        UnsupportedError: they are larger than what is checked here.
     """
-    limit = 1 << MAX_P
+    limit = 1 << _MAX_BITS
     p, q, g = (
         int(number(member(key, name, where), f"{where}.{name}", below=limit)) for name in "pqg"
     )
@@ -161,6 +164,8 @@ def read_group(key: dict[str, Any], where: str) -> Group:
         raise DecodingError(reason, where=where)
     if not 1 < g < p - 1:
         raise DecodingError("1 < g < p - 1 does not hold", where=where)
+    if p.bit_length() > MAX_P:
+        raise UnsupportedError(f"{where}: p of {p.bit_length()} bits, more than {MAX_P}")
     try:
         return modp_group(p, q, g)
     except ParameterError as error:

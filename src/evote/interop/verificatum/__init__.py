@@ -15,7 +15,7 @@ Reference: D. Wikström, "How to implement a stand-alone verifier for the Verifi
 """
 
 from evote._verificatum._protinfo import Protocol, decode_protinfo, encode_protinfo
-from evote.interop.verificatum._audit import CHECKS, audit, is_session, is_verificatum
+from evote.interop.verificatum._audit import CHECKS, OMITTED, audit, is_session, is_verificatum
 from evote.interop.verificatum._export import (
     export_record,
     session_files,
@@ -33,6 +33,7 @@ from evote.interop.verificatum._prover import (
 
 __all__ = [
     "CHECKS",
+    "OMITTED",
     "DecryptionRound",
     "Precomputation",
     "Protocol",
