@@ -95,7 +95,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("verify", "record", "--phase", "later"),
         ("verify", "record", "--format", "pdf"),
         ("verify", "record", "--jobs", "0"),
-        ("verify", "record", "--expect-manifest", "not a digest"),
         ("demo", "--voters", "0"),
         ("trustee", "commit", "record"),
         ("election", "new", "no-such-draft.json", "record"),
@@ -106,6 +105,11 @@ def test_usage_errors(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "evote:" in captured.err
+
+
+def test_a_digest_that_is_none(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verify", finished / "record", "--expect-manifest", "not a digest") == 2
+    assert "64 hex digits expected" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

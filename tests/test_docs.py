@@ -111,8 +111,9 @@ def test_every_way_into_a_hash_is_known() -> None:
         "operators.py",  # scrypt of a key file
         "groups/eddsa.py",  # RFC 8032
         "interop/belenios/_forms.py",  # Belenios' SHA-256
+        "interop/helios/_forms.py",  # Helios' fingerprints and challenges
         "_verificatum/_oracle.py",  # Verificatum's random oracle
-        "interop/electionguard/_codec.py",  # ElectionGuard\'s hashes
+        "interop/electionguard/_codec.py",  # ElectionGuard's hashes
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import gmpy2
 import pytest
@@ -190,6 +191,40 @@ def test_membership_in_bulk_finds_each_outsider(name: str) -> None:
         with pytest.raises(DecodingError) as caught:
             decode([*numbers[:39], value])
         assert caught.value.indices == (39,)
+
+
+@pytest.mark.parametrize("name", ["belenios-2048", "helios-2048"])
+def test_products_of_subsets_find_each_outsider(name: str) -> None:
+    """Of any order, alone or so that two cancel, among so many that subsets are asked."""
+    group = named_group(name)
+    assert isinstance(group, ModPGroup)
+    p, size, count = group.p, group.element_size, 300
+    data = (group.generator ** group.random_scalars(count).publish()).encode()
+    numbers = [int.from_bytes(data[i : i + size], "big") for i in range(0, len(data), size)]
+
+    def decode(values: list[int]) -> Elements:
+        return group.decode_elements(b"".join(x.to_bytes(size, "big") for x in values))
+
+    with patch.object(gmpy2, "powmod", wraps=gmpy2.powmod) as powers:
+        assert decode(numbers).encode() == data
+        assert powers.call_count == 128
+    cofactor = (p - 1) // group.order
+    orders = [r for r in (2, 3, 5, 13, 23, 647) if cofactor % r == 0]
+    outsiders = [
+        next(x for n in range(2, 99) if (x := pow(n, (p - 1) // r, p)) != 1) for r in orders
+    ]
+    for outsider in [*outsiders, pow(2, group.order, p)]:
+        for other in (1, pow(outsider, -1, p)):
+            wrong = [*numbers]
+            wrong[17] = wrong[17] * outsider % p
+            wrong[271] = wrong[271] * other % p
+            with pytest.raises(DecodingError) as caught:
+                decode(wrong)
+            assert caught.value.indices == ((17,) if other == 1 else (17, 271))
+    for value in (0, p, p + 1):
+        with pytest.raises(DecodingError) as caught:
+            decode([*numbers, value])
+        assert caught.value.indices == (count,)
 
 
 @pytest.mark.parametrize("name", GROUP_NAMES)

@@ -54,6 +54,7 @@ for verb in (
     ballot.ballot,
     results.tally,
     results.result,
+    audit.inspect,
     audit.verify,
     export.export,
     audit.doctor,

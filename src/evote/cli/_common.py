@@ -165,7 +165,7 @@ def pin_options(function: F) -> F:
         "--expect-manifest",
         metavar="DIGEST",
         help="The manifest's digest as it was published elsewhere, 64 hex digits; of Verificatum,"
-        " the SHA-256 of protInfo.xml.",
+        " the SHA-256 of protInfo.xml; of Helios, the election's fingerprint.",
     )
     policy = click.option(
         "--witness-policy",

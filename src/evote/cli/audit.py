@@ -25,11 +25,12 @@ from evote.cli._common import (
     workers,
 )
 from evote.errors import EvoteError, ParameterError
-from evote.interop.recognition import Options, recognise
+from evote.interop.recognition import Options, check_known, recognise
 from evote.interop.recognition import audit as audit_foreign
+from evote.interop.recognition import inspect as inspect_path
 from evote.verify import PHASES, Report, audit
 
-__all__ = ["doctor", "verify"]
+__all__ = ["doctor", "inspect", "verify"]
 
 
 @click.command()
@@ -91,11 +92,14 @@ def verify(
     """Audit RECORD: run every check on it and print the report.
 
     RECORD is an election's; a directory of Verificatum, protInfo.xml and nizkp/; a record of
-    ElectionGuard; or an archive of Belenios, <uuid>.bel.
+    ElectionGuard; an archive of Belenios, <uuid>.bel; or an election of Helios, as a directory of
+    its files, an archive of one, or a bundle.
 
     Exit code 0 means that every required check passed, 1 that one failed, 3 that nothing failed
     but a required check could not be done, 4 that this is not a readable record.
     """
+    if not (session or protinfo):
+        check_known(record)
     try:
         report: Report
         with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
@@ -131,6 +135,22 @@ def verify(
         if not quiet:
             say(report.verdict)
     context.exit(report.exit_code)
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def inspect(path: Path, form: str) -> None:
+    """Say what PATH is, a directory, an archive or a file, and how large; nothing is verified.
+
+    Exit code 4 means that it is nothing that is known here.
+    """
+    found = inspect_path(path)
+    if form == "json":
+        click.echo(found.to_json(), nl=False)
+        return
+    for line in table(found.rows()):
+        say(line)
 
 
 @click.command()

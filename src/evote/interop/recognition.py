@@ -11,15 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from evote._files import read_file
+from evote._files import shown_path
 from evote._pool import Workers
-from evote.election import MAX_MANIFEST
-from evote.encoding import parse_json
 from evote.errors import DecodingError, ParameterError
-from evote.interop import belenios, electionguard, verificatum
+from evote.interop import _native, belenios, electionguard, helios, verificatum
+from evote.interop._archives import SingleFile, Tree, open_tree
+from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
+from evote.interop._support import Support, matrix
+from evote.verify import CHECKS
 
-__all__ = ["SYSTEMS", "Options", "System", "audit", "recognise"]
+__all__ = [
+    "SYSTEMS",
+    "Options",
+    "System",
+    "audit",
+    "check_known",
+    "inspect",
+    "recognise",
+    "support_matrix",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +62,21 @@ class _Audit(Protocol):
 class System:
     """Another system: its name, whether a path is a record of its, and the audit of one.
 
-    Its records may have a manifest.json only if it says so: otherwise that is a record of ours.
+    Attributes:
+        has_manifest: whether its records have a manifest.json. Beside one that does not say whose
+            it is only such systems are looked for: a stray file must not hide a record of ours.
+        looked_for: the files by which it is known, for people.
+        inspect: what a directory, archive or file is, or None if it is not of this system; without
+            it, `evote inspect` says no more than the name and the size.
+        support: what is checked and what is not, by versions.
     """
 
     name: str
     recognises: Callable[[Path], bool]
     audit: _Audit
+    looked_for: str = "its files"
+    inspect: Callable[[Tree], Inspection | None] | None = None
+    support: tuple[Support, ...] = ()
     has_manifest: bool = False
 
 
@@ -75,6 +95,12 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
         jobs=options.jobs,
         progress=options.progress,
     )
+
+
+def _audit_helios(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None or options.extends is not None:
+        raise ParameterError("an election of Helios has no sessions, and extends no other")
+    return helios.audit(path, expect=options.expect, jobs=options.jobs, progress=options.progress)
 
 
 def _audit_electionguard(path: Path, options: Options) -> ForeignReport:
@@ -98,31 +124,51 @@ def _audit_belenios(path: Path, options: Options) -> ForeignReport:
 
 
 SYSTEMS = (
-    System("verificatum", _is_verificatum, _audit_verificatum),
-    System("electionguard", electionguard.is_electionguard, _audit_electionguard, True),
-    System("belenios", belenios.is_belenios, _audit_belenios),
+    System(
+        "verificatum",
+        _is_verificatum,
+        _audit_verificatum,
+        "protInfo.xml and nizkp/, or a session's version, type, auxsid, width and proofs/",
+        verificatum.inspect,
+        (Support("Verificatum", "3.0 and 3.1", verificatum.CHECKS, verificatum.OMITTED),),
+    ),
+    System(
+        "electionguard",
+        electionguard.is_electionguard,
+        _audit_electionguard,
+        "manifest.json, constants.json, guardians/, ... as in versions 1.0, 1.91, 2.0 and 2.1",
+        support=tuple(
+            Support("ElectionGuard", version, checks, electionguard.OMITTED)
+            for version, checks in electionguard.CHECKS.items()
+        ),
+        has_manifest=True,
+    ),
+    System(
+        "belenios",
+        belenios.is_belenios,
+        _audit_belenios,
+        "an archive <uuid>.bel",
+        support=(Support("Belenios", "1.17 to 3.3, and 4.0", belenios.CHECKS, belenios.OMITTED),),
+    ),
+    System(
+        "helios",
+        helios.is_helios,
+        _audit_helios,
+        "election.json with voters.json, trustees.json or ballots.json, or a bundle of these",
+        helios.inspect,
+        (Support("Helios", "3 and 4", helios.CHECKS, helios.OMITTED),),
+    ),
 )
-
-
-def _says_ours(path: Path) -> bool:
-    """Whether a manifest says that it is one of ours."""
-    try:
-        value = parse_json(read_file(path, MAX_MANIFEST))
-    except DecodingError:
-        return False
-    return type(value) is dict and value.get("format") == "evote/manifest"
 
 
 def recognise(path: Path | str) -> System | None:
     """The system whose record a path is; None for a native record, or none at all."""
     path = Path(path)
-    manifest = path / "manifest.json"
-    if not manifest.exists():
-        return next((system for system in SYSTEMS if system.recognises(path)), None)
-    if _says_ours(manifest):
+    if _native.is_native(path):
         return None
-    others = (system for system in SYSTEMS if system.has_manifest)
-    return next((system for system in others if system.recognises(path)), None)
+    beside = (path / "manifest.json").exists()
+    systems = (system for system in SYSTEMS if system.has_manifest or not beside)
+    return next((system for system in systems if system.recognises(path)), None)
 
 
 def audit(path: Path | str, options: Options) -> ForeignReport:
@@ -138,3 +184,56 @@ def audit(path: Path | str, options: Options) -> ForeignReport:
     if system is None:
         raise ParameterError("no record of a known system")
     return system.audit(Path(path), options)
+
+
+def inspect(path: Path | str) -> Inspection:
+    """What is at a path: a directory, an archive or a file. Nothing of it is verified.
+
+    Raises:
+        DecodingError: nothing that is known here; it says what was looked for.
+    """
+    refusal = None
+    try:
+        tree = open_tree(path)
+    except DecodingError as error:
+        if not Path(path).is_file():
+            raise
+        tree, refusal = SingleFile(Path(path)), error  # a system may have a reader of its own
+    with tree:
+        found = _native.inspect(tree)
+        for system in SYSTEMS:
+            if found is not None:
+                break
+            if system.inspect is not None:
+                found = system.inspect(tree)
+            elif system.recognises(tree.path):
+                found = describe(tree, system.name)
+    if found is None and refusal is not None:
+        raise refusal
+    if found is None:
+        names = [("evote", _native.LOOKED_FOR), *((s.name, s.looked_for) for s in SYSTEMS)]
+        wanted = "; ".join(f"{name}: {what}" for name, what in names)
+        raise DecodingError(
+            f"no record of a known system. Looked for {wanted}", where=shown_path(path)
+        )
+    return found
+
+
+def check_known(path: Path | str) -> None:
+    """Refuse what no audit here is for, in one line.
+
+    Raises:
+        DecodingError: nothing that is known here, or a record that has to be unpacked first.
+    """
+    path = Path(path)
+    if _native.is_native(path) or recognise(path) is not None:
+        return
+    found = inspect(path)
+    reason = f"a record of {found.system} in this form is not verified; unpack it into a directory"
+    raise DecodingError(reason, where=shown_path(path))
+
+
+def support_matrix() -> str:
+    """The second half of docs/interop.md: systems, versions, checks done and not done, and why."""
+    own = Support("evote", "1", CHECKS)
+    return matrix([own, *(support for system in SYSTEMS for support in system.support)])

@@ -12,4 +12,10 @@ Reference: S. Glondu, "Belenios specification", versions 1.17 to 3.3, and the br
 
 from evote.interop.belenios._audit import CHECKS, audit, is_belenios
 
-__all__ = ["CHECKS", "audit", "is_belenios"]
+__all__ = ["CHECKS", "OMITTED", "audit", "is_belenios"]
+
+OMITTED = (
+    ("that each voter has one credential, and nobody else", "it is in no archive"),
+    ("names of trustees, times", "nothing in an archive binds them"),
+    ("how rankings are counted", "an archive ends with the decrypted answers"),
+)

@@ -3,6 +3,12 @@
 docs/electionguard.md says what is checked, and what cannot be.
 """
 
-from evote.interop.electionguard._audit import audit, is_electionguard
+from evote.interop.electionguard._audit import CHECKS, audit, is_electionguard
 
-__all__ = ["audit", "is_electionguard"]
+__all__ = ["CHECKS", "OMITTED", "audit", "is_electionguard"]
+
+OMITTED = (
+    ("records of 1.53, recognised and not verified", "no record of it was at hand"),
+    ("pre-encrypted ballots of 2.x", "no record of one was at hand; checks are then not done"),
+    ("the public artefacts of 2.1 from before the vote", "they are in no record"),
+)

@@ -20,7 +20,7 @@ from evote.interop.electionguard._v2 import CHECKS_20, CHECKS_21, audit_2
 from evote.interop.electionguard._v10 import CHECKS_10, audit_10
 from evote.interop.electionguard._v191 import CHECKS_191, audit_191
 
-__all__ = ["audit", "is_electionguard", "version_of"]
+__all__ = ["CHECKS", "audit", "is_electionguard", "version_of"]
 
 _AUDITS = {
     "1.0": (CHECKS_10, audit_10),
@@ -28,6 +28,7 @@ _AUDITS = {
     "2.0": (CHECKS_20, audit_2),
     "2.1": (CHECKS_21, audit_2),
 }
+CHECKS = {version: checks for version, (checks, _) in _AUDITS.items()}
 _ASKED = 20  # ballots that are looked at, until one says which version it is
 
 

@@ -15,13 +15,14 @@ Reference: D. Wikström, "How to implement a stand-alone verifier for the Verifi
 """
 
 from evote._verificatum._protinfo import Protocol, decode_protinfo, encode_protinfo
-from evote.interop.verificatum._audit import CHECKS, audit, is_session, is_verificatum
+from evote.interop.verificatum._audit import CHECKS, OMITTED, audit, is_session, is_verificatum
 from evote.interop.verificatum._export import (
     export_record,
     session_files,
     write_second_proof,
     write_session,
 )
+from evote.interop.verificatum._inspect import inspect
 from evote.interop.verificatum._prover import (
     DecryptionRound,
     Precomputation,
@@ -32,6 +33,7 @@ from evote.interop.verificatum._prover import (
 
 __all__ = [
     "CHECKS",
+    "OMITTED",
     "DecryptionRound",
     "Precomputation",
     "Protocol",
@@ -40,6 +42,7 @@ __all__ = [
     "decryption_factors",
     "encode_protinfo",
     "export_record",
+    "inspect",
     "is_session",
     "is_verificatum",
     "precompute",

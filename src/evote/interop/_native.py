@@ -1,0 +1,63 @@
+"""What a record of our own is, for `evote inspect`; `evote.verify` audits it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from evote._entries import BallotEntry
+from evote._files import read_file
+from evote.election import MAX_MANIFEST, decode_manifest
+from evote.errors import DecodingError, EvoteError
+from evote.interop._archives import Directory, Tree
+from evote.interop._inspection import Inspection
+from evote.record import MANIFEST, Record
+
+__all__ = ["LOOKED_FOR", "inspect", "is_native"]
+
+LOOKED_FOR = f"{MANIFEST} of the format evote/manifest"
+_MARK = b'"evote/manifest"'
+
+
+def is_native(path: Path) -> bool:
+    """Whether there is a manifest that is ours, though broken perhaps, or that cannot be read."""
+    if not (path / MANIFEST).exists():
+        return False
+    try:
+        return _MARK in read_file(path / MANIFEST, MAX_MANIFEST)
+    except DecodingError:
+        return True
+
+
+def inspect(tree: Tree) -> Inspection | None:
+    """What is in a tree; None if that is no record of our own."""
+    if not tree.has(MANIFEST) or _MARK not in (data := tree.read(MANIFEST, MAX_MANIFEST)):
+        return None
+    files, size = tree.size()
+    try:
+        manifest = decode_manifest(data, where=MANIFEST)
+    except EvoteError as error:
+        return Inspection(
+            system="evote", form=tree.kind, files=files, size=size, notes=(str(error),)
+        )
+    ballots, notes = None, []
+    if isinstance(tree, Directory):
+        record = Record(tree.path)
+        with suppress(EvoteError):
+            stage = record.survey().stage
+            notes.append(f"phase {stage.name.lower()}")
+            entries = record.entries() if record.has("board/checkpoint") else ()
+            ballots = sum(isinstance(entry, BallotEntry) for _, _, entry in entries)
+    return Inspection(
+        system="evote",
+        version=f"1, profile {manifest.profile}",
+        form=tree.kind,
+        title=manifest.title,
+        ballots=ballots,
+        contests=len(manifest.contests),
+        trustees=len(manifest.trustees),
+        group=manifest.group.name,
+        files=files,
+        size=size,
+        notes=tuple(notes),
+    )

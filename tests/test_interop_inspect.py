@@ -1,0 +1,288 @@
+"""Archives within their limits, and what `evote inspect` says of whatever is at a path."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evote import cli
+from evote.errors import DecodingError
+from evote.groups import named_group
+from evote.interop import _archives, recognition
+from evote.interop._archives import Archive, open_tree
+from evote.interop.helios import audit
+from evote.interop.verificatum import encode_protinfo
+from tests.helios_records import Election
+from tests.verificatum_sessions import write_election
+
+FILES = {"a.json": b"{}", "ballots/1.json": b"[1]", "ballots/2.json": b"x" * 3000}
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as leaving:
+        cli.main([str(argument) for argument in arguments])
+    assert isinstance(leaving.value.code, int)
+    return leaving.value.code
+
+
+def write_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def write_tar(
+    path: Path, files: dict[str, bytes], mode: str = "w", form: int = tarfile.PAX_FORMAT
+) -> Path:
+    with tarfile.open(path, mode, format=form) as archive:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 1.5
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+WRITERS: dict[str, Callable[[Path, dict[str, bytes]], Path]] = {
+    "zip": write_zip,
+    "stored": lambda path, files: write_zip(path, files, zipfile.ZIP_STORED),
+    "tar": write_tar,
+    "gnu": lambda path, files: write_tar(path, files, form=tarfile.GNU_FORMAT),
+    "ustar": lambda path, files: write_tar(path, files, form=tarfile.USTAR_FORMAT),
+    "tar.gz": lambda path, files: write_tar(path, files, "w:gz"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("top", ["", "top/", f"{'long' * 30}/"])
+def test_archives_are_read_as_directories(kind: str, top: str, tmp_path: Path) -> None:
+    if kind == "ustar" and len(top) > 100:
+        pytest.skip("ustar has no such names")
+    path = WRITERS[kind](tmp_path / "archive", {top + name: FILES[name] for name in FILES})
+    root = tmp_path / "directory"
+    for name, data in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    with open_tree(path) as archive, open_tree(root) as directory:
+        assert isinstance(archive, Archive)
+        for tree in (archive, directory):
+            assert {name: tree.read(name, 3000) for name in FILES} == FILES
+            assert tree.names() == ["a.json"]
+            assert tree.names("ballots") == ["1.json", "2.json"]
+            assert tree.directories() == ["ballots"]
+            assert tree.size() == (3, 3005)
+            assert tree.head("ballots/2.json", 5) == b"xxxxx"
+            assert not tree.has("b.json")
+            for name in ("b.json", "ballots"):
+                with pytest.raises(DecodingError):
+                    tree.read(name, 10)
+            with pytest.raises(DecodingError, match="at most 2999 expected"):
+                tree.read("ballots/2.json", 2999)
+
+
+STRANGE = ["../a", "/a", "a/../b", "a//b", "a\\b", "c:/a", "./../a", "a\nb", "a/./b", "x" * 300]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_names_that_lead_elsewhere(name: str, kind: str, tmp_path: Path) -> None:
+    path = WRITERS[kind](tmp_path / "archive", {name: b"1"})
+    with pytest.raises(DecodingError, match=r"strange name|leads elsewhere"):
+        open_tree(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_names_that_mean_the_same(kind: str, tmp_path: Path) -> None:
+    path = WRITERS[kind](tmp_path / "case", {"a": b"1", "A": b"2"})
+    with pytest.raises(DecodingError, match="twice"):
+        open_tree(path)
+    path = WRITERS[kind](tmp_path / "inside", {"a": b"1", "a/b": b"2"})
+    with pytest.raises(DecodingError, match="a file and a directory"):
+        open_tree(path)
+
+
+def test_members_that_are_no_files(tmp_path: Path) -> None:
+    for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE)):
+        path = tmp_path / f"{number}.tar"
+        with tarfile.open(path, "w") as archive:
+            info = tarfile.TarInfo("a")
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+        with pytest.raises(DecodingError, match="not a regular file"):
+            open_tree(path)
+    link = zipfile.ZipInfo("a")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(DecodingError, match="not a regular file"):
+        open_tree(tmp_path / "link.zip")
+
+
+def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zeros = {"a": bytes(10**7)}
+    for kind in ("zip", "tar.gz"):
+        with pytest.raises(DecodingError, match="expands too much"):
+            open_tree(WRITERS[kind](tmp_path / kind, zeros))
+    small = {"a": bytes(range(256)) * 50}
+    for kind in ("zip", "tar", "tar.gz"):
+        open_tree(WRITERS[kind](tmp_path / kind, small)).close()
+    monkeypatch.setattr(_archives, "MAX_TOTAL", 10_000)
+    for kind in ("zip", "tar", "tar.gz"):
+        with pytest.raises(DecodingError, match="bytes"):
+            open_tree(tmp_path / kind)
+    monkeypatch.setattr(_archives, "MAX_TOTAL", 10**9)
+    monkeypatch.setattr(_archives, "MAX_FILES", 2)
+    for kind in ("zip", "tar"):
+        with pytest.raises(DecodingError):
+            open_tree(WRITERS[kind](tmp_path / kind, FILES))
+
+
+def test_members_that_overlap(tmp_path: Path) -> None:
+    """Two names for one place, as in zip bombs without any nesting."""
+    path = write_zip(tmp_path / "a.zip", {"a": b"1" * 100, "b": b"2" * 100}, zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 4)
+    data[second + 42 : second + 46] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(DecodingError, match="overlaps"):
+        open_tree(path)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_broken_archives(kind: str, tmp_path: Path) -> None:
+    """Cut or changed at every tenth byte: another tree, or a refusal."""
+    whole = WRITERS[kind](tmp_path / "whole", FILES).read_bytes()
+    path = tmp_path / "broken"
+    refused = 0
+    for at in range(0, len(whole), max(10, len(whole) // 150)):
+        for data in (whole[:at], whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :]):
+            path.write_bytes(data)
+            try:
+                with open_tree(path) as tree:
+                    found = {name: tree.read(name, 10**4) for name in FILES}
+            except DecodingError:
+                refused += 1
+            else:
+                assert set(found) == set(FILES)
+    assert refused > 20
+
+
+def test_bytes_behind_an_archive(tmp_path: Path) -> None:
+    path = WRITERS["zip"](tmp_path / "a", FILES)
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(DecodingError, match="ends with its list"):
+        open_tree(path)
+    path = WRITERS["tar.gz"](tmp_path / "b", FILES)
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(DecodingError, match="bytes follow"):
+        open_tree(path)
+    (tmp_path / "c").write_bytes(gzip.compress(b"no archive"))
+    with pytest.raises(DecodingError, match="no tar archive inside"):
+        open_tree(tmp_path / "c")
+
+
+# -- inspect ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def election(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Election([[[0], [1]], [[1], []]]).write(tmp_path_factory.mktemp("helios"))
+
+
+@pytest.mark.parametrize("kind", ["directory", *WRITERS])
+def test_an_election_of_helios(kind: str, election: Path, tmp_path: Path) -> None:
+    path, files = election, [p for p in election.rglob("*") if p.is_file()]
+    if kind != "directory":
+        names = {f"top/{p.relative_to(election).as_posix()}": p.read_bytes() for p in files}
+        path = WRITERS[kind](tmp_path / "archive", names)
+    found = recognition.inspect(path)
+    assert (found.system, found.title, found.group) == ("Helios", "Test", "helios-2048")
+    assert (found.ballots, found.contests, found.trustees, found.files) == (2, 2, 2, len(files))
+    assert found.form == ("directory" if kind == "directory" else "archive")
+    report = audit(path)
+    report.raise_for_failure()
+    assert report.to_json() == audit(election).to_json()
+
+
+def test_a_native_record(
+    phases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = phases["finished"]
+    assert run("inspect", record, "--format", "json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["system"], said["form"]) == ("evote", "directory")
+    assert said["ballots"] > 0
+    assert "phase finished" in said["notes"]
+    names = {p.relative_to(record).as_posix(): p for p in record.rglob("*") if p.is_file()}
+    path = write_tar(tmp_path / "a.tar", {name: p.read_bytes() for name, p in names.items()})
+    assert run("inspect", path) == 0
+    assert "archive" in capsys.readouterr().out
+    assert run("verify", path) == 4
+    assert "unpack it" in capsys.readouterr().err
+
+
+def test_a_directory_of_verificatum(tmp_path: Path) -> None:
+    protinfo = encode_protinfo(named_group("P-192"), sid="evote1")
+    write_election(tmp_path, protinfo, "shuffling", auxsid="first", count=2)
+    write_election(tmp_path, protinfo, "mixing", auxsid="second", count=3, width=2)
+    found = recognition.inspect(tmp_path)
+    assert (found.system, found.title, found.group) == ("Verificatum", "evote1", "P-192")
+    assert (found.ballots, found.trustees) == (5, 1)
+    assert "nizkp/second/: mixing, 3 ciphertexts" in found.notes
+    found = recognition.inspect(tmp_path / "nizkp" / "first")
+    assert (found.ballots, found.group) == (2, None)
+
+
+@pytest.mark.parametrize("verb", ["inspect", "verify"])
+def test_something_unknown(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_bytes(b"{}")
+    (tmp_path / "empty").mkdir()
+    for name in ("file", "empty", "missing"):
+        assert run(verb, tmp_path / name) == 4
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert len(captured.err.splitlines()) == 1
+        if name != "missing":
+            for words in ("evote/manifest", "protInfo.xml", "election.json"):
+                assert words in captured.err
+
+
+def test_systems_without_an_inspection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def recognises(path: Path) -> bool:
+        return (path / "new").is_file()
+
+    system = recognition.SYSTEMS[0]
+    other = recognition.System("new", recognises, system.audit)
+    monkeypatch.setattr(recognition, "SYSTEMS", (*recognition.SYSTEMS, other))
+    with pytest.raises(DecodingError, match="new: its files"):
+        recognition.inspect(tmp_path)
+    (tmp_path / "new").write_bytes(b"123")
+    found = recognition.inspect(tmp_path)
+    assert (found.system, found.files, found.size, found.ballots) == ("new", 1, 3, None)
+    assert ("ballots", "not known") in found.rows()
+    shutil.rmtree(tmp_path)
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+def test_the_support_matrix_is_what_the_code_does() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "interop.md").read_text(encoding="utf-8")
+    assert page.endswith("\n\n" + recognition.support_matrix())
+    text = " ".join(page.split())
+    limits = (_archives.MAX_FILES, _archives.MAX_TOTAL >> 30, _archives.MAX_RATIO)
+    assert (
+        "at most {:,} files, {} GiB, and {} bytes for each compressed one".format(*limits) in text
+    )
+    assert f"at most {_archives.MAX_INFLATED >> 20} MiB" in text
+    for system in recognition.SYSTEMS:
+        for support in system.support:
+            assert f"| {support.system} | {support.versions} | {len(support.checks)} |" in page
