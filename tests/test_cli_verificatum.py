@@ -109,8 +109,7 @@ def test_native_records_and_others_are_told_apart(directory: Path, tmp_path: Pat
     assert recognition.recognise(tmp_path) is None
     root = copy_writable(directory, tmp_path / "copy")
     (root / "manifest.json").write_text("{}")
-    found = recognition.recognise(root)
-    assert found is system  # somebody else's manifest hides nothing
+    assert recognition.recognise(root) is None  # a stray manifest hides no record of ours
     (root / "manifest.json").write_text('{"format":"evote/manifest"')
     assert recognition.recognise(root) is None
     with pytest.raises(ParameterError, match="no record of a known system"):
