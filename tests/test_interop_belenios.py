@@ -443,8 +443,9 @@ def test_fingerprints_pin_what_they_hash(tmp_path: Path) -> None:
         belenios.audit(ROOT / SMALL, jobs=0)
 
 
-def test_processes_agree() -> None:
-    alone, together = belenios.audit(ROOT / WEIGHTED), belenios.audit(ROOT / WEIGHTED, jobs=2)
+@pytest.mark.parametrize("vector", [WEIGHTED, "h-belenios2048/hv7ehT8CccHya1.bel"])
+def test_processes_agree(vector: str) -> None:
+    alone, together = belenios.audit(ROOT / vector), belenios.audit(ROOT / vector, jobs=2)
     assert alone.to_json() == together.to_json()
 
 

@@ -10,7 +10,8 @@ import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 
 import gmpy2
 from gmpy2 import mpz
@@ -156,17 +157,13 @@ class ModPKernel:
 
     def powers(self, bases: Sequence[mpz], exponents: Sequence[int]) -> list[mpz]:
         """One by one; a base that stands several times in a row shares its squarings."""
-        p, powmod, count = self.p, gmpy2.powmod, len(bases)
-        items = list(bases)  # packed ones are another object at every look
+        p, powmod = self.p, gmpy2.powmod
         result: list[mpz] = []
-        while (start := len(result)) < count:
-            base, end = items[start], start + 1
-            while end < count and items[end] is base:
-                end += 1
-            numbers = [int(e) for e in exponents[start:end]]
+        for base, run in groupby(zip(bases, exponents, strict=True), itemgetter(0)):
+            numbers = [int(e) for _, e in run]
             longest = max(numbers).bit_length()
             if len(numbers) > 1 and longest >= _LONG:
-                result += self._powers_in_a_row(base, numbers, longest)
+                result += self._powers_in_a_row(mpz(base), numbers, longest)
             else:
                 result += [powmod(base, e, p) for e in numbers]
         return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from itertools import accumulate, groupby
+from operator import itemgetter
 
 import gmpy2
 from gmpy2 import mpz
@@ -97,9 +98,8 @@ class RistrettoKernel:
 
     def powers(self, bases: Sequence[Point], exponents: Sequence[int]) -> list[Point]:
         results: list[Point] = []
-        pairs = zip(bases, exponents, strict=True)
-        for _, run in groupby(pairs, lambda pair: id(pair[0])):  # as broadcasting leaves them
-            point, numbers = (group := list(run))[0][0], [int(e) for _, e in group]
+        for point, run in groupby(zip(bases, exponents, strict=True), itemgetter(0)):
+            numbers = [int(e) for _, e in run]  # as broadcasting leaves them, side by side
             if len(numbers) == 1:
                 results.append(curve.power(point, numbers[0]))
             else:
