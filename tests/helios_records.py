@@ -74,7 +74,7 @@ class Election:
             }
             for n, low, high in limits
         ]
-        self.election = {
+        self.election: dict[str, Json] = {
             "cast_url": "https://example.org/cast",
             "description": "",
             "frozen_at": frozen,

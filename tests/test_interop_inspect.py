@@ -212,6 +212,21 @@ def test_an_election_of_helios(kind: str, election: Path, tmp_path: Path) -> Non
     assert report.to_json() == audit(election).to_json()
 
 
+def test_the_command_verifies_it(election: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verify", election, "--quiet", "--jobs", "1") == 0
+    last = capsys.readouterr().out.strip().split("\n")[-1]
+    assert last == (
+        "self-consistent, not pinned: verified: all 24 checks passed; "
+        "warnings: weak-fiat-shamir, unbound-fields; not pinned: election, voters"
+    )
+    assert run("verify", election, "--quiet", "--expect-manifest", "A" * 43, "--jobs", "1") == 1
+    assert "the fingerprint is" in capsys.readouterr().out
+    assert run("verify", election, "--session", "one") == 2
+    assert "has no sessions" in capsys.readouterr().err
+    assert run("verify", election, "--phase", "voting") == 2
+    assert "of evote's own records only" in capsys.readouterr().err
+
+
 def test_a_native_record(
     phases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
