@@ -3,7 +3,7 @@
 Reads a file of ballots (`evote.interop.scottish` says which form), gives every paper to a voter,
 lets three servers mix them and three trustees decrypt, and counts by Scottish STV.
 
-Usage: scottish_ward.py WARD.csv [--papers N] [--jobs 2]
+Usage: scottish_ward.py WARD.csv [--papers N]
 """
 
 from __future__ import annotations
@@ -58,13 +58,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ward", type=Path)
     parser.add_argument("--papers", type=int, help="only the first so many")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
     ward = read_ward_csv(options.ward.read_bytes())
     with tempfile.TemporaryDirectory() as scratch:
-        election = run_election(
-            scenario(ward, options.papers), Path(scratch) / "ward", jobs=options.jobs, say=print
-        )
+        place = Path(scratch) / "ward"
+        election = run_election(scenario(ward, options.papers), place, jobs=2, say=print)
     outcome = election.result.mixed[0].outcome
     assert isinstance(outcome, STVCount)
     for stage in outcome.stages:

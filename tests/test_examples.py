@@ -61,7 +61,7 @@ def test_all_examples_are_tested() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example_is_short(path: Path) -> None:
-    assert 10 < lines_of_code(path) < 70
+    assert 10 < lines_of_code(path) < 60
 
 
 def test_encrypt() -> None:
