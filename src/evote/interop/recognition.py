@@ -13,7 +13,7 @@ from typing import Protocol
 
 from evote._pool import Workers
 from evote.errors import ParameterError
-from evote.interop import verificatum
+from evote.interop import swisspost, verificatum
 from evote.interop._reports import ForeignReport
 
 __all__ = ["SYSTEMS", "Options", "System", "audit", "recognise"]
@@ -66,7 +66,18 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
     )
 
 
-SYSTEMS = (System("verificatum", _is_verificatum, _audit_verificatum),)
+def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("a file of Swiss Post has no sessions")
+    return swisspost.audit(
+        path, expect_digest=options.expect, jobs=options.jobs, progress=options.progress
+    )
+
+
+SYSTEMS = (
+    System("verificatum", _is_verificatum, _audit_verificatum),
+    System("swisspost", swisspost.is_swisspost, _audit_swisspost),
+)
 
 
 def recognise(path: Path | str) -> System | None:
