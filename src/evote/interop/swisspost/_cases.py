@@ -268,6 +268,7 @@ def _exponentiation(case: Case) -> None:
     reader, fields = case.reader, case.input
     bases, images = reader.elements(fields, "bases"), reader.elements(fields, "statement")
     case.sizes = f"{len(bases)} bases"
+    case.unbound = ("g",)
     proof = reader.compact(fields.object("proof"))
     verify_exponentiation(reader.profile, bases, images, proof, _auxiliary(case))
 

@@ -191,7 +191,7 @@ def check_parameters(profile: Profile, seed: str, p: int, q: int, g: int) -> Non
     place: int | None
     if profile.current:
         steps, rest = divmod(q - int(candidate(0)), 6)
-        place = None if steps < 0 or rest else steps
+        place = None if rest or not 0 <= steps < 16 * _SEARCHED else steps
     else:
         place = next((i for i in range(_SEARCHED) if candidate(i) == q), None)
         if place is None:
@@ -229,8 +229,8 @@ def _is_safe(q: mpz) -> bool:
     p = 2 * q + 1
     if any(gmpy2.gcd(primorial % x, x) != 1 for primorial in _PRIMORIALS for x in (q, p)):
         return False
-    if gmpy2.powmod(2, q - 1, q) != 1 or gmpy2.powmod(4, q, p) != 1:
-        return False
+    if not (gmpy2.is_prime(q, 1) and gmpy2.is_prime(p, 1)):
+        return False  # nearly all end here
     return is_prime(int(q)) and is_prime(int(p))
 
 
