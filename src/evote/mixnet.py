@@ -396,18 +396,20 @@ def prove_shuffle_bayer_groth(
     Args:
         statement, witness: shapes (n, w); the witness is not checked, but then nor will the proof.
         transcript: bound to the election, the unit and the step.
-        rng: of 32 bytes, hashed with witness and statement; the operating system's by default.
+        rng: of 32 bytes, hashed with witness and transcript; the operating system's by default.
     """
     if witness.nonces.shape != statement.shape:
         raise ShapeMismatch(f"nonces {witness.nonces.shape} for ciphertexts {statement.shape}")
     claim = _bayer_groth_claim(statement)
     count, total = len(statement.inputs), claim.m * claim.n
     zeros = statement.group.scalars(0).broadcast_to((total - count, statement.shape[1]))
+    oracle = _BayerGrothTranscript(transcript, statement)
     return prove_bayer_groth(
         claim,
         np.concatenate([witness.permutation, np.arange(count, total, dtype=np.intp)]),
         concatenate([witness.nonces, zeros]),
-        _BayerGrothTranscript(transcript, statement),
+        oracle,
+        context=transcript.fork().squeeze(b"nonces", 32),
         rng=rng,
     )
 

@@ -208,6 +208,7 @@ def prove_bayer_groth(
     nonces: Scalars,
     oracle: BayerGrothOracle,
     *,
+    context: bytes,
     rng: Rng | None = None,
 ) -> BayerGrothProof:
     """Prove a claim. What the witness is not, the proof will not verify.
@@ -219,7 +220,9 @@ def prove_bayer_groth(
         permutation: pi, shape (N,): outputs[i] re-encrypts inputs[pi(i)].
         nonces: rho, shape (N, v).
         oracle: of the same state as the verifier's.
-        rng: of 32 bytes, hashed with the witness and the statement.
+        context: what the oracle hashes besides the claim. The same nonces under other challenges
+            would give the witness away.
+        rng: of 32 bytes, hashed with the witness, the claim and the context.
     """
     group, m, n = claim.group, claim.m, claim.n
     if permutation.shape != (m * n,):
@@ -230,8 +233,12 @@ def prove_bayer_groth(
         rng,
         permutation.tobytes(),
         nonces._secret_bytes(),
+        context,
+        claim.ck.bases.encode(),
         claim.key.encode(),
+        claim.inputs.alpha.encode(),
         claim.inputs.beta.encode(),
+        claim.outputs.alpha.encode(),
         claim.outputs.beta.encode(),
     )
     pi = group.scalars(permutation, secrecy=Secrecy.ONE_TIME)

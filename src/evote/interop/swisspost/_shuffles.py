@@ -13,7 +13,7 @@ from evote._bayer_groth import (
 )
 from evote.commitments import CommitmentKey
 from evote.errors import GroupMismatch, ShapeMismatch
-from evote.groups import Elements, ModPGroup, Rng, Scalars
+from evote.groups import Elements, ModPGroup, Rng
 from evote.interop.swisspost._hashing import Profile, derive_commitment_key
 from evote.interop.swisspost._oracle import SwissPostOracle
 from evote.mixnet import ShuffleWitness
@@ -74,8 +74,14 @@ def prove_shuffle(
     ck = derive_commitment_key(profile, group, dimensions(len(inputs.beta))[1])
     oracle = SwissPostOracle(profile, group, key, ck)
     claim = claim_of(key, inputs, outputs, ck)
-    nonces: Scalars = witness.nonces
-    return prove_bayer_groth(claim, witness.permutation, nonces, oracle, rng=rng)
+    return prove_bayer_groth(
+        claim,
+        witness.permutation,
+        witness.nonces,
+        oracle,
+        context=profile.name.encode("ascii") + key.encode(),
+        rng=rng,
+    )
 
 
 def verify_shuffle(
