@@ -2,6 +2,7 @@
 
     python benchmarks/bench_shuffle.py [--group NAMES] [--n N] [--width W] [--runs R]
     python benchmarks/bench_shuffle.py --jobs 2 --n 10000
+    python benchmarks/bench_shuffle.py --argument bayer-groth
 
 One JSON object a line; README.md says how to read it. Items are ciphertexts of width W. The mix
 server starts with decoded inputs and ends with the bytes of outputs and proof; the auditor starts
@@ -21,6 +22,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
+from typing import Any
 
 from _bench import Bench, arguments, median_ratio, naive_powers
 
@@ -61,6 +63,15 @@ class Shuffle:
         decoded = mixnet.decode_shuffle_proof(self.group, proof, self.shape)
         mixnet.verify_shuffle(statement, decoded, self.start())
 
+    def argue(self, outputs: Ciphertexts, witness: mixnet.ShuffleWitness) -> bytes:
+        statement = self.statement(outputs)
+        return mixnet.prove_shuffle_bayer_groth(statement, witness, self.start()).encode()
+
+    def check(self, outputs: bytes, proof: bytes) -> None:
+        statement = self.statement(self.read(outputs))
+        decoded = mixnet.decode_bayer_groth_proof(self.group, proof, self.shape)
+        mixnet.verify_shuffle_bayer_groth(statement, decoded, self.start())
+
     def statement(self, outputs: Ciphertexts) -> mixnet.ShuffleStatement:
         return mixnet.ShuffleStatement(key=self.key, inputs=self.inputs, outputs=outputs)
 
@@ -71,10 +82,14 @@ def main() -> None:
     )
     parser.add_argument("--width", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=0)
+    arguments_known = ("terelius-wikstrom", "bayer-groth")
+    parser.add_argument("--argument", choices=arguments_known, default=arguments_known[0])
     options = parser.parse_args()
     for name in options.group.split(","):
         bench = Bench("shuffle", name, options.backend, options.runs)
-        if options.jobs:
+        if options.argument == "bayer-groth":
+            measure_bayer_groth(bench, options.n, options.width)
+        elif options.jobs:
             measure_jobs(bench, options.n, options.width, options.jobs)
         else:
             measure(bench, options.n, options.width)
@@ -110,6 +125,33 @@ def measure(bench: Bench, n: int, width: int) -> None:
             bytes=(len(outputs) + len(proof)) // n,
             memory=grown // n,
         )
+
+
+def measure_bayer_groth(bench: Bench, n: int, width: int) -> None:
+    case = Shuffle(bench.group, n, width)
+    outputs, witness = mixnet.shuffle(case.key, case.inputs)
+    data, statement = outputs.encode(), case.statement(outputs)
+
+    def usual() -> bytes:
+        return mixnet.prove_shuffle(statement, witness, case.start()).encode()
+
+    proof, other = case.argue(outputs, witness), usual()
+    values: dict[str, Any] = {
+        "baseline": "Terelius and Wikström",
+        "width": width,
+        "proof_bytes": len(proof),
+        "baseline_bytes": len(other),
+    }
+    bench.compare(
+        "prove, Bayer-Groth", lambda: case.argue(outputs, witness), n, theirs=usual, **values
+    )
+    bench.compare(
+        "verify, Bayer-Groth",
+        lambda: case.check(data, proof),
+        n,
+        theirs=lambda: case.verify(data, other),
+        **values,
+    )
 
 
 def measure_jobs(bench: Bench, n: int, width: int, jobs: int) -> None:

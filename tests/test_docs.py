@@ -112,6 +112,7 @@ def test_every_way_into_a_hash_is_known() -> None:
         "groups/eddsa.py",  # RFC 8032
         "interop/belenios/_forms.py",  # Belenios' SHA-256
         "interop/helios/_forms.py",  # Helios' fingerprints and challenges
+        "interop/swisspost/_hashing.py",  # Swiss Post's recursive hash
         "_verificatum/_oracle.py",  # Verificatum's random oracle
         "interop/electionguard/_codec.py",  # ElectionGuard's hashes
     }

@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_linear", "_one_of", "proofs"),
     (
-        *("_terelius_wikstrom", "_verificatum"),
+        *("_terelius_wikstrom", "_bayer_groth", "_verificatum"),
         *("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption"),
         "threshold",
     ),

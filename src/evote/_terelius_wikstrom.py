@@ -56,6 +56,7 @@ __all__ = [
     "ShuffleResponses",
     "commit_permutation",
     "failed_equations",
+    "hedged_rng",
     "prove_claim",
     "verify_claim",
 ]
@@ -199,7 +200,7 @@ def commit_permutation(
 ) -> tuple[Elements, Scalars]:
     """u and its nonces r, where u[permutation[i]] = g^r[i] h[i]. Cost: n fixed-base powers."""
     group = h.group
-    hedged = _hedged(rng, permutation.tobytes(), h[:1].encode())
+    hedged = hedged_rng(rng, permutation.tobytes(), h[:1].encode())
     r = group.random_scalars(h.shape, secrecy=Secrecy.ONE_TIME, rng=hedged)
     return (group.generator**r * h).take(np.argsort(permutation)), r
 
@@ -235,7 +236,7 @@ def prove_claim(
         raise ShapeMismatch(f"permutation {permutation.shape} and r {r.shape} for {n} commitments")
     g = group.generator
     e = oracle.batching_vector(claim)
-    hedged = _hedged(
+    hedged = hedged_rng(
         rng,
         permutation.tobytes(),
         r._secret_bytes(),
@@ -300,7 +301,7 @@ def _random_short(group: Group, count: int, bits: int, rng: Rng) -> Scalars:
     return group.scalars(numbers, secrecy=Secrecy.ONE_TIME)
 
 
-def _hedged(rng: Rng | None, *parts: bytes) -> Rng:
+def hedged_rng(rng: Rng | None, *parts: bytes) -> Rng:
     """Random bytes that hash 32 others with the witness and what is public of it.
 
     As `hedged_nonces`: a source that repeats itself does not repeat nonces for another statement.

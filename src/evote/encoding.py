@@ -117,8 +117,11 @@ def parse_json(
     max_bytes: int = MAX_BYTES,
     max_depth: int = MAX_DEPTH,
     max_items: int = MAX_ITEMS,
+    canonical: bool = True,
 ) -> JSON:
     """Read canonical JSON, and nothing but canonical JSON.
+
+    Without `canonical`, other systems' files: white space, escapes and the order of keys are free.
 
     Duplicate keys, floats, NaN, a byte-order mark, white space, unpaired surrogates, escapes that
     are not needed, and depth or size beyond the limits are all errors.
@@ -161,7 +164,7 @@ def parse_json(
             parse_constant=lambda name: refuse(f"{name} is not JSON"),
             object_pairs_hook=unique,
         )
-        canonical = _encode_json(value)
+        encoded = _encode_json(value)
     except DecodingError:
         raise
     except UnicodeDecodeError as error:
@@ -170,7 +173,7 @@ def parse_json(
         raise DecodingError(f"not JSON: {error.msg} at {error.pos}", where=where) from None
     except ParameterError as error:
         raise DecodingError(str(error), where=where) from None
-    if canonical != data:
+    if canonical and encoded != data:
         refuse("not canonical JSON (RFC 8785)")
     return value
 

@@ -9,7 +9,8 @@ Ciphertexts are rows of any width w >= 1, which stay together; n is any number, 
 caller binds the transcript to the election, the unit and the step. Or it passes a `ShuffleOracle`
 that derives generators and challenges as another system does.
 
-The proof is that of Terelius and Wikström, with the paper's letters in `_terelius_wikstrom`;
+The proof is that of Terelius and Wikström, whose letters are in `_terelius_wikstrom`. The one
+of Bayer and Groth (`prove_shuffle_bayer_groth`) takes O(sqrt n) bytes, and the prover n^1.5 powers.
 docs/mixnet.md has assumptions and costs. Not promised: that inputs are well formed or independent
 (that is what proofs of plaintext knowledge are for); that one shuffle hides anything from who made
 it (that takes several servers); Python's integers and its sorting are not constant-time, and memory
@@ -25,6 +26,20 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from evote._bayer_groth import (
+    BayerGrothClaim,
+    BayerGrothProof,
+    HadamardStatement,
+    MultiExponentiationStatement,
+    SingleValueStatement,
+    WideCiphertexts,
+    ZeroStatement,
+    best_dimensions,
+    decode_proof,
+    pad,
+    prove_bayer_groth,
+    verify_bayer_groth,
+)
 from evote._terelius_wikstrom import (
     ShuffleClaim,
     ShuffleCommitment,
@@ -34,12 +49,14 @@ from evote._terelius_wikstrom import (
     prove_claim,
     verify_claim,
 )
+from evote.commitments import derive_key
 from evote.elgamal import Ciphertexts, PublicKey, reencrypt
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars
 from evote.transcript import Transcript
 
 __all__ = [
+    "BayerGrothProof",
     "ShuffleClaim",
     "ShuffleCommitment",
     "ShuffleOracle",
@@ -48,16 +65,20 @@ __all__ = [
     "ShuffleStatement",
     "ShuffleWitness",
     "TranscriptOracle",
+    "decode_bayer_groth_proof",
     "decode_shuffle_proof",
     "prove_shuffle",
+    "prove_shuffle_bayer_groth",
     "repeated_ciphertexts",
     "shuffle",
     "unchanged_ciphertexts",
     "verify_shuffle",
+    "verify_shuffle_bayer_groth",
 ]
 
 
 _GENERATORS = b"evote/1/shuffle"  # their domain: the same for all elections
+_COMMITMENT_KEY = b"evote/1/bayer-groth"
 _DRAWS = 16  # of keys to sort, before a source that repeats itself is given up
 
 
@@ -298,6 +319,143 @@ def _oracle(oracle: Transcript | ShuffleOracle) -> ShuffleOracle:
 def _claim(statement: ShuffleStatement, h: Elements, u: Elements) -> ShuffleClaim:
     return ShuffleClaim(
         h=h, u=u, key=statement.key.element, inputs=statement.inputs, outputs=statement.outputs
+    )
+
+
+class _BayerGrothTranscript:
+    """The challenges of the shuffle argument of Bayer and Groth, from a transcript.
+
+    Statements of the parts are functions of what stands there already, so that only the prover's
+    moves are added.
+    """
+
+    def __init__(self, transcript: Transcript, statement: ShuffleStatement) -> None:
+        self._transcript = transcript
+        transcript.append(b"proof", b"shuffle bayer-groth")
+        transcript.append_elements(b"key", statement.key.element)
+        transcript.append_elements(b"inputs", statement.inputs.alpha)
+        transcript.append_elements(b"inputs", statement.inputs.beta)
+        transcript.append_elements(b"outputs", statement.outputs.alpha)
+        transcript.append_elements(b"outputs", statement.outputs.beta)
+
+    def _draw(self, *commitments: Elements) -> Scalars:
+        for part in commitments:
+            self._transcript.append_elements(b"commitments", part)
+        return self._transcript.challenge(b"challenge")
+
+    def powers_of(self, claim: BayerGrothClaim, c_a: Elements) -> Scalars:
+        return self._draw(c_a)
+
+    def product_of(
+        self, claim: BayerGrothClaim, c_a: Elements, c_b: Elements
+    ) -> tuple[Scalars, Scalars]:
+        return self._draw(c_b), self._draw()
+
+    def hadamard(self, statement: HadamardStatement, c_b: Elements) -> tuple[Scalars, Scalars]:
+        return self._draw(statement.c_b, c_b), self._draw()
+
+    def zero(
+        self, statement: ZeroStatement, c_a0: Elements, c_bm: Elements, c_d: Elements
+    ) -> Scalars:
+        return self._draw(c_a0, c_bm, c_d)
+
+    def single_value(
+        self, statement: SingleValueStatement, c_d: Elements, c_lower: Elements, c_upper: Elements
+    ) -> Scalars:
+        return self._draw(c_d, c_lower, c_upper)
+
+    def multi_exponentiation(
+        self,
+        statement: MultiExponentiationStatement,
+        c_a0: Elements,
+        c_b: Elements,
+        e: WideCiphertexts,
+    ) -> Scalars:
+        return self._draw(c_a0, c_b, e.alpha, e.beta)
+
+    def respond(self, *responses: Scalars) -> None:
+        for part in responses:
+            self._transcript.append_scalars(b"responses", part)
+
+
+def prove_shuffle_bayer_groth(
+    statement: ShuffleStatement,
+    witness: ShuffleWitness,
+    transcript: Transcript,
+    *,
+    rng: Rng | None = None,
+) -> BayerGrothProof:
+    """Prove that the outputs are the inputs, re-encrypted and reordered, in O(sqrt n) bytes.
+
+    Perfectly zero-knowledge up to the 2^-128 of random numbers, in the random oracle model; sound
+    there if discrete logs are hard. Cost: 2 w (m + 1) n multiexp terms of full length, with m about
+    sqrt(5 n / (7 + 4 w)), which `best_dimensions` chooses for the shortest proof.
+
+    Reference: S. Bayer, J. Groth, "Efficient zero-knowledge argument for correctness of a shuffle"
+    (EUROCRYPT 2012).
+
+    Args:
+        statement, witness: shapes (n, w); the witness is not checked, but then nor will the proof.
+        transcript: bound to the election, the unit and the step.
+        rng: of 32 bytes, hashed with witness and transcript; the operating system's by default.
+    """
+    if witness.nonces.shape != statement.shape:
+        raise ShapeMismatch(f"nonces {witness.nonces.shape} for ciphertexts {statement.shape}")
+    claim = _bayer_groth_claim(statement)
+    count, total = len(statement.inputs), claim.m * claim.n
+    zeros = statement.group.scalars(0).broadcast_to((total - count, statement.shape[1]))
+    oracle = _BayerGrothTranscript(transcript, statement)
+    return prove_bayer_groth(
+        claim,
+        np.concatenate([witness.permutation, np.arange(count, total, dtype=np.intp)]),
+        concatenate([witness.nonces, zeros]),
+        oracle,
+        context=transcript.fork().squeeze(b"nonces", 32),
+        rng=rng,
+    )
+
+
+def verify_shuffle_bayer_groth(
+    statement: ShuffleStatement, proof: BayerGrothProof, transcript: Transcript
+) -> None:
+    """Check a proof of `prove_shuffle_bayer_groth`, by one multi-exponentiation.
+
+    Cost, for n rows of w: 4 w n multiexp terms of full length and O(sqrt n) more.
+
+    Raises:
+        ShapeMismatch, GroupMismatch: statement and proof do not fit, or a part is one too many.
+        InvalidProof: `what` names the argument and the equations that fail.
+    """
+    oracle = _BayerGrothTranscript(transcript, statement)
+    verify_bayer_groth(_bayer_groth_claim(statement), proof, oracle)
+
+
+def decode_bayer_groth_proof(
+    group: Group, data: bytes, shape: tuple[int, int], *, where: str = ""
+) -> BayerGrothProof:
+    """Read what `BayerGrothProof.encode` wrote, for ciphertexts of `shape` (n, w).
+
+    Raises:
+        DecodingError: another length, an element that is none, or the identity.
+    """
+    dimensions = (*best_dimensions(group, *shape), shape[1])
+    return decode_proof(group, data, dimensions, allow_identity=not shape[0], where=where)
+
+
+def _bayer_groth_claim(statement: ShuffleStatement) -> BayerGrothClaim:
+    """The claim about as many ciphertexts as the matrix has places."""
+    group, (count, width) = statement.group, statement.inputs.shape
+    m, n = best_dimensions(group, count, width)
+    inputs, outputs = (
+        pad(WideCiphertexts(alpha=c.alpha, beta=c.beta), m * n)
+        for c in (statement.inputs, statement.outputs)
+    )
+    return BayerGrothClaim(
+        ck=derive_key(group, _COMMITMENT_KEY, n),
+        key=statement.key.element.broadcast_to((width,)),
+        inputs=inputs,
+        outputs=outputs,
+        hidden=width,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from evote._files import shown_path
 from evote._pool import Workers
 from evote.errors import DecodingError, ParameterError
-from evote.interop import _native, belenios, electionguard, helios, verificatum
+from evote.interop import _native, belenios, electionguard, helios, swisspost, verificatum
 from evote.interop._archives import SingleFile, Tree, open_tree
 from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
@@ -123,6 +123,14 @@ def _audit_belenios(path: Path, options: Options) -> ForeignReport:
     )
 
 
+def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None or options.extends is not None:
+        raise ParameterError("a file of Swiss Post has no sessions, and extends no other")
+    return swisspost.audit(
+        path, expect_digest=options.expect, jobs=options.jobs, progress=options.progress
+    )
+
+
 SYSTEMS = (
     System(
         "verificatum",
@@ -157,6 +165,15 @@ SYSTEMS = (
         "election.json with voters.json, trustees.json or ballots.json, or a bundle of these",
         helios.inspect,
         (Support("Helios", "3 and 4", helios.CHECKS, helios.OMITTED),),
+    ),
+    System(
+        "swisspost",
+        swisspost.is_swisspost,
+        _audit_swisspost,
+        "a JSON list of cases with context, input and output, as its test data have them",
+        support=(
+            Support("Swiss Post", "primitives 1.2, 1.5", swisspost.CHECKS, swisspost.OMITTED),
+        ),
     ),
 )
 
