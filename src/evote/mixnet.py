@@ -52,7 +52,7 @@ from evote._terelius_wikstrom import (
 from evote.commitments import derive_key
 from evote.elgamal import Ciphertexts, PublicKey, reencrypt
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
-from evote.groups import Elements, Group, Rng, Scalars
+from evote.groups import Elements, Group, Rng, Scalars, concatenate
 from evote.transcript import Transcript
 
 __all__ = [
