@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from evote.counting import SelectionCount, STVCount
+from evote.election import manifest_digest
 from evote.groups import named_group
 from evote.groups.modp import ModPGroup
 from evote.transcript import Transcript
@@ -24,6 +26,7 @@ from evote.verify import audit
 
 VECTORS = Path(__file__).parent / "vectors"
 RECORD = Path(__file__).parent / "records/v1-small/record"
+MIXED = Path(__file__).parent / "records/v1-mixed/record"
 
 
 def script(name: str) -> Any:
@@ -246,6 +249,23 @@ def test_the_kept_record_verifies() -> None:
     assert {finding.outcome for finding in first.findings} == {"passed", "not applicable"}
     wrong = audit(RECORD, expect_manifest=bytes(32))
     assert [finding.check for finding in wrong.failures()] == ["manifest.digest"]
+
+
+def test_the_kept_record_of_a_mixed_election_verifies() -> None:
+    """Two servers, two packs, five units: shuffles made by this release keep verifying."""
+    digest = manifest_digest((MIXED / "manifest.json").read_bytes())
+    report = audit(MIXED, expect_manifest=digest)
+    report.raise_for_failure()
+    assert report.finding("mix.proofs").checked == 10
+    assert report.result is not None
+    ward, party, board = report.result.mixed
+    assert isinstance(ward.outcome, STVCount)
+    assert ward.outcome.elected == (1, 0)
+    assert isinstance(party.outcome, SelectionCount)
+    assert (party.outcome.votes, party.outcome.write_ins) == ((3, 0), (("Gr\u00fcn", 3),))
+    assert isinstance(board.outcome, SelectionCount)
+    assert board.outcome.votes == (3, 3, 1)
+    assert report.result.contests[0].votes == (3, 3)
 
 
 INPUTS = [path for path, _ in places(BALLOT["inputs"]) if path[0] != "proof_randomness"]
