@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +23,9 @@ from evote.interop.helios import audit
 from evote.interop.verificatum import encode_protinfo
 from tests.helios_records import Election
 from tests.verificatum_sessions import write_election
+
+if TYPE_CHECKING:
+    from tests.conftest import Vectors
 
 FILES = {"a.json": b"{}", "ballots/1.json": b"[1]", "ballots/2.json": b"x" * 3000}
 
@@ -301,3 +305,36 @@ def test_the_support_matrix_is_what_the_code_does() -> None:
     for system in recognition.SYSTEMS:
         for support in system.support:
             assert f"| {support.system} | {support.versions} | {len(support.checks)} |" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("electionguard/eg10-full", ("ElectionGuard", "1.0", 5, 2, 5, None)),
+        ("electionguard/eg21-ec", ("ElectionGuard", "2.1", 42, 20, 5, None)),
+        ("belenios/h-ed25519", ("Belenios", "1", 15, 4, 3, "ed25519")),
+        ("belenios/v2dev-lists-rfc3526", ("Belenios", "2", None, None, None, "rfc3526-2048")),
+        ("swisspost/recursive-hash-to-zq.json", ("Swiss Post", "1.2", None, None, None, None)),
+    ],
+)
+def test_what_other_systems_records_are(
+    vectors: Vectors, name: str, expected: tuple[object, ...]
+) -> None:
+    found = recognition.inspect(vectors.path(name))
+    values = (found.system, found.version, found.ballots, found.contests, found.trustees)
+    for value, known in zip((*values, found.group), expected, strict=True):
+        assert known is None or value == known
+    assert found.files >= 1
+
+
+def test_a_broken_archive_is_still_an_archive(vectors: Vectors, tmp_path: Path) -> None:
+    """What is wrong stands in a note: nothing is verified, and nothing escapes."""
+    [archive] = vectors.path("belenios/h-ed25519").glob("*.bel")
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    copy = tmp_path / archive.name
+    copy.write_bytes(data)
+    found = recognition.inspect(copy)
+    assert found.system == "Belenios"
+    assert found.ballots is None
+    assert "record at" in found.notes[0]

@@ -145,6 +145,7 @@ SYSTEMS = (
         electionguard.is_electionguard,
         _audit_electionguard,
         "manifest.json, constants.json, guardians/, ... as in versions 1.0, 1.91, 2.0 and 2.1",
+        inspect=electionguard.inspect,
         support=tuple(
             Support("ElectionGuard", version, checks, electionguard.OMITTED)
             for version, checks in electionguard.CHECKS.items()
@@ -156,6 +157,7 @@ SYSTEMS = (
         belenios.is_belenios,
         _audit_belenios,
         "an archive <uuid>.bel",
+        belenios.inspect,
         support=(Support("Belenios", "1.17 to 3.3, and 4.0", belenios.CHECKS, belenios.OMITTED),),
     ),
     System(
@@ -171,6 +173,7 @@ SYSTEMS = (
         swisspost.is_swisspost,
         _audit_swisspost,
         "a JSON list of cases with context, input and output, as its test data have them",
+        swisspost.inspect,
         support=(
             Support("Swiss Post", "primitives 1.2, 1.5", swisspost.CHECKS, swisspost.OMITTED),
         ),

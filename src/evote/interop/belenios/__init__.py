@@ -11,8 +11,9 @@ Reference: S. Glondu, "Belenios specification", versions 1.17 to 3.3, and the br
 """
 
 from evote.interop.belenios._audit import CHECKS, audit, is_belenios
+from evote.interop.belenios._inspect import inspect
 
-__all__ = ["CHECKS", "OMITTED", "audit", "is_belenios"]
+__all__ = ["CHECKS", "OMITTED", "audit", "inspect", "is_belenios"]
 
 OMITTED = (
     ("that each voter has one credential, and nobody else", "it is in no archive"),

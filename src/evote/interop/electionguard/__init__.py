@@ -4,8 +4,9 @@ docs/electionguard.md says what is checked, and what cannot be.
 """
 
 from evote.interop.electionguard._audit import CHECKS, audit, is_electionguard
+from evote.interop.electionguard._inspect import inspect
 
-__all__ = ["CHECKS", "OMITTED", "audit", "is_electionguard"]
+__all__ = ["CHECKS", "OMITTED", "audit", "inspect", "is_electionguard"]
 
 OMITTED = (
     ("records of 1.53, recognised and not verified", "no record of it was at hand"),

@@ -16,6 +16,7 @@ from evote.interop.swisspost._hashing import (
     hash_to_zq,
     recursive_hash,
 )
+from evote.interop.swisspost._inspect import inspect
 from evote.interop.swisspost._proofs import (
     CompactProof,
     prove_decryption,
@@ -43,6 +44,7 @@ __all__ = [
     "expand_to_zq",
     "find_parameters",
     "hash_to_zq",
+    "inspect",
     "is_swisspost",
     "prove_decryption",
     "prove_exponentiation",

@@ -31,7 +31,7 @@ from evote.interop.swisspost._hashing import (
 )
 from evote.interop.swisspost._reading import Reader, group_of, profile_of
 
-__all__ = ["CHECKS", "audit", "is_swisspost"]
+__all__ = ["CHECKS", "audit", "is_swisspost", "read_cases"]
 
 MAX_BYTES = 2**25
 MAX_DEPTH = 16
@@ -59,7 +59,7 @@ _DIGEST, _FORM, _GROUP, *_KINDS = CHECKS
 def is_swisspost(path: Path) -> bool:
     """Whether a path is a JSON file of cases one of which is of a known kind."""
     try:
-        cases = _read(path)[1]
+        cases = read_cases(path)[1]
     except DecodingError:
         return False
     return isinstance(cases, list) and any(_kind_of(case) is not None for case in cases[:MAX_CASES])
@@ -71,7 +71,8 @@ def _kind_of(case: JSON) -> Kind | None:
     return kind_of(Fields(case["input"], "$")) if "output" in case else None
 
 
-def _read(path: Path) -> tuple[bytes, JSON]:
+def read_cases(path: Path) -> tuple[bytes, JSON]:
+    """The bytes of a file, and the JSON in it."""
     if not path.is_file():
         raise DecodingError("not a file", where=shown_path(path.name))
     where = shown_path(path.name)
@@ -147,7 +148,7 @@ class _Audit:
     def verify(self, progress: Callable[[str, int, int], None]) -> None:
         ledger = self.ledger
         try:
-            data, cases = _read(self.path)
+            data, cases = read_cases(self.path)
             if not isinstance(cases, list) or not 0 < len(cases) <= MAX_CASES:
                 raise DecodingError(f"1 to {MAX_CASES} cases expected", where="$")
         except DecodingError as error:
