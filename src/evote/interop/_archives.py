@@ -12,6 +12,7 @@ import re
 import stat
 import struct
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ _END = struct.Struct("<4s4H2LH")
 _COMPONENT = re.compile(r"[^\x00-\x1f\x7f/\\:]{1,255}")
 
 
-class Tree:
+class Tree(ABC):
     """Files by their names, as in `ballots/1.json`; a context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -55,36 +56,36 @@ class Tree:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  most have nothing to close
         """Nothing is open, unless a subclass says so."""
 
+    @abstractmethod
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self, directory: str = "") -> list[str]:
         """The names of what a directory holds itself, sorted, without the directory's; files."""
-        raise NotImplementedError
 
+    @abstractmethod
     def directories(self, directory: str = "") -> list[str]:
         """The names of the directories in a directory, sorted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def size(self) -> tuple[int, int]:
         """How many files there are, and how many bytes they have."""
-        raise NotImplementedError
 
     def head(self, name: str, size: int) -> bytes:
         """At most `size` bytes from the beginning of a file."""
         return self.read(name, 2**62)[:size]
 
+    @abstractmethod
     def read(self, name: str, max_bytes: int) -> bytes:
         """A whole file.
 
         Raises:
             DecodingError: missing, too large, broken, or no regular file.
         """
-        raise NotImplementedError
 
 
 class Directory(Tree):
