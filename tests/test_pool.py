@@ -137,9 +137,10 @@ def test_at_least_one_process() -> None:
 
 
 PROGRAM = """
-import os, time
+import os, signal, time
 from evote._pool import Work, run_jobs
 import slow
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 if __name__ == "__main__":
     try:
         for _ in run_jobs(Work(slow.build, (), slow.work), range(4), 2):
