@@ -19,6 +19,9 @@ from evote.errors import DecodingError
 from evote.groups import named_group
 from evote.interop import _archives, recognition
 from evote.interop._archives import Archive, open_tree
+from evote.interop.belenios import _forms as belenios_forms
+from evote.interop.electionguard import _reading as electionguard_reading
+from evote.interop.helios import _forms as helios_forms
 from evote.interop.helios import audit
 from evote.interop.verificatum import encode_protinfo
 from tests.helios_records import Election
@@ -338,3 +341,27 @@ def test_a_broken_archive_is_still_an_archive(vectors: Vectors, tmp_path: Path) 
     assert found.system == "Belenios"
     assert found.ballots is None
     assert "record at" in found.notes[0]
+
+
+def _eg(data: bytes) -> object:
+    return electionguard_reading.parse_json(data, where="x")
+
+
+def _helios(data: bytes) -> object:
+    return helios_forms.parse(data, where="x")
+
+
+def _belenios(data: bytes) -> object:
+    return belenios_forms.parse(data, "x")
+
+
+@pytest.mark.parametrize("parse", [_eg, _helios, _belenios])
+def test_readers_of_other_systems_take_time_by_the_length(parse: Callable[[bytes], object]) -> None:
+    """attacks: G2. What takes a square of it would keep this test busy for an hour."""
+    keys = ",".join(f'"{i}":0' for i in range(300_000))
+    with pytest.raises(DecodingError, match="key '299999' occurs twice"):
+        parse(f'{{{keys},"299999":0}}'.encode())
+    with pytest.raises(DecodingError, match="not JSON: Unterminated string"):
+        parse(b'["' + b'\\"' * 500_000)
+    commas = ["," * 2**20, "[" * 2**20]
+    assert parse(json.dumps(commas, separators=(",", ":")).encode()) is not None

@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from itertools import islice
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,7 @@ __all__ = [
     "canonical_json",
     "check_format",
     "check_identifier",
+    "check_json_limits",
     "check_text",
     "decode_base64url",
     "decode_decimal",
@@ -40,6 +41,8 @@ __all__ = [
     "frame",
     "parse_json",
     "uint32",
+    "unique_keys",
+    "without_strings",
     "xof",
 ]
 
@@ -140,21 +143,14 @@ def parse_json(
         return number
 
     def unique(pairs: _JSONPairs) -> dict[str, JSON]:
-        result = dict(pairs)
+        result = unique_keys(pairs, where)
         if not all(map(str.isascii, result)):
             refuse("JSON keys are ASCII strings")
-        if len(result) != len(pairs):
-            seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-            refuse(f"key {_shown(twice)} occurs twice")
         return result
 
-    if len(data) > max_bytes:
-        refuse(f"{len(data)} bytes of JSON, at most {max_bytes} expected")
-    if _items(data) > max_items and _items(_without_strings(data)) > max_items:
-        refuse(f"more than {max_items} values in JSON")
-    if _depth(data) > max_depth:
-        refuse(f"JSON nested deeper than {max_depth}")
+    check_json_limits(
+        data, where=where, max_bytes=max_bytes, max_depth=max_depth, max_items=max_items
+    )
     try:
         text = bytes(data).decode("utf-8")
         value: JSON = json.loads(
@@ -178,11 +174,43 @@ def parse_json(
     return value
 
 
+def check_json_limits(
+    data: bytes,
+    *,
+    where: str = "",
+    max_bytes: int = MAX_BYTES,
+    max_depth: int = MAX_DEPTH,
+    max_items: int = MAX_ITEMS,
+) -> None:
+    """Refuse, in linear time and before it is parsed, JSON that would exhaust its reader.
+
+    Raises:
+        DecodingError: more bytes, values (commas and brackets outside of strings) or levels.
+    """
+    if len(data) > max_bytes:
+        reason = f"{len(data)} bytes of JSON, at most {max_bytes} expected"
+        raise DecodingError(reason, where=where)
+    if _items(data) > max_items and _items(without_strings(data)) > max_items:
+        raise DecodingError(f"more than {max_items} values in JSON", where=where)
+    if _depth(data) > max_depth:
+        raise DecodingError(f"JSON nested deeper than {max_depth}", where=where)
+
+
+def unique_keys(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """The object of these pairs: `object_pairs_hook` of a reader that takes no key twice."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise DecodingError(f"key {_shown(twice)} occurs twice", where=where)
+    return result
+
+
 def _items(data: bytes) -> int:
     return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
-def _without_strings(data: bytes) -> bytes:
+def without_strings(data: bytes) -> bytes:
     """What stands outside of strings, up to the first syntax error at least; linear time."""
     plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b"".join(plain.split(b'"')[::2])

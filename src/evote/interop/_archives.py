@@ -299,7 +299,7 @@ def _checked(names: Sequence[str], where: str) -> None:
 _ZIP_ERRORS = (
     BadZipFile,
     EOFError,
-    NotImplementedError,
+    NotImplementedError,  # what zipfile raises at a compression it does not have
     OSError,
     RuntimeError,
     ValueError,

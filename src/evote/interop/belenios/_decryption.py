@@ -20,6 +20,7 @@ from evote.interop.belenios._forms import Failed, fields, items, parse
 from evote.interop.belenios._shuffles import owned_message
 from evote.interop.belenios._tally import nested
 from evote.interop.belenios._trustees import Owner, Trustees
+from evote.threshold import lagrange_coefficients
 
 __all__ = ["Share", "check_result", "check_share", "combine", "missing_shares", "read_result"]
 
@@ -133,21 +134,9 @@ def combine(trustees: Trustees, shares: list[Share], codec: Codec) -> Elements:
             continue
         indices = [trustees.owners[share.owner - 1].index for share in chosen]
         matrix = concatenate([share.factors.reshape((1, -1)) for share in chosen])
-        coefficients = _lagrange(indices, codec.order)
-        exponents = group.scalars([[x] for x in coefficients])
+        exponents = lagrange_coefficients(group, indices, part.size).reshape((len(indices), 1))
         factors.append(group.multiexp(matrix, exponents, axis=0))
     return concatenate([f.reshape((1, f.size)) for f in factors]).prod(0)
-
-
-def _lagrange(indices: list[int], order: int) -> list[int]:
-    coefficients = []
-    for j in indices:
-        value = 1
-        for k in indices:
-            if k != j:
-                value = value * k * pow(k - j, -1, order) % order
-        coefficients.append(value)
-    return coefficients
 
 
 def read_result(data: bytes) -> list[Any]:

@@ -12,8 +12,7 @@ import json
 import re
 from typing import Any
 
-import numpy as np
-
+from evote.encoding import check_json_limits, unique_keys, without_strings
 from evote.errors import DecodingError, VerificationError
 
 __all__ = [
@@ -34,9 +33,7 @@ MAX_VALUES = 2**22  # of one text: up to 120 bytes of memory each
 MAX_DEPTH = 40
 SMALL = 2**30 - 1  # larger numbers are written as strings
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]")
-_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _MAX_DIGITS = 1300  # of 4096 bits
@@ -65,33 +62,20 @@ def parse(data: bytes, where: str, *, max_bytes: int = MAX_BYTES) -> Any:
         DecodingError: too large, too deep, not JSON, white space, or a field that occurs twice.
     """
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            raise DecodingError("a field occurs twice", where=where)
-        return result
-
     def refuse(name: str) -> None:
         raise DecodingError(f"{name} is not JSON", where=where)
 
-    if len(data) > max_bytes:
-        raise DecodingError(f"{len(data)} bytes, at most {max_bytes} expected", where=where)
-    structure = _STRING.sub(b"", data)
-    if structure.count(b",") + structure.count(b"[") + structure.count(b"{") > MAX_VALUES:
-        raise DecodingError(f"more than {MAX_VALUES} values", where=where)
-    if _SPACE.search(structure):
+    check_json_limits(
+        data, where=where, max_bytes=max_bytes, max_depth=MAX_DEPTH, max_items=MAX_VALUES
+    )
+    if _SPACE.search(without_strings(data)):
         raise DecodingError("white space between values: JSON is compact here", where=where)
-    marks = np.frombuffer(structure.translate(None, _BRACKETS), dtype=np.uint8)
-    opening = (marks == ord("[")) | (marks == ord("{"))
-    steps = np.where(opening, np.int8(1), np.int8(-1))
-    if int(np.cumsum(steps, dtype=np.int32).max(initial=0)) > MAX_DEPTH:
-        raise DecodingError(f"nested deeper than {MAX_DEPTH}", where=where)
     try:
         return json.loads(
             data.decode("utf-8"),
             parse_int=lambda digits: int(digits) if len(digits) <= 20 else float("inf"),
             parse_constant=refuse,
-            object_pairs_hook=unique,
+            object_pairs_hook=lambda pairs: unique_keys(pairs, where),
         )
     except UnicodeDecodeError as error:
         raise DecodingError(f"not UTF-8 at byte {error.start}", where=where) from None

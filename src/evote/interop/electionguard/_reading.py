@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from evote._files import read_file, shown_path
-from evote.encoding import MAX_BYTES, MAX_ITEMS
+from evote.encoding import MAX_BYTES, check_json_limits, unique_keys
 from evote.errors import DecodingError
 
 __all__ = ["MAX_FILES", "Node", "Record", "parse_json"]
@@ -40,15 +39,7 @@ def parse_json(data: bytes, *, where: str) -> Node:
             refuse(f"a number of {len(digits)} digits")
         return int(digits)
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            counts = Counter(name for name, _ in pairs)
-            refuse(f"key {counts.most_common(1)[0][0][:40]!a} occurs twice")
-        return result
-
-    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_ITEMS:
-        refuse(f"more than {MAX_ITEMS} values in JSON")
+    check_json_limits(data, where=where)
     try:
         text = data.decode("utf-8")
         value = json.loads(
@@ -56,7 +47,7 @@ def parse_json(data: bytes, *, where: str) -> Node:
             parse_int=integer,
             parse_float=lambda _: refuse("a number that is not an integer"),
             parse_constant=lambda name: refuse(f"{name} is not JSON"),
-            object_pairs_hook=unique,
+            object_pairs_hook=lambda pairs: unique_keys(pairs, where),
         )
         if "\\u" in text and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
             refuse("an unpaired surrogate")

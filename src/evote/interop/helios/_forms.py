@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from gmpy2 import mpz
 
-from evote.encoding import MAX_BYTES, MAX_DEPTH, MAX_ITEMS
+from evote.encoding import MAX_BYTES, check_json_limits, unique_keys
 from evote.errors import DecodingError
 
 __all__ = [
@@ -62,17 +62,7 @@ def parse(data: bytes, *, where: str, max_bytes: int = MAX_BYTES) -> Any:
             refuse(f"a number of {len(digits)} digits")
         return int(digits)
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            names = [name for name, _ in pairs]
-            refuse(f"key {shown(next(n for n in names if names.count(n) > 1))} occurs twice")
-        return result
-
-    if len(data) > max_bytes:
-        refuse(f"{len(data)} bytes of JSON, at most {max_bytes} expected")
-    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_ITEMS:
-        refuse(f"more than {MAX_ITEMS} values in JSON")
+    check_json_limits(data, where=where, max_bytes=max_bytes)
     try:
         found = data.decode("utf-8")
         value = json.loads(
@@ -80,7 +70,7 @@ def parse(data: bytes, *, where: str, max_bytes: int = MAX_BYTES) -> Any:
             parse_int=integer,
             parse_float=lambda _: refuse("a number that is not an integer"),
             parse_constant=lambda name: refuse(f"{name} is not JSON"),
-            object_pairs_hook=unique,
+            object_pairs_hook=lambda pairs: unique_keys(pairs, where),
         )
     except UnicodeDecodeError as error:
         raise DecodingError(f"not UTF-8 at byte {error.start}", where=where) from None
@@ -88,14 +78,6 @@ def parse(data: bytes, *, where: str, max_bytes: int = MAX_BYTES) -> Any:
         raise DecodingError(f"not JSON: {error.msg} at {error.pos}", where=where) from None
     except RecursionError:
         raise DecodingError("JSON nested too deep", where=where) from None
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        inner = [item for item in level if type(item) is list or type(item) is dict]
-        if not inner:
-            break
-        level = [x for item in inner for x in (item.values() if type(item) is dict else item)]
-    else:
-        refuse(f"JSON nested deeper than {MAX_DEPTH}")
     if "\\u" in found and _SURROGATE.search(js_text(value)):
         refuse("an unpaired surrogate")
     return value
