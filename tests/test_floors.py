@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
-        *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
+        *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
         *(

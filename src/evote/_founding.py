@@ -271,6 +271,7 @@ def cosign_roll(
         [style.id for style in manifest.styles],
         maximum_weight=manifest.maximum_weight,
         place=opened.roll_row_place,
+        district_ids=[district.id for district in header.districts],
     )
     verify_roll(roll, header)
     if header.base != ceremony_parameters(opened).base_id:
