@@ -348,7 +348,7 @@ def test_no_personal_data_fits_on_the_roll() -> None:
     """attacks: C13"""
     for data in ROWS:
         assert set(decode_row(data).encode().decode().split('"')[1::2]) >= {"credential"}
-    fields = {"credential", "style", "weight", "district", "provisional"}
+    fields = {"credential", "style", "weight", "district", "status"}
     assert set(RollRow.__slots__) == fields
     with pytest.raises(DecodingError, match="unknown field 'name'"):
         decode_row(canonical_json({**_fields(VOTERS[0]), "name": "A. Voter"}))
@@ -359,7 +359,7 @@ def test_no_personal_data_fits_on_the_roll() -> None:
 
 def test_provisional_voters() -> None:
     """Others' rows have the bytes that they always had."""
-    full, provisional = VOTERS[0], replace(VOTERS[0], provisional=True)
+    full, provisional = VOTERS[0], replace(VOTERS[0], status="provisional")
     assert b"status" not in full.encode()
     assert canonical_json(_fields(full)) == full.encode()
     assert canonical_json({**_fields(full), "status": "provisional"}) == provisional.encode()
@@ -368,6 +368,8 @@ def test_provisional_voters() -> None:
     [place] = roll.find([full.credential])
     assert np.flatnonzero(roll.provisional).tolist() == [place]
     assert roll.row(int(place)) == provisional
+    with pytest.raises(ParameterError, match="status"):
+        row(1, status="perhaps")
     for status in ("full", "", None, True):
         with pytest.raises(DecodingError, match=r"\$\.status"):
             decode_row(canonical_json({**_fields(full), "status": status}))

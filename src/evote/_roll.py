@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,14 @@ __all__ = [
     "MAX_ROLL",
     "MAX_ROW",
     "MAX_WEIGHT",
+    "STATUSES",
     "Roll",
     "RollDistrict",
     "RollHeader",
     "RollRow",
     "RollSignature",
     "RollSums",
+    "Status",
     "decode_roll",
     "decode_row",
     "make_roll",
@@ -51,6 +54,9 @@ __all__ = [
     "verify_roll",
     "verify_roll_signatures",
 ]
+
+Status: TypeAlias = Literal["full", "provisional"]
+STATUSES: tuple[Status, ...] = ("full", "provisional")
 
 MAX_WEIGHT = 2**31 - 1
 MAX_ROW = 1000  # bytes
@@ -62,19 +68,24 @@ _KEYS_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollRow:
-    """One voter of the roll: a key, what it votes on, how much it counts, and whether for sure."""
+    """One voter of the roll: a key, what it votes on, and how much it counts.
+
+    What a provisional voter casts counts only if the authorities confirm the voter.
+    """
 
     credential: bytes
     style: str
     weight: int = 1
     district: str = "all"
-    provisional: bool = False
+    status: Status = "full"
 
     def __post_init__(self) -> None:
         if len(self.credential) != 32:
             raise ParameterError("a credential is 32 bytes")
         if type(self.weight) is not int or not 1 <= self.weight <= MAX_WEIGHT:
             raise ParameterError(f"a weight is an integer from 1 to {MAX_WEIGHT}")
+        if self.status not in STATUSES:
+            raise ParameterError(f"a status is one of {', '.join(STATUSES)}")
         try:
             check_identifier(self.style)
             check_identifier(self.district)
@@ -83,16 +94,13 @@ class RollRow:
 
     def encode(self) -> bytes:
         """The row as canonical JSON: a leaf of the roll's tree."""
-        status: dict[str, JSON] = {"status": "provisional"} if self.provisional else {}
-        return canonical_json(
-            status
-            | {
-                "credential": encode_hex(self.credential),
-                "district": self.district,
-                "style": self.style,
-                "weight": self.weight,
-            }
-        )
+        row: dict[str, JSON] = {
+            "credential": encode_hex(self.credential),
+            "district": self.district,
+            "style": self.style,
+            "weight": self.weight,
+        }
+        return canonical_json(row if self.status == "full" else row | {"status": self.status})
 
 
 def decode_row(data: bytes, *, where: str = "") -> RollRow:
@@ -103,10 +111,17 @@ def decode_row(data: bytes, *, where: str = "") -> RollRow:
         style=fields.identifier("style"),
         weight=fields.integer("weight", 1, MAX_WEIGHT),
         district=fields.identifier("district"),
-        provisional="status" in fields and bool(fields.choice("status", ("provisional",))),
+        status=_read_status(fields),
     )
     fields.end()
     return row
+
+
+def _read_status(fields: Fields) -> Status:
+    if "status" not in fields:
+        return "full"
+    fields.choice("status", ("provisional",))
+    return "provisional"
 
 
 def _root(where: str) -> str:
@@ -328,8 +343,8 @@ class Roll:
     """The rows of a roll as arrays: 47 bytes a voter in memory, however long the names.
 
     `credentials` ascend; `style_numbers` and `district_numbers` point into `styles`, the styles
-    of the manifest, and `districts`, in the order of first occurrence. `district_roots` are those
-    that the reader asked for.
+    of the manifest, and `districts`, in the order of first occurrence. `provisional` says where
+    the status is that; `district_roots` are those that the reader asked for.
     """
 
     credentials: NDArray[np.bytes_]
@@ -368,7 +383,7 @@ class Roll:
             style=self.styles[self.style_numbers[number]],
             weight=int(self.weights[number]),
             district=self.districts[self.district_numbers[number]],
-            provisional=bool(self.provisional[number]),
+            status="provisional" if self.provisional[number] else "full",
         )
 
 
@@ -415,7 +430,7 @@ def read_roll(
             previous = row.credential
             keys.append(row.credential)
             district = districts.setdefault(row.district, len(districts))
-            values.append((numbers[row.style], district, row.weight, row.provisional))
+            values.append((numbers[row.style], district, row.weight, row.status == "provisional"))
             leaf = leaf_hash(data)
             tree.append(leaf)
             if row.district in trees:
