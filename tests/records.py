@@ -69,6 +69,7 @@ class Plan:
     maximum_weight: int = 1
     revote: str = "last"
     spoil: str = "allowed"
+    credentials: str = "drawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +102,12 @@ def draft(plan: Plan) -> dict[str, JSON]:
     trustees: list[JSON] = [f"trustee-{i + 1}" for i in range(plan.trustees)]
     authorities: list[JSON] = [f"authority-{i + 1}" for i in range(plan.authorities)]
     mixers: list[JSON] = [f"mixer-{i + 1}" for i in range(plan.mixers)]
-    mixing: dict[str, JSON] = {}
+    optional: dict[str, JSON] = {}
     if plan.mixing is not None:
-        mixing["mixing"] = {"mixers": mixers, **plan.mixing}
-    return mixing | {
+        optional["mixing"] = {"mixers": mixers, **plan.mixing}
+    if plan.credentials != "drawn":
+        optional["credentials"] = plan.credentials
+    return optional | {
         "title": "A small election",
         "profile": plan.profile,
         "contests": [dict(contest) for contest in plan.contests],

@@ -19,6 +19,7 @@ from evote.ceremony import (
 )
 from evote.credentials import (
     RollRow,
+    Status,
     decode_roll,
     derive_voter_key,
     draw_code,
@@ -174,6 +175,7 @@ class RollLine:
     style: str
     weight: int = 1
     district: str = "all"
+    status: Status = "full"
     count: int = 1
 
 
@@ -185,6 +187,7 @@ class Credential:
     style: str
     weight: int
     district: str
+    status: Status = "full"
 
 
 def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Credential]:
@@ -198,6 +201,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     manifest = opened.manifest
     if opened.has(ROLL):
         raise ParameterError("the record has a roll already")
+    if manifest.credentials != "drawn":
+        raise ParameterError("no registrar draws the codes of this election alone")
     for line in lines:
         manifest.style(line.style)
         if line.count < 0:
@@ -209,7 +214,13 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     if sum(line.count * line.weight for line in lines) > manifest.total_weight:
         raise ParameterError(f"more than a total weight of {manifest.total_weight}")
     return [
-        Credential(code=draw_code(), style=line.style, weight=line.weight, district=line.district)
+        Credential(
+            code=draw_code(),
+            style=line.style,
+            weight=line.weight,
+            district=line.district,
+            status=line.status,
+        )
         for line in lines
         for _ in range(line.count)
     ]
@@ -235,6 +246,7 @@ def publish_roll(
             style=item.style,
             weight=item.weight,
             district=item.district,
+            status=item.status,
         )
         for item in credentials
     ]
@@ -264,6 +276,8 @@ def cosign_roll(
     """Add another registrar's signature to the roll, after checking it."""
     opened = Record(record)
     manifest = opened.manifest
+    if manifest.credentials == "parts":
+        raise ParameterError("each registrar draws a part: combine them, which signs the roll too")
     key = operator_key(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
     roll = read_roll(

@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from evote._base32 import from_digits, grouped, read_digits, to_digits
+from evote._base32 import from_digits, grouped, grouped_rows, read_digits, to_digits
 from evote._roll import (
     MAX_DISTRICTS,
     MAX_ROLL,
@@ -137,6 +137,11 @@ def _check_digit(digits: Sequence[int]) -> int:
     return total
 
 
+_MULTIPLES = np.array(
+    [[_check_digit([*[0] * i, d]) for d in range(32)] for i in range(_CODE_DIGITS)], dtype=np.uint8
+)
+
+
 def encode_code(bits: bytes) -> str:
     """The typable form of 16 big-endian bytes that hold 125 bits."""
     number = int.from_bytes(bits, "big")
@@ -176,14 +181,13 @@ def decode_codes(code: str) -> tuple[bytes, ...]:
 
 
 def draw_codes(count: int, rng: Rng | None = None) -> list[str]:
-    """Fresh codes of 125 random bits each."""
-    drawn = (rng or os.urandom)(16 * count)
-    codes = []
-    for start in range(0, 16 * count, 16):
-        number = int.from_bytes(drawn[start : start + 16], "big") >> (128 - _CODE_BITS)
-        digits = to_digits(number, _CODE_DIGITS)
-        codes.append(grouped([*digits, _check_digit(digits)]))
-    return codes
+    """Fresh codes of 125 random bits each, as `encode_code` writes them; in bulk."""
+    drawn = np.frombuffer((rng or os.urandom)(16 * count), dtype=np.uint8).reshape(count, 16)
+    bits = np.unpackbits(drawn, axis=1)[:, :_CODE_BITS].reshape(count, _CODE_DIGITS, 5)
+    digits = bits @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)
+    places = np.arange(_CODE_DIGITS)
+    checks = np.bitwise_xor.reduce(_MULTIPLES[places, digits], axis=1)
+    return grouped_rows(np.concatenate([digits, checks[:, None]], axis=1))
 
 
 def draw_code(rng: Rng | None = None) -> str:

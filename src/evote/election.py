@@ -106,9 +106,9 @@ class Manifest:
 
     `nonce` makes each election its own, even where all else repeats. `total_weight` bounds the
     weights of the whole roll together. `credentials` says who draws the voters' secrets: a
-    registrar, each registrar a part of them, or the voters themselves. Without `mixing` all contests are summed; with it, those
-    that are in none of its packs. In the profile `verificatum` proofs of shuffles answer that
-    system's challenges; all else is as in `native`.
+    registrar, each registrar a part of them, or the voters themselves. Without `mixing` all
+    contests are summed; with it, those that are in none of its packs. In the profile `verificatum`
+    proofs of shuffles answer that system's challenges; all else is as in `native`.
 
     Raises:
         ParameterError: the fields contradict each other; the message names the place.

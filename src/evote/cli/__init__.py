@@ -24,7 +24,18 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import evote
-from evote.cli import audit, ballot, demo, election, export, mixing, operators, results, trustee
+from evote.cli import (
+    audit,
+    ballot,
+    demo,
+    election,
+    export,
+    mixing,
+    operators,
+    registrar,
+    results,
+    trustee,
+)
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 
@@ -46,7 +57,8 @@ def command() -> None:
 for verb in (
     demo.demo,
     election.election,
-    operators.registrar,
+    registrar.registrar,
+    registrar.voter,
     operators.authority,
     operators.board,
     mixing.mix,
