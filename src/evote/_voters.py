@@ -195,7 +195,8 @@ def _voter(line: int, row: dict[str, str]) -> Voter:
 
 
 def _number(row: dict[str, str], column: str, most: int) -> int:
-    text = row.get(column) or "1"
+    if not (text := row.get(column)):
+        return 1
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= most):
         raise DecodingError(f"a number from 1 to {most} expected", where=column)
     return int(text)
