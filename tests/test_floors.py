@@ -21,7 +21,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_batch", "_linear", "_one_of", "proofs"),
     (
         *("_terelius_wikstrom", "_bayer_groth", "_verificatum"),
-        *("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption"),
+        *(
+            "mixnet",
+            "_sealing",
+            "operators",
+            "_ceremony_messages",
+            "_ceremony_steps",
+            "_decryption",
+        ),
         "threshold",
     ),
     (
@@ -46,7 +53,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("verify", "testing"),
     ),
     (
-        *("_ballot_box", "_founding", "_voters", "_parts", "registrars"),
+        *("_ballot_box", "_founding"),
+        *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars"),
         *("interop", "workflow", "demo"),
     ),
     ("cli",),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from evote import registrars, workflow
+from evote._merkle import merkle_root
 from evote._voters import CODE_COLUMNS, check_voters, read_voters
 from evote.credentials import decode_roll, decode_row, derive_voter_key
 from evote.encoding import canonical_json
@@ -356,10 +357,10 @@ def test_parts_of_other_lists(offices: Offices) -> None:
     parts = offices.draw()
     moved = LIST.replace(f'"{PEOPLE[0]}",all,d0', f'"{PEOPLE[0]}",all,d1')
     for text in (moved, LIST.replace("Voter No. 3", "Voter No. 33")):
-        with pytest.raises(VerificationError, match=r"part-0: \$\.list: not that of this"):
+        with pytest.raises(VerificationError, match=r"part-0: line 3: \$\.list: another list"):
             offices.combine(0, parts, offices.write("other.csv", text))
     shorter = offices.write("short.csv", "".join(LIST.splitlines(keepends=True)[:-1]))
-    with pytest.raises(DecodingError, match="part-0: 11 keys expected"):
+    with pytest.raises(DecodingError, match=r"part-0: line 2: a line of 352 bytes expected"):
         offices.combine(0, parts, shorter)
     assert not Record(offices.record).has(ROLL)
     assert offices.combine(0, parts) == 12
@@ -401,9 +402,9 @@ def test_a_registrar_who_shows_two_parts(offices: Offices) -> None:
 def test_every_changed_part_is_refused(offices: Offices) -> None:
     """attacks: C8. Keys of one's own in the place of another registrar's, its digests redone."""
     parts = offices.draw()
-    keys, last = parts[1].read_text(encoding="ascii").splitlines()
-    stranger, _ = parts[0].read_text(encoding="ascii").splitlines()
-    fields = json.loads(last)
+    head, keys, last = parts[1].read_text(encoding="ascii").splitlines()
+    _, stranger, other = parts[0].read_text(encoding="ascii").splitlines()
+    began, ended = json.loads(head), json.loads(last)
 
     def check(*lines: str) -> str:
         parts[1].write_text("".join(line + "\n" for line in lines), encoding="ascii")
@@ -412,24 +413,35 @@ def test_every_changed_part_is_refused(offices: Offices) -> None:
         assert not Record(offices.record).has(ROLL)
         return str(caught.value)
 
-    def said(**change: object) -> str:
-        return canonical_json(fields | change).decode()
+    def said(fields: dict[str, object], **change: object) -> str:
+        return canonical_json({**fields, **change}).decode()  # type: ignore[dict-item]
 
-    other = json.loads(parts[0].read_text(encoding="ascii").splitlines()[1])
-    assert "$.keys" in check(stranger, last)
-    assert "not that of registrar registrar-2" in check(stranger, said(keys=other["keys"]))
-    assert "not that of registrar registrar-2" in check(keys, said(signature=other["signature"]))
-    assert "not that of registrar registrar-1" in check(keys, said(registrar="registrar-1"))
-    for change in ({"base": "00" * 32}, {"count": 13}, {"list": "00" * 32}, {"version": 2}):
-        assert f"$.{next(iter(change))}" in check(keys, said(**change))
-    assert "unknown field" in check(keys, said(more=1))
-    check(keys)
-    check(last)
-    check(keys, last, "more")
-    check(keys[:-1], last)
-    check("", last)
-    check(keys, last[:-1])
-    parts[1].write_text(f"{keys}\n{last}\n", encoding="ascii")
+    def rooted(*lines: str) -> str:
+        """The last line with the root of others."""
+        return said(ended, root=merkle_root(line.encode() for line in lines).hex())
+
+    assert "$.root" in check(head, stranger, last)
+    redone = rooted(head, stranger)
+    assert "not that of registrar registrar-2" in check(head, stranger, redone)
+    assert "not that of registrar registrar-2" in check(
+        head, stranger, said(json.loads(redone), signature=json.loads(other)["signature"])
+    )
+    assert "each registrar expected" in check(said(began, operator="registrar-1"), keys, last)
+    for change in ({"base": "00" * 32}, {"version": 2}, {"format": "evote/tags"}, {"tags": True}):
+        assert f"$.{next(iter(change))}" in check(said(began, **change), keys, last) or (
+            "bytes expected" in check(said(began, **change), keys, last)
+        )
+    for change in ({"list": "00" * 32}, {"lines": 3}, {"root": "00" * 32}):
+        wrong = check(head, keys, said(ended, **change))
+        assert "$.root" in wrong or "not that of registrar registrar-2" in wrong
+    assert "unknown field" in check(said(began, more=1), keys, last)
+    assert "not that of registrar registrar-2" in check(head, keys, said(ended, more=1))
+    for lines in (
+        *((head, keys), (head, last), (keys, last), (head, keys, last, "more"), ()),
+        *((head, keys[:-1], last), (head, "", last), (head, keys, last[:-1]), (head, keys, keys)),
+    ):
+        check(*lines)
+    parts[1].write_text(f"{head}\n{keys}\n{last}\n", encoding="ascii")
     assert offices.combine(0, parts) == 12
 
 

@@ -1,88 +1,90 @@
 """A registrar's part of every credential, as a file that goes to the other registrars.
 
-Lines of at most 4096 packed keys each, in the order of the voters' list, and then a line of JSON:
-
-    {"format": "evote/roll-part", "version": 1, "base", "registrar", "count", "list", "keys",
-     "signature"}
-
-`list` and `keys` are RFC 6962 roots, of the lines of the voters' list as the registrar had it and
-of the keys; base, count and both are signed under the purpose "roll-part". Registrars with
-different lists, or in a different order, find out before they publish.
+`_signed_lines` of format evote/roll-part. Each line has the keys of at most 4096 voters, in the
+order of the list, and where the first line says `tags`, the registrar's shares of their tags. The
+last line has `list`, the RFC 6962 root of what the registrar's list says of each voter: who has
+another list, or the same in another order, finds out before anything is published.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
-from evote._files import open_file, shown_path
 from evote._merkle import CompactRange, leaf_hash
-from evote._voters import Voter, private_file
-from evote.election import Manifest
-from evote.encoding import (
-    Fields,
-    canonical_json,
-    check_format,
-    decode_base64url,
-    encode_base64url,
-    encode_hex,
-    frame,
-    parse_json,
-    uint32,
+from evote._signed_lines import SignedLines, write_signed_lines
+from evote._tags import (
+    TagShares,
+    decode_tag_shares,
+    hash_identities,
+    join_tags,
+    tag_registrars,
+    tag_shares_size,
+    verify_tag_shares,
 )
-from evote.errors import DecodingError, VerificationError
-from evote.operators import OperatorKey, verify_signature
+from evote._voters import Voter
+from evote.credentials import joint_credentials
+from evote.election import Manifest
+from evote.encoding import JSON, encode_hex, frame
+from evote.errors import ParameterError, VerificationError
+from evote.groups import Elements
+from evote.operators import OperatorKey
 
-__all__ = ["read_parts", "write_part"]
+__all__ = ["Portion", "read_parts", "write_part"]
 
-Portion: TypeAlias = tuple[Sequence[Voter], Sequence[bytes]]
-
-_KEYS = 4096  # in a line
-_MAX_LINE = _KEYS * 43 + 2  # characters
-_MAX_FILE = 2**40  # bytes; lines are what is in memory
+_FORMAT = "evote/roll-part"
 
 
-class _Roots:
-    """What a part says of the list and of its keys, gathered as they pass."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """At most 4096 voters in the order of the list, and what was issued to them.
+
+    `credentials` are whole or parts; `shares` are those of tags by registrar, as far as wanted.
+    """
+
+    voters: Sequence[Voter]
+    credentials: Sequence[bytes]
+    shares: Mapping[str, TagShares]
+
+    @property
+    def tags(self) -> Elements:
+        """The tags, of all shares there are."""
+        return join_tags(list(self.shares.values()))
+
+
+class _List:
+    """The root of what a list says of each voter."""
 
     def __init__(self) -> None:
-        self._list, self._keys = CompactRange(), CompactRange()
+        self._tree = CompactRange()
 
-    def add(self, voters: Sequence[Voter], keys: Sequence[bytes]) -> None:
+    def add(self, voters: Sequence[Voter]) -> None:
         for voter in voters:
             texts = (voter.style, str(voter.weight), voter.district, voter.status, voter.identity)
-            self._list.append(leaf_hash(frame(*(text.encode("utf-8") for text in texts))))
-        self._keys.extend(map(leaf_hash, keys))
+            self._tree.append(leaf_hash(frame(*(text.encode("utf-8") for text in texts))))
 
-    def values(self) -> tuple[int, bytes, bytes]:
-        return self._keys.size, self._list.root(), self._keys.root()
+    def root(self) -> bytes:
+        return self._tree.root()
 
 
-def write_part(path: Path | str, key: OperatorKey, base: bytes, issued: Iterable[Portion]) -> None:
-    """Write one registrar's part to a new file; portions have at most 4096 voters."""
-    roots = _Roots()
-    with private_file(path) as file:
-        for voters, keys in issued:
-            roots.add(voters, keys)
-            file.write(encode_base64url(b"".join(keys)) + "\n")
-        count, listed, drawn = roots.values()
-        signature = key.sign("roll-part", base, uint32(count), listed, drawn)
-        last = canonical_json(
-            {
-                "format": "evote/roll-part",
-                "version": 1,
-                "base": encode_hex(base),
-                "registrar": key.card.id,
-                "count": count,
-                "list": encode_hex(listed),
-                "keys": encode_hex(drawn),
-                "signature": encode_base64url(signature),
-            }
-        )
-        file.write(last.decode("ascii") + "\n")
+def write_part(
+    path: Path | str, key: OperatorKey, base: bytes, issued: Iterable[Portion], tags: bool
+) -> None:
+    """Write one registrar's part to a new file."""
+    listed = _List()
+
+    def lines() -> Iterator[bytes]:
+        for portion in issued:
+            listed.add(portion.voters)
+            shares = [made.encode() for made in portion.shares.values()]
+            yield b"".join([*portion.credentials, *shares])
+
+    def tail() -> Mapping[str, JSON]:
+        return {"list": encode_hex(listed.root())}
+
+    write_signed_lines(path, key, base, {"format": _FORMAT, "tags": tags}, lines(), tail)
 
 
 def read_parts(
@@ -90,73 +92,79 @@ def read_parts(
     manifest: Manifest,
     base: bytes,
     portions: Iterable[Sequence[Voter]],
-) -> Iterator[tuple[Sequence[Voter], list[tuple[bytes, ...]]]]:
-    """The parts of each voter, one of each registrar, read side by side, portion by portion.
+    tags: bool,
+) -> Iterator[Portion]:
+    """The credentials of voters from the parts of all registrars, which are read side by side.
+
+    With `tags`, those of all registrars who make them, checked.
 
     Raises:
         DecodingError: a file is no part.
         VerificationError: a part is of another election or list, is not signed by its registrar,
-            or a registrar's is missing; only after the last portion.
+            or a registrar's is missing.
+        ParameterError: tags are wanted, and a registrar who makes them has made none.
     """
     with ExitStack() as files:
-        parts = [_Part(path, files) for path in paths]
-        for voters in portions:
-            yield voters, list(zip(*[part.take(voters) for part in parts], strict=True))
-        found = [part.registrar(manifest, base) for part in parts]
-    if sorted(found) != sorted(card.id for card in manifest.registrars):
-        raise VerificationError(f"a part of each registrar expected, got {', '.join(found)}")
+        parts = [files.enter_context(_Part(path, manifest, base)) for path in paths]
+        found = [part.file.card.id for part in parts]
+        if sorted(found) != sorted(card.id for card in manifest.registrars):
+            raise VerificationError(f"a part of each registrar expected, got {', '.join(found)}")
+        wanted = tag_registrars(manifest.registrars, manifest.group) if tags else ()
+        makers = [part for part in parts if part.file.card in wanted]
+        if silent := [part.file.card.id for part in makers if not part.has_tags]:
+            raise ParameterError(f"no tags of registrar {', '.join(silent)}")
+        listed = _List()
+        for number, voters in enumerate(portions):
+            listed.add(voters)
+            hashed = None
+            if tags:
+                identities = [voter.identity for voter in voters]
+                hashed = hash_identities(manifest.group, base, identities)
+            rows = [part.take(number, len(voters), hashed) for part in parts]
+            yield Portion(
+                voters=voters,
+                credentials=joint_credentials(list(zip(*[keys for keys, _ in rows], strict=True))),
+                shares={
+                    part.file.card.id: made
+                    for part, (_, made) in zip(parts, rows, strict=True)
+                    if made is not None
+                },
+            )
+        for part in parts:
+            part.finish(listed.root())
 
 
 class _Part:
     """A part, as far as it has been read."""
 
-    def __init__(self, path: Path | str, files: ExitStack) -> None:
-        self._where = shown_path(Path(path).name)
-        descriptor, _ = open_file(path, _MAX_FILE, where=self._where)
-        self._file = files.enter_context(os.fdopen(descriptor, "rb"))
-        self._roots = _Roots()
+    def __init__(self, path: Path | str, manifest: Manifest, base: bytes) -> None:
+        self._group, self._base = manifest.group, base
+        self.file = SignedLines(path, _FORMAT, base, manifest.registrars)
+        self.has_tags = self.file.head.boolean("tags")
 
-    def _line(self) -> bytes:
-        line = self._file.readline(_MAX_LINE + 1)
-        if not line.endswith(b"\n"):
-            raise DecodingError("a line is missing or too long", where=self._where)
-        return line[:-1]
+    def __enter__(self) -> _Part:
+        return self
 
-    def take(self, voters: Sequence[Voter]) -> list[bytes]:
-        """The keys of the next voters."""
-        data = decode_base64url(self._line().decode("ascii", "replace"), where=self._where)
-        if len(data) != 32 * len(voters):
-            reason = f"{len(voters)} keys expected: another list of voters"
-            raise DecodingError(reason, where=self._where)
-        keys = [data[i : i + 32] for i in range(0, len(data), 32)]
-        self._roots.add(voters, keys)
-        return keys
+    def __exit__(self, *error: object) -> None:
+        self.file.__exit__(None, None, None)
 
-    def registrar(self, manifest: Manifest, base: bytes) -> str:
-        """Whose part it is, all of which has been read and is signed."""
-        fields = Fields(parse_json(self._line(), where=self._where), f"{self._where}: $")
-        if self._file.read(1):
-            raise DecodingError("more follows", where=self._where)
-        check_format(fields, "evote/roll-part", 1)
-        stated = (
-            fields.hex("base", 32),
-            fields.integer("count", 0, 2**32 - 1),
-            fields.hex("list", 32),
-            fields.hex("keys", 32),
-        )
-        name = fields.choice("registrar", [card.id for card in manifest.registrars])
-        signature = fields.packed("signature", 64)
+    def take(
+        self, number: int, count: int, hashed: Elements | None
+    ) -> tuple[list[bytes], TagShares | None]:
+        """The keys of the next voters, and their shares of tags if these are wanted."""
+        size = 32 * count
+        more = tag_shares_size(self._group, count) if self.has_tags else 0
+        data = self.file.take(size + more)
+        keys = [data[i : i + 32] for i in range(0, size, 32)]
+        if hashed is None or not self.has_tags:
+            return keys, None
+        made = decode_tag_shares(self._group, data[size:], count, where=self.file.where)
+        verify_tag_shares(self.file.card, self._base, b"", number, hashed, made)
+        return keys, made
+
+    def finish(self, listed: bytes) -> None:
+        """Check the last line."""
+        _, fields = self.file.finish()
+        if fields.hex("list", 32) != listed:
+            raise VerificationError(f"{fields.path('list')}: another list of voters")
         fields.end()
-        for what, said, known in zip(
-            ("base", "count", "list", "keys"), stated, (base, *self._roots.values()), strict=True
-        ):
-            if said != known:
-                reason = "not that of this election, list and file"
-                raise VerificationError(f"{fields.path(what)}: {reason}")
-        _, count, listed, drawn = stated
-        try:
-            card = manifest.card("registrar", name)
-            verify_signature(card, signature, "roll-part", base, uint32(count), listed, drawn)
-        except VerificationError as error:
-            raise VerificationError(f"{self._where}: {error}") from None
-        return name

@@ -456,7 +456,7 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
             ),
             trustees=_read_cards(fields, "trustees", "trustee", group),
             quorum=fields.integer("quorum", 1, MAX_OPERATORS),
-            registrars=_read_cards(fields, "registrars", "registrar"),
+            registrars=_read_cards(fields, "registrars", "registrar", group),
             authorities=_read_cards(authorities, "cards", "authority"),
             authority_quorum=authorities.integer("quorum", 1, MAX_OPERATORS),
             origin=board.text("origin", max_length=255),

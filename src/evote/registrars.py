@@ -19,17 +19,20 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evote._files import make_directory, read_file, shown_path, write_file
 from evote._founding import operator_key
-from evote._parts import read_parts, write_part
-from evote._pool import Work, run_jobs
+from evote._parts import Portion, read_parts, write_part
+from evote._pool import Work, run_jobs, spread
+from evote._tags import hash_identities, make_tag_shares, tag_registrars, write_tags
+from evote._voter_map import write_voter_map
 from evote._voters import (
     Voter,
     check_offline,
@@ -47,7 +50,6 @@ from evote.credentials import (
     derive_voter_key,
     draw_code,
     draw_codes,
-    joint_credentials,
     sign_roll,
 )
 from evote.election import Manifest
@@ -72,8 +74,6 @@ _AT_ONCE = 4096  # voters
 _MAX_REQUEST = 4096  # bytes
 
 T = TypeVar("T")
-Issued = tuple[Sequence[Voter], Sequence[bytes]]
-"""Voters in the order of the list, and their credentials or parts of credentials."""
 
 
 def issue(
@@ -84,13 +84,15 @@ def issue(
     passphrase: Passphrase,
     *,
     part: Path | str | None = None,
+    sealed_map: Path | str | None = None,
+    tags: Path | str | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> int:
     """Draw a code for every voter of a list; publish the roll, or write this registrar's part.
 
-    Cost: a key of 30 microseconds and a row of 50 for each voter, of which `jobs` processes share
-    the first.
+    Cost: for each voter a key of 30 microseconds, which `jobs` processes share, and a row of 50;
+    a tag takes a constant-time power.
 
     Args:
         record: its directory, with a manifest.
@@ -99,7 +101,10 @@ def issue(
         codes: a new file of the codes, readable by its owner only; or the one that an interrupted
             step has left.
         passphrase: of the registrar's key.
-        part: a new file of the keys, where the manifest has every registrar draw a part.
+        part: a new file of the keys, where the manifest has every registrar draw a part; with
+            shares of the voters' tags, if the registrar has a key for these.
+        sealed_map: a new file that says who has which credential, sealed to all registrars.
+        tags: a new file of the voters' tags in the order of the roll, for `reconcile`.
         jobs: processes of this machine.
         progress: called with what is being done, how much is done, and of how much.
 
@@ -110,25 +115,28 @@ def issue(
         ParameterError: lines of the list are wrong, which are named; there are more voters than
             the manifest allows; the record has another roll; or a file is inside of the record.
     """
-    opened, key = _begin(record, registrar_directory, passphrase, voters, codes, part)
-    manifest, base = opened.manifest, ceremony_parameters(opened).base_id
+    outputs = _Outputs(part, sealed_map, tags)
+    desk = _begin(record, registrar_directory, passphrase, outputs, voters, codes)
+    manifest = desk.manifest
     if manifest.credentials == "enrolled":
         raise ParameterError("the voters of this election draw their own keys: collect them")
     if (manifest.credentials == "parts") != (part is not None):
         wanted = "only where each registrar draws a part, is a file of parts written"
         raise ParameterError(f"the manifest's credentials are {manifest.credentials}: {wanted}")
-    count, _ = check_voters(voters, manifest)
+    if part is not None and (sealed_map is not None or tags is not None):
+        raise ParameterError("map and tags are made of all parts, by combining them")
+    count, named = desk.check(voters, outputs)
     if not Path(codes).exists():
-        if opened.has(ROLL):
+        if desk.record.has(ROLL):
             raise ParameterError("the record has a roll already")
-        each = (voter for voter in read_voters(voters) for _ in range(voter.repeats))
-        write_codes(codes, _drawn(each))
-    issued = _derived(base, read_issued(codes, voters), jobs)
+        write_codes(codes, _drawn(_each(voters)))
+    with_tags = tags is not None or (part is not None and named and desk.makes_tags)
+    issued = desk.tagged(_derived(desk.base, read_issued(codes, voters), jobs), with_tags, jobs)
     issued = _counted(issued, count, "keys", progress)
     if part is None:
-        _publish(opened, key, base, issued, count, progress)
+        _publish(desk, issued, count, outputs, progress)
     else:
-        write_part(part, key, base, issued)
+        write_part(part, desk.key, desk.base, issued, with_tags)
     return count
 
 
@@ -139,6 +147,8 @@ def combine(
     parts: Sequence[Path | str],
     passphrase: Passphrase,
     *,
+    sealed_map: Path | str | None = None,
+    tags: Path | str | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Publish the roll whose credentials the parts of all registrars make, or sign it if it is so.
@@ -150,17 +160,14 @@ def combine(
         VerificationError: a part is not its registrar's, not of this list, or missing.
         ParameterError: the record has another roll.
     """
-    opened, key = _begin(record, registrar_directory, passphrase, voters, *parts)
-    manifest, base = opened.manifest, ceremony_parameters(opened).base_id
-    if manifest.credentials != "parts":
+    outputs = _Outputs(None, sealed_map, tags)
+    desk = _begin(record, registrar_directory, passphrase, outputs, voters, *parts)
+    if desk.manifest.credentials != "parts":
         raise ParameterError("the registrars of this election draw no parts")
-    count, _ = check_voters(voters, manifest)
-    each = (voter for voter in read_voters(voters) for _ in range(voter.repeats))
-    issued = (
-        (chunk, joint_credentials(rows))
-        for chunk, rows in read_parts(parts, manifest, base, _chunks(each))
-    )
-    _publish(opened, key, base, _counted(issued, count, "parts", progress), count, progress)
+    count, _ = desk.check(voters, outputs)
+    portions = _chunks(_each(voters))
+    issued = read_parts(parts, desk.manifest, desk.base, portions, tags is not None)
+    _publish(desk, _counted(issued, count, "parts", progress), count, outputs, progress)
     return count
 
 
@@ -171,6 +178,8 @@ def collect(
     requests: Path | str,
     passphrase: Passphrase,
     *,
+    sealed_map: Path | str | None = None,
+    tags: Path | str | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Publish the roll of keys that voters have drawn; `requests` is the folder of what they sent.
@@ -183,16 +192,17 @@ def collect(
             by its own key.
         ParameterError: a line has no request; the record has another roll.
     """
-    opened, key = _begin(record, registrar_directory, passphrase, voters, requests)
-    manifest, base = opened.manifest, ceremony_parameters(opened).base_id
-    if manifest.credentials != "enrolled":
+    outputs = _Outputs(None, sealed_map, tags)
+    desk = _begin(record, registrar_directory, passphrase, outputs, voters, requests)
+    if desk.manifest.credentials != "enrolled":
         raise ParameterError("the voters of this election draw no keys")
-    count, _ = check_voters(voters, manifest)
-    issued = (
-        (chunk, _read_requests(Path(requests), base, chunk))
+    count, _ = desk.check(voters, outputs)
+    collected = (
+        (chunk, _read_requests(Path(requests), desk.base, chunk))
         for chunk in _chunks(read_voters(voters))
     )
-    _publish(opened, key, base, _counted(issued, count, "requests", progress), count, progress)
+    issued = _counted(desk.tagged(collected, tags is not None, 1), count, "requests", progress)
+    _publish(desk, issued, count, outputs, progress)
     return count
 
 
@@ -232,12 +242,72 @@ def enrol(record: Path | str, folder: Path | str) -> Path:
 # -- steps of these ------------------------------------------------------------------------------
 
 
+class _Outputs(NamedTuple):
+    """New files of a step, as far as they are wanted."""
+
+    part: Path | str | None
+    sealed_map: Path | str | None
+    tags: Path | str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """What every step of a registrar needs."""
+
+    record: Record
+    key: OperatorKey
+    manifest: Manifest
+    base: bytes
+
+    def check(self, voters: Path | str, outputs: _Outputs) -> tuple[int, bool]:
+        """How many voters a list has and whether it names them, which map and tags need."""
+        count, named = check_voters(voters, self.manifest)
+        if not named and (outputs.sealed_map is not None or outputs.tags is not None):
+            raise ParameterError("a map and tags are of identities, and the list has none")
+        return count, named
+
+    @property
+    def makes_tags(self) -> bool:
+        return self.key.ceremony is not None
+
+    def tagged(
+        self, issued: Iterable[tuple[Sequence[Voter], Sequence[bytes]]], wanted: bool, jobs: int
+    ) -> Iterator[Portion]:
+        """The same as portions, with this registrar's shares of tags where they are wanted."""
+        if wanted:
+            makers = tag_registrars(self.manifest.registrars, self.manifest.group)
+            if self.manifest.credentials != "parts" and makers != (self.key.card,):
+                raise ParameterError("tags of several registrars are made where they draw parts")
+        group = spread(self.manifest.group, jobs)
+        for number, (voters, credentials) in enumerate(issued):
+            shares = {}
+            if wanted:
+                hashed = hash_identities(group, self.base, [voter.identity for voter in voters])
+                made = make_tag_shares(self.key, self.base, b"", number, hashed)
+                shares[self.key.card.id] = made
+            yield Portion(voters=voters, credentials=credentials, shares=shares)
+
+
 def _begin(
-    record: Path | str, directory: Path | str, passphrase: Passphrase, *files: Path | str | None
-) -> tuple[Record, OperatorKey]:
+    record: Path | str,
+    directory: Path | str,
+    passphrase: Passphrase,
+    outputs: _Outputs,
+    *inputs: Path | str,
+) -> _Desk:
     opened = Record(record)
-    check_offline(record, directory, *files)
-    return opened, operator_key(directory, passphrase, opened.manifest, "registrar")
+    check_offline(record, directory, *inputs, *outputs)
+    for path in outputs:
+        if path is not None and Path(path).exists():
+            raise ParameterError(f"{shown_path(Path(path).name)} exists, and is not written over")
+    manifest = opened.manifest
+    key = operator_key(directory, passphrase, manifest, "registrar")
+    base = ceremony_parameters(opened).base_id
+    return _Desk(record=opened, key=key, manifest=manifest, base=base)
+
+
+def _each(voters: Path | str) -> Iterator[Voter]:
+    return (voter for voter in read_voters(voters) for _ in range(voter.repeats))
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
@@ -251,7 +321,9 @@ def _drawn(voters: Iterable[Voter]) -> Iterator[tuple[str, Voter]]:
         yield from zip(draw_codes(len(chunk)), chunk, strict=True)
 
 
-def _derived(base: bytes, drawn: Iterable[tuple[str, Voter]], jobs: int) -> Iterator[Issued]:
+def _derived(
+    base: bytes, drawn: Iterable[tuple[str, Voter]], jobs: int
+) -> Iterator[tuple[list[Voter], list[bytes]]]:
     """The keys of codes, computed in processes of this machine."""
     waiting: deque[list[Voter]] = deque()
 
@@ -271,19 +343,19 @@ def _derive(base: bytes, codes: list[str]) -> bytes:
 
 
 def _counted(
-    issued: Iterable[Issued], count: int, what: str, progress: Progress | None
-) -> Iterator[Issued]:
+    issued: Iterable[Portion], count: int, what: str, progress: Progress | None
+) -> Iterator[Portion]:
     """The same, with progress; exactly `count` of them.
 
     Raises:
         ParameterError: there are more or fewer: the list changed meanwhile.
     """
     done = 0
-    for voters, credentials in issued:
-        done += len(credentials)
+    for portion in issued:
+        done += len(portion.voters)
         if progress is not None:
             progress(what, done, count)
-        yield voters, credentials
+        yield portion
     if done != count:
         raise ParameterError(f"{count} voters expected, got {done}")
 
@@ -317,20 +389,23 @@ def _read_requests(folder: Path, base: bytes, voters: Sequence[Voter]) -> list[b
 
 
 class _Rows:
-    """Rows of a roll as they come, 45 bytes each, to be put into their order."""
+    """Rows of a roll as they come, 45 bytes each, to be put into their order; and tags, if any."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._styles = [style.id for style in manifest.styles]
         self._style_numbers = {style: i for i, style in enumerate(self._styles)}
         self._districts: list[str] = []
         self._district_numbers: dict[str, int] = {}
-        self._credentials = bytearray()
+        self._credentials, self._tags = bytearray(), bytearray()
         self._columns = array("H"), array("I"), array("I"), bytearray()
+        self._tag_size = manifest.group.element_size
 
-    def add(self, voters: Sequence[Voter], credentials: Sequence[bytes]) -> None:
+    def add(self, portion: Portion) -> None:
         styles, districts, weights, provisional = self._columns
-        self._credentials += b"".join(credentials)
-        for voter in voters:
+        self._credentials += b"".join(portion.credentials)
+        if portion.shares:
+            self._tags += portion.tags.encode()
+        for voter in portion.voters:
             district = self._district_numbers.setdefault(voter.district, len(self._districts))
             if district == len(self._districts):
                 self._districts.append(voter.district)
@@ -339,11 +414,18 @@ class _Rows:
             weights.append(voter.weight)
             provisional.append(voter.status == "provisional")
 
+    def _numbers(self) -> Iterator[NDArray[np.intp]]:
+        """The numbers of the rows, ascending by credential, 4096 at a time."""
+        if self._credentials:
+            keys = np.frombuffer(self._credentials, dtype="S32")
+            numbers = np.argsort(keys, kind="stable")
+            yield from (numbers[i : i + _AT_ONCE] for i in range(0, len(numbers), _AT_ONCE))
+
     def ordered(self) -> Iterator[RollRow]:
         """The rows, ascending by credential."""
         styles, districts, weights, provisional = self._columns
         keys = self._credentials
-        for row in self._order().tolist() if keys else ():
+        for row in chain.from_iterable(numbers.tolist() for numbers in self._numbers()):
             yield RollRow(
                 credential=bytes(keys[32 * row : 32 * row + 32]),
                 style=self._styles[styles[row]],
@@ -352,22 +434,31 @@ class _Rows:
                 status="provisional" if provisional[row] else "full",
             )
 
-    def _order(self) -> NDArray[np.intp]:
-        return np.argsort(np.frombuffer(self._credentials, dtype="S32"), kind="stable")
+    def tags(self) -> Iterator[bytes]:
+        """The tags in the order of the rows, 4096 at a time."""
+        tags = np.frombuffer(self._tags, dtype=np.uint8).reshape(-1, self._tag_size)
+        yield from (tags[numbers].tobytes() for numbers in self._numbers())
 
 
 def _publish(
-    opened: Record,
-    key: OperatorKey,
-    base: bytes,
-    issued: Iterable[Issued],
+    desk: _Desk,
+    issued: Iterable[Portion],
     count: int,
+    outputs: _Outputs,
     progress: Progress | None,
 ) -> None:
     """Write the rows and the signed header, or sign the header of a roll with these very rows."""
-    rows, sums = _Rows(opened.manifest), RollSums()
-    for voters, credentials in issued:
-        rows.add(voters, credentials)
+    opened, base, rows, sums = desk.record, desk.base, _Rows(desk.manifest), RollSums()
+
+    def gathered() -> Iterator[Portion]:
+        for portion in issued:
+            rows.add(portion)
+            yield portion
+
+    if outputs.sealed_map is None:
+        deque(gathered(), maxlen=0)
+    else:
+        write_voter_map(outputs.sealed_map, desk.key, desk.manifest, base, gathered())
     encoded = _with_progress(sums.passing(rows.ordered()), count, progress)
     if not opened.has(ROLL):
         write_rows(opened.path, encoded)
@@ -377,7 +468,9 @@ def _publish(
         header = decode_roll(opened.roll_header())
         if header.signed_parts() != sums.header(base).signed_parts():
             raise ParameterError("the record has another roll already")
-    write_file(opened.path / ROLL, sign_roll(header, key).encode(), overwrite=True)
+    write_file(opened.path / ROLL, sign_roll(header, desk.key).encode(), overwrite=True)
+    if outputs.tags is not None:
+        write_tags(outputs.tags, desk.key, base, header, rows.tags())
 
 
 def _with_progress(rows: Iterable[T], count: int, progress: Progress | None) -> Iterator[T]:
