@@ -70,6 +70,7 @@ class Plan:
     revote: str = "last"
     spoil: str = "allowed"
     credentials: str = "drawn"
+    tags: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,7 @@ def make_operators(directory: Path, plan: Plan) -> dict[str, Path]:
         registrars=plan.registrars,
         mixers=plan.mixers,
         group=named_group(plan.group),
+        tags=plan.tags,
         cost=SCRYPT_COST_FLOOR,
     )
 

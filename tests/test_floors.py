@@ -54,7 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("_ballot_box", "_founding"),
-        *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars"),
+        *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars", "reconcile"),
         *("interop", "workflow", "demo"),
     ),
     ("cli",),

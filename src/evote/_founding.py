@@ -72,10 +72,12 @@ def create_operators(
     authorities: int = 1,
     mixers: int = 0,
     group: Group = ristretto255,
+    tags: bool = False,
     cost: int = SCRYPT_COST,
 ) -> dict[str, Path]:
     """Make the directories of all operators of a demonstration; id to directory.
 
+    With `tags`, registrars get a key for reconciliation too.
     They are called trustee-1, ..., registrar-1, ..., authority-1, ..., mixer-1, ... and board.
     """
     roles: list[tuple[Role, int]] = [
@@ -90,7 +92,8 @@ def create_operators(
         for i in range(count):
             name = f"{role}-{i + 1}"
             made[name] = Path(directory) / name
-            in_group = group if role == "trustee" else None
+            keyed = role == "trustee" or (role == "registrar" and tags)
+            in_group = group if keyed else None
             create_operator(made[name], role, name, passphrase, group=in_group, cost=cost)
     made["board"] = Path(directory) / "board"
     create_operator(made["board"], "board", "board", passphrase, cost=cost)

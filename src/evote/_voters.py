@@ -37,6 +37,7 @@ __all__ = [
     "check_voters",
     "code_row",
     "private_file",
+    "read_identities",
     "read_issued",
     "read_voters",
     "write_codes",
@@ -143,8 +144,34 @@ def _lines(path: Path) -> Iterator[Voter | str]:
             yield f"line {number}: {error.where}: {error.reason}"
 
 
+def read_identities(path: Path | str) -> dict[int, str]:
+    """The column `identity` of any CSV, by line; for the poll book of those who voted on paper.
+
+    Raises:
+        ParameterError: a line is wrong or says who stands in one before it; it is named.
+    """
+    found: dict[int, str] = {}
+    lines: dict[str, int] = {}
+    for number, row in _table(Path(path), None, ("identity",)):
+        reason = row if isinstance(row, str) else ""
+        identity = ""
+        if not isinstance(row, str):
+            try:
+                identity = _identity(row["identity"])
+            except DecodingError as error:
+                reason = f"line {number}: {error.where}: {error.reason}"
+            if identity in lines:
+                reason = f"line {number}: the identity of line {lines[identity]} again"
+            elif not identity and not reason:
+                reason = f"line {number}: no identity"
+        if reason:
+            raise ParameterError(f"{_name(path)}: {reason}")
+        found[number], lines[identity] = identity, number
+    return found
+
+
 def _table(
-    path: Path, columns: Sequence[str], needed: Sequence[str]
+    path: Path, columns: Sequence[str] | None, needed: Sequence[str]
 ) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Number and fields of every line; in the place of the fields what is wrong with them."""
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -163,15 +190,22 @@ def _table(
                 break
             if names is None:
                 names = row
-                if not set(needed) <= set(names) <= set(columns) or len(set(names)) < len(names):
-                    raise ParameterError(f"{_name(path)}: the columns are {', '.join(columns)}")
+                known = set(names if columns is None else columns)
+                if not set(needed) <= set(names) <= known or len(set(names)) < len(names):
+                    raise ParameterError(f"{_name(path)}: {_expected(columns, needed)}")
             elif len(row) != len(names):
                 reason = f"{len(names)} fields expected, got {len(row)}"
                 yield reader.line_num, f"line {reader.line_num}: {reason}"
             else:
                 yield reader.line_num, dict(zip(names, row, strict=True))
     if names is None:
-        raise ParameterError(f"{_name(path)}: the columns are {', '.join(columns)}")
+        raise ParameterError(f"{_name(path)}: {_expected(columns, needed)}")
+
+
+def _expected(columns: Sequence[str] | None, needed: Sequence[str]) -> str:
+    if columns is None:
+        return f"a column {', '.join(needed)} expected"
+    return f"the columns are {', '.join(columns)}"
 
 
 def _voter(line: int, row: dict[str, str]) -> Voter:
