@@ -55,6 +55,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("_ballot_box", "_founding"),
         *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars", "reconcile"),
+        "turnout",
         *("interop", "workflow", "demo"),
     ),
     ("cli",),

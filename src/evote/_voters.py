@@ -39,6 +39,7 @@ __all__ = [
     "private_file",
     "read_identities",
     "read_issued",
+    "read_numbers",
     "read_voters",
     "write_codes",
 ]
@@ -168,6 +169,29 @@ def read_identities(path: Path | str) -> dict[int, str]:
             raise ParameterError(f"{_name(path)}: {reason}")
         found[number], lines[identity] = identity, number
     return found
+
+
+def read_numbers(
+    path: Path | str, name: str, needed: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, int]]]:
+    """Of each line of a CSV: its place, the column `name`, and columns of whole numbers.
+
+    Raises:
+        ParameterError: a line is wrong; it is named.
+    """
+    columns = (name, *needed, *optional)
+    for line, row in _table(Path(path), columns, (name, *needed)):
+        if isinstance(row, str):
+            raise ParameterError(f"{_name(path)}: {row}")
+        where, numbers = f"{_name(path)}: line {line}", {}
+        for column in columns[1:]:
+            text = row.get(column) or ""
+            if not text and column in optional:
+                continue
+            if not (text.isascii() and text.isdigit() and len(text) <= 10):
+                raise ParameterError(f"{where}: {column}: a whole number expected")
+            numbers[column] = int(text)
+        yield where, row[name], numbers
 
 
 def _table(

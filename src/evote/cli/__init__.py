@@ -36,6 +36,7 @@ from evote.cli import (
     registrar,
     results,
     trustee,
+    turnout,
 )
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
@@ -68,6 +69,7 @@ for verb in (
     ballot.ballot,
     results.tally,
     results.result,
+    turnout.turnout,
     audit.inspect,
     audit.verify,
     export.export,
