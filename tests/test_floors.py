@@ -54,7 +54,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("_ballot_box", "_founding"),
-        *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars", "reconcile"),
+        *(
+            "_voters",
+            "_sheets",
+            "_signed_lines",
+            "_tags",
+            "_parts",
+            "_voter_map",
+            "registrars",
+            "reconcile",
+        ),
         "turnout",
         *("interop", "workflow", "demo"),
     ),

@@ -6,6 +6,7 @@ The election of each test is founded anew from one that has its trustees' key an
 from __future__ import annotations
 
 import csv
+import html
 import json
 import shutil
 import stat
@@ -293,6 +294,30 @@ def test_a_mistyped_code_is_refused(office: Office) -> None:
     office.codes.write_text(text[:place] + wrong + text[place + 1 :], encoding="utf-8")
     with pytest.raises(DecodingError, match="mistyped"):
         office.issue()
+
+
+def test_sheets(office: Office) -> None:
+    """attacks: G7. A page for each voter, names escaped, for their owner's eyes only."""
+    name = '<img src="http://example.org/"> & Sons'
+    text = f'{HEAD}"{name.replace(chr(34), chr(34) * 2)}",all,,,\n' + LIST[len(HEAD) :]
+    office.issue(voters=office.write("hostile.csv", text))
+    folder = office.offline / "sheets"
+    made = registrars.print_sheets(office.record, office.codes, folder, advice="until 8", pages=5)
+    assert [path.name for path in made] == [f"sheets-0000{i}.html" for i in (1, 2, 3)]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, *made)] == [0o700] + [0o600] * 3
+    pages = "".join(path.read_text(encoding="utf-8") for path in made)
+    assert pages.count("<section>") == 13
+    assert pages.count("until 8") == 13
+    assert "<img" not in pages
+    assert html.unescape(pages).count(name) == 1
+    for row in office.rows():
+        assert pages.count(f"<code>{row['code']}</code>") == 1
+    with pytest.raises(ParameterError, match="not written over"):
+        registrars.print_sheets(office.record, office.codes, folder)
+    with pytest.raises(ParameterError, match="stays offline"):
+        registrars.print_sheets(office.record, office.codes, office.record / "sheets")
+    with pytest.raises(ParameterError, match="the columns are code"):
+        registrars.print_sheets(office.record, office.list, office.offline / "more")
 
 
 # -- several registrars --------------------------------------------------------------------------

@@ -37,6 +37,7 @@ __all__ = [
     "check_voters",
     "code_row",
     "private_file",
+    "read_code_rows",
     "read_identities",
     "read_issued",
     "read_numbers",
@@ -297,6 +298,18 @@ def read_issued(path: Path | str, voters: Path | str) -> Iterator[tuple[str, Vot
         yield row["code"], voter
     if next(found, None) is not None:
         raise ParameterError(reason)
+
+
+def read_code_rows(path: Path | str) -> Iterator[dict[str, str]]:
+    """The lines of a codes' file, by column.
+
+    Raises:
+        ParameterError: it is none.
+    """
+    for _, row in _table(Path(path), CODE_COLUMNS, CODE_COLUMNS):
+        if isinstance(row, str):
+            raise ParameterError(f"{_name(path)}: {row}")
+        yield row
 
 
 # -- files of the offline part ---------------------------------------------------------------------

@@ -4,6 +4,7 @@
     combine    publish or sign the roll that the parts of all registrars make
     collect    publish the roll of keys that voters have drawn themselves
     enrol      what such a voter does
+    print_sheets   the codes, a page each
     open_map   open the sealed map of who has which credential
 
 A list of millions is read as a stream, several times: everything is checked before anything is
@@ -33,6 +34,7 @@ from evote._files import make_directory, read_file, shown_path, write_file
 from evote._founding import operator_key
 from evote._parts import Portion, read_parts, write_part
 from evote._pool import Work, run_jobs, spread
+from evote._sheets import write_sheets
 from evote._tags import (
     hash_identities,
     make_tag_shares,
@@ -78,7 +80,7 @@ from evote.operators import OperatorKey, Passphrase
 from evote.record import ROLL, Record, write_rows
 from evote.verify import Progress
 
-__all__ = ["collect", "combine", "enrol", "issue", "open_map"]
+__all__ = ["collect", "combine", "enrol", "issue", "open_map", "print_sheets"]
 
 _AT_ONCE = 4096  # voters
 _MAX_REQUEST = 4096  # bytes
@@ -297,6 +299,22 @@ def open_map(
         if not seen.all():
             raise VerificationError(f"{len(roll)} voters on the roll, {seen.sum()} in the map")
     return len(roll)
+
+
+def print_sheets(
+    record: Path | str, codes: Path | str, folder: Path | str, *, advice: str = "", pages: int = 500
+) -> list[Path]:
+    """A page for each voter of a codes' file, as HTML to be printed, many to a file of a folder.
+
+    Args:
+        record: of the election, whose title stands on every page.
+        codes: what `issue` has drawn.
+        folder: for files that only their owner reads; to be deleted once they are printed.
+        advice: what else stands on every page: where to vote, and until when.
+        pages: most in one file.
+    """
+    check_offline(record, codes, folder)
+    return write_sheets(codes, folder, Record(record).manifest.title, advice, pages=pages)
 
 
 # -- steps of these ------------------------------------------------------------------------------

@@ -238,6 +238,23 @@ def sign(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     say("roll signed")
 
 
+@registrar.command()
+@record_argument
+@click.argument("codes", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--advice", default="", help="Stands on every page: where to vote, until when.")
+@click.option(
+    "--pages", type=click.IntRange(1), default=500, show_default=True, help="Most in one file."
+)
+def sheets(record: Path, codes: Path, folder: Path, advice: str, pages: int) -> None:
+    """Make a page for each voter of CODES: HTML in FOLDER, to be printed and then deleted.
+
+    Nothing is sent anywhere, and the pages load nothing.
+    """
+    made = registrars.print_sheets(record, codes, folder, advice=advice, pages=pages)
+    say(f"{len(made)} files in {folder}")
+
+
 @map_.command("open")
 @record_argument
 @click.argument("sealed_map", metavar="MAP", type=click.Path(exists=True, path_type=Path))
