@@ -151,9 +151,13 @@ def _challenges(
     transcripts = Transcripts(start, len(credentials))
     transcripts.append_rows(b"credential", to_rows(credentials))
     transcripts.append(b"style", style.encode("ascii"))
-    named = [(b"contest", *pair) for pair in contests] + [(b"pack", *pair) for pair in packs]
-    for (kind, name, rules), array in zip(named, ciphertexts, strict=True):
-        transcripts.append(kind, name)
+    summed, mixed = ciphertexts[: len(contests)], ciphertexts[len(contests) :]
+    for (name, rules), array in zip(contests, summed, strict=True):
+        transcripts.append(b"contest", name)
+        transcripts.append(b"rules", rules)
+        transcripts.append_arrays(b"ciphertexts", array)
+    for (name, rules), array in zip(packs, mixed, strict=True):
+        transcripts.append(b"pack", name)
         transcripts.append(b"rules", rules)
         transcripts.append_arrays(b"ciphertexts", array)
     for options, sums in commitments.contests:
