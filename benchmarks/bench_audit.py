@@ -29,6 +29,7 @@ from _bench import processor
 from evote import workflow
 from evote.ceremony import trustee_decrypt, verified_tally
 from evote.contests import Contest, Option
+from evote.credentials import Action
 from evote.groups import ristretto255
 from evote.operators import load_card
 from evote.verify import audit
@@ -74,7 +75,7 @@ def make(directory: Path, voters: int, jobs: int) -> Path:
     issued = workflow.issue_credentials(record, keys["registrar-1"], lines, _PASSPHRASE)
     authority, board = [keys["authority-1"]], keys["board"]
     workflow.open_election(record, authority, board, _PASSPHRASE)
-    rng = random.Random(1)  # noqa: S311  the marks, and nothing secret
+    rng = random.Random(1)
     with workflow.open_ballot_box(record, board, _PASSPHRASE) as box:
         for start in range(0, voters, _CHUNK):
             codes = [voter.code for voter in issued[start : start + _CHUNK]]
@@ -83,8 +84,10 @@ def make(directory: Path, voters: int, jobs: int) -> Path:
             made = workflow.encrypt_ballots(
                 record, list(zip(codes, chosen, strict=True)), jobs=jobs
             )
-            items = [(code, ballot, "cast") for code, ballot in zip(codes, made, strict=True)]
-            box.submit(workflow.sign_ballots(record, items), jobs=jobs)
+            cast: list[tuple[str, workflow.EncryptedBallot, Action]] = [
+                (code, ballot, "cast") for code, ballot in zip(codes, made, strict=True)
+            ]
+            box.submit(workflow.sign_ballots(record, cast), jobs=jobs)
             print(f"{start + len(codes)} ballots", file=sys.stderr, flush=True)
     workflow.seal_election(record, authority, board, _PASSPHRASE)
     workflow.compute_tally(record, board, _PASSPHRASE, jobs=jobs)
@@ -99,7 +102,7 @@ def verify(record: Path, jobs: int) -> tuple[float, float, float]:
     """Seconds by the clock and of processors, and MB of the largest process, of one audit."""
     command = [sys.executable, "-m", "evote", "verify", str(record), "--jobs", str(jobs)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
