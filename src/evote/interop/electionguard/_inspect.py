@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from evote._trees import Tree
 from evote.errors import EvoteError
-from evote.interop._archives import Directory, Tree
 from evote.interop._inspection import Inspection
 from evote.interop.electionguard._audit import is_electionguard, version_of
 from evote.interop.electionguard._reading import Record
@@ -16,10 +16,10 @@ _BALLOTS = ("submitted_ballots", "encrypted_ballots")
 
 
 def inspect(tree: Tree) -> Inspection | None:
-    """What is in a directory; None if that is no record of ElectionGuard."""
-    if not isinstance(tree, Directory) or not is_electionguard(tree.path):
+    """What is in a tree; None if that is no record of ElectionGuard."""
+    if not is_electionguard(tree):
         return None
-    record = Record(tree.path)
+    record = Record(tree)
     files, size = tree.size()
     version, contests, trustees, title = version_of(record), None, None, None
     newer = version in ("2.0", "2.1")
