@@ -506,11 +506,18 @@ def test_the_support_matrix_is_what_the_code_does() -> None:
             assert f"| {support.system} | {support.versions} | {len(support.checks)} |" in page
 
 
+TOY = (None, None, None, "p of 64 bits, q of 16")
+OTHER = (None, None, None, "electionguard-2.0-4096")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("electionguard/eg10-full", ("ElectionGuard", "1.0", 5, 2, 5, None)),
-        ("electionguard/eg21-ec", ("ElectionGuard", "2.1", 42, 20, 5, None)),
+        ("electionguard/eg10-full", ("ElectionGuard", "1.0", 5, 2, 5, "electionguard-1.0-4096")),
+        ("electionguard/eg10-toy-bad", ("ElectionGuard", "1.0", *TOY)),
+        ("electionguard/eg191-bad", ("ElectionGuard", "1.91", *OTHER)),
+        ("electionguard/eg20-chained", ("ElectionGuard", "2.0", *OTHER)),
+        ("electionguard/eg21-ec", ("ElectionGuard", "2.1", 42, 20, 5, "P-256")),
         ("belenios/h-ed25519", ("Belenios", "1", 15, 4, 3, "ed25519")),
         ("belenios/v2dev-lists-rfc3526", ("Belenios", "2", None, None, None, "rfc3526-2048")),
         ("swisspost/recursive-hash-to-zq.json", ("Swiss Post", "1.2", None, None, None, None)),
