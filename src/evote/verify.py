@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from evote._archives import open_tree
 from evote._audit_ballots import (
     BundleJob,
     BundleOutcome,
@@ -43,6 +45,7 @@ from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
 from evote._pool import Work, Workers, run_jobs, spread
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
+from evote._trees import Directory, SingleFile, Tree
 from evote.ballots import BallotContext
 from evote.board import (
     BUNDLE,
@@ -122,7 +125,7 @@ def audit(
     """Run every check on a record.
 
     Args:
-        path: the directory.
+        path: the directory, or an archive of one: zip, tar or tar.gz.
         phase: the phase the record must have reached; a shorter one leaves checks not checked.
         expect_manifest: its digest as published elsewhere, 32 bytes or hex.
         witness_policy: a file that says which witnesses must have cosigned the checkpoint.
@@ -199,9 +202,22 @@ def _audited(
         "board.receipts": receipts is not None,
     }
     ledger = Ledger(phase, [pin for pin, wanted in pins.items() if wanted])
-    run = _Audit(Path(path), ledger, jobs, progress or _silent)
-    run.everything(expected, policy, Path(receipts) if receipts is not None else None)
+    with _opened(Path(path), ledger) as tree:
+        run = _Audit(Record(tree), ledger, jobs, progress or _silent)
+        run.everything(expected, policy, Path(receipts) if receipts is not None else None)
     return run
+
+
+@contextmanager
+def _opened(path: Path, ledger: Ledger) -> Iterator[Tree]:
+    """The files of a record; what is no tree of files is an empty one, and a failure."""
+    tree: Tree = SingleFile(path)
+    try:
+        tree = open_tree(path) if path.is_file() else Directory(path)
+    except DecodingError as error:
+        ledger.fail("record.files", error)
+    with tree:
+        yield tree
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -211,9 +227,8 @@ def _silent(what: str, done: int, total: int) -> None:
 class _Audit:
     """One audit: what it has learned so far, for the checks that build on it."""
 
-    def __init__(self, path: Path, ledger: Ledger, jobs: Workers, progress: Progress) -> None:
-        self.path = path
-        self.record = Record(path)
+    def __init__(self, record: Record, ledger: Ledger, jobs: Workers, progress: Progress) -> None:
+        self.record = record
         self.ledger = ledger
         self.jobs = jobs
         self.progress = progress
