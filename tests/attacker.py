@@ -24,15 +24,19 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from evote._audit_log import seal_parts
+from evote._audit_log import ruling_parts, seal_parts
 from evote._ceremony_messages import commits_digest
 from evote._ceremony_steps import coefficients_digest
 from evote.ballots import BallotContext, Ballots, ballot_digest, decode_ballots
 from evote.board import (
     Checkpoint,
     CompactRange,
+    Confirm,
+    Extend,
     NoteSigner,
+    PhaseEntry,
     Seal,
+    Strike,
     bodies_path,
     bundle_path,
     decode_bundle,
@@ -178,6 +182,7 @@ class Attacker:
             )
             self._ballots(context.election_id)
             self._open(context.election_id)
+            self._rulings(context.election_id)
             self._seal(manifest, context.election_id)
             with _as_far_as_it_goes():
                 self._mixes(manifest, context)
@@ -302,6 +307,15 @@ class Attacker:
                 values = (self.docs[name]["election"], self.docs[name]["manifest"])
                 self._sign(name, "open", *map(bytes.fromhex, values))
 
+    def _rulings(self, election: bytes) -> None:
+        kinds = ("strike", "confirm", "extend", "phase")
+        names = [name for name in self.log if self.docs[name].get("type") in kinds]
+        for number, name in enumerate(names):
+            with _as_far_as_it_goes():
+                ruling = decode_entry(self.data(name))
+                assert isinstance(ruling, Strike | Confirm | Extend | PhaseEntry)
+                self._sign(name, "ruling", *ruling_parts(election, number, ruling))
+
     def _seal(self, manifest: Manifest, election: bytes) -> None:
         for name in self.entries("seal"):
             index = self.log.index(name)
@@ -309,6 +323,11 @@ class Attacker:
                 fates = self.fates(manifest, index)
                 for what in ("cast", "spoiled", "counted", "superseded"):
                     self.put(name, getattr(fates, what), what)
+                for what in ("struck", "unconfirmed"):
+                    if (name, (what,)) not in self.pinned:
+                        self.docs[name].pop(what, None)
+                    if count := getattr(fates, what):
+                        self.put(name, count, what)
                 self.put(name, encode_hex(fates.digest), "digest")
             with _as_far_as_it_goes():
                 tree = CompactRange()
@@ -322,7 +341,8 @@ class Attacker:
         styles = [style.id for style in manifest.styles]
         roll = read_roll((self.data(row) for row in self.rows), styles, check_keys=False)
         entries = [(i, decode_entry(self.data(name))) for i, name in enumerate(self.log[:end])]
-        return counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        policies = {"revote": manifest.revote, "spoil": manifest.spoil}
+        return counted_set(roll, entries, **policies, powers=manifest.powers)
 
     def counted(self, manifest: Manifest) -> Fates:
         """What becomes of the ballots, by the log before the seal."""

@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("_report", "_audit_log", "_audit_ballots", "_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),
-    ("_ballot_box", "_founding", "interop", "workflow", "demo"),
+    ("_ballot_box", "_founding", "_rulings", "interop", "workflow", "demo"),
     ("cli",),
 )
 PLACES = {

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, NoReturn, Self
 
 from evote._audit_ballots import verify_opening
 from evote._files import make_directory, read_file, shown_path, write_file
@@ -360,13 +360,16 @@ class BallotBox:
         self._board.close()
 
     def _read_board(self) -> None:
-        if self._board.stage != Stage.VOTING:
-            raise VerificationError(f"no ballots while the log is {self._board.stage.name.lower()}")
+        if self._board.stage not in (Stage.VOTING, Stage.CLOSED):
+            self._refuse_all()
         for index, entry, body in self._record.ballots():
             self._note(index, entry, self._keys(body))
         for _, _, other in self._record.entries():
             if isinstance(other, Opening):
                 self._opened.add(other.ballot)
+
+    def _refuse_all(self) -> NoReturn:
+        raise VerificationError(f"no ballots while the log is {self._board.stage.name.lower()}")
 
     def _note(self, index: int, entry: BallotEntry, keys: tuple[set[int], set[int]]) -> None:
         for used, new in zip(self._used, keys, strict=True):
@@ -396,6 +399,8 @@ class BallotBox:
         Raises:
             VerificationError: names the first that is refused, and why.
         """
+        if self._board.stage != Stage.VOTING:
+            self._refuse_all()
         self._check_entries(submissions)
         self._check_bodies(submissions, jobs, progress)
         keys = [self._keys(item.body) for item in submissions]

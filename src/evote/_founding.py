@@ -19,6 +19,7 @@ from evote.ceremony import (
 )
 from evote.credentials import (
     RollRow,
+    Status,
     decode_roll,
     derive_voter_key,
     draw_code,
@@ -174,6 +175,7 @@ class RollLine:
     style: str
     weight: int = 1
     district: str = "all"
+    status: Status = "full"
     count: int = 1
 
 
@@ -185,6 +187,7 @@ class Credential:
     style: str
     weight: int
     district: str
+    status: Status = "full"
 
 
 def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Credential]:
@@ -202,6 +205,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
         manifest.style(line.style)
         if line.count < 0:
             raise ParameterError("a negative number of voters")
+        if line.status != "full" and not manifest.powers.confirm:
+            raise ParameterError("provisional voters, and the manifest has no way to confirm them")
         if not 1 <= line.weight <= manifest.maximum_weight:
             raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
     if sum(line.count for line in lines) > manifest.maximum_voters:
@@ -209,7 +214,13 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     if sum(line.count * line.weight for line in lines) > manifest.total_weight:
         raise ParameterError(f"more than a total weight of {manifest.total_weight}")
     return [
-        Credential(code=draw_code(), style=line.style, weight=line.weight, district=line.district)
+        Credential(
+            code=draw_code(),
+            style=line.style,
+            weight=line.weight,
+            district=line.district,
+            status=line.status,
+        )
         for line in lines
         for _ in range(line.count)
     ]
@@ -235,6 +246,7 @@ def publish_roll(
             style=item.style,
             weight=item.weight,
             district=item.district,
+            status=item.status,
         )
         for item in credentials
     ]

@@ -77,6 +77,7 @@ CHECKS: Mapping[str, Check] = {
         "ballots.nonces",
     ),
     **_checks("Openings", "voting", "spoiled.openings"),
+    **_checks("Rulings", "voting", "policy.signatures"),
     **_checks("Counted set", "voting", "policy.counted"),
     **_checks("Seal", "sealed", "seal.signatures", "seal.counted"),
     **_checks(

@@ -25,6 +25,7 @@ from evote._mixing import (
     read_mixing,
     verificatum_contradictions,
 )
+from evote._powers import NO_POWERS, Powers, power_contradictions, read_powers
 from evote.ballots import BallotContext, BallotPack, body_sizes
 from evote.board import LOG_KEY, MAX_BODY, MAX_ENTRY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
@@ -57,6 +58,7 @@ __all__ = [
     "ElectionParameters",
     "Manifest",
     "Mixing",
+    "Powers",
     "ballot_context",
     "base_id",
     "decode_manifest",
@@ -129,6 +131,7 @@ class Manifest:
     maximum_voters: int
     mixing: Mixing | None = None
     profile: Profile = "native"
+    powers: Powers = NO_POWERS
 
     def __post_init__(self) -> None:
         for place, reason in _contradictions(self):
@@ -241,6 +244,7 @@ def _contradictions(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "policies.revote", f"one of {', '.join(_REVOTE)} expected"
     if m.spoil not in _SPOIL:
         yield "policies.spoil", f"one of {', '.join(_SPOIL)} expected"
+    yield from power_contradictions(m.powers)
 
 
 def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
@@ -398,7 +402,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
                 "quorum": m.authority_quorum,
             },
             "board": {"origin": m.origin, "card": _card_to_json(m.board)},
-            "policies": {"revote": m.revote, "spoil": m.spoil},
+            "policies": {"revote": m.revote, "spoil": m.spoil} | m.powers.to_json(),
             "weights": {"maximum": m.maximum_weight, "total": m.total_weight},
             "voters": {"maximum": m.maximum_voters},
         }
@@ -461,6 +465,7 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
                 else None
             ),
             profile=_PROFILE[profile],
+            powers=read_powers(policies),
         )
     except _ContradictionError as error:
         raise DecodingError(error.reason, where=fields.path(error.place)) from None

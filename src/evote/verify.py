@@ -357,6 +357,9 @@ class _Audit:
                 raise VerificationError(f"{ROLL}, rows up to {last}: {error}") from None
             if len(roll) > manifest.maximum_voters or roll.total_weight > manifest.total_weight:
                 ledger.fail("roll.form", "roll/roll.json: more voters or weight than the manifest")
+            if roll.provisional.any() and not manifest.powers.confirm:
+                row = record.roll_row_place(int(roll.provisional.argmax()))
+                ledger.fail("roll.form", f"{row}: provisional, and nobody may confirm voters")
             self.roll = roll
             with ledger.guard("roll.signatures"):
                 ledger.did("roll.signatures", len(header.signatures))
@@ -388,7 +391,7 @@ class _Audit:
                 policy.check(record.checkpoint_bytes(), log_key=manifest.log_key)
         pinned = self._receipts(manifest, receipts) if receipts is not None else []
         self.progress("entries", 0, checkpoint.size)
-        log = read_log(ledger, record, manifest, self.roll, checkpoint, pinned)
+        log = read_log(ledger, record, manifest, self.roll, checkpoint, pinned, self.election_id)
         self.progress("entries", checkpoint.size, checkpoint.size)
         self._identifiers(manifest, log)
         self._ballots(manifest, log)
