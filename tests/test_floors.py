@@ -32,6 +32,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *(
             "policies",
+            "_powers",
+            "policies",
             "_mixing",
             "election",
             "mixing",
@@ -45,7 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("_report", "_audit_log", "_audit_ballots", "_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),
-    ("_ballot_box", "_founding", "_rulings", "interop", "workflow", "demo"),
+    ("_ballot_box", "_founding", "_rulings", "fates", "interop", "workflow", "demo"),
     ("cli",),
 )
 PLACES = {

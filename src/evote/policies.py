@@ -45,7 +45,7 @@ from evote.board import (
     unpack_rows,
 )
 from evote.credentials import Roll
-from evote.encoding import digest
+from evote.encoding import JSON, digest
 from evote.errors import BrokenLog, ParameterError, VerificationError
 
 __all__ = [
@@ -53,9 +53,11 @@ __all__ = [
     "REVOTE",
     "SPOIL",
     "Counting",
+    "Counts",
     "Fate",
     "Fates",
     "Powers",
+    "count_by_district",
     "counted_digest",
     "counted_set",
     "verify_seal",
@@ -142,6 +144,80 @@ class Fates:
         """The digest of the counted set."""
         counted = self.mask(Fate.COUNTED)
         return counted_digest(self.indices[counted], self.digests[counted])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """The voters of one district and style, and what became of all that they submitted.
+
+    `weight` is that of the ballots that count.
+    """
+
+    district: str
+    style: str
+    voters: int
+    submitted: int
+    spoiled: int
+    counted: int
+    superseded: int
+    struck: int
+    unconfirmed: int
+    weight: int
+
+    @property
+    def cast(self) -> int:
+        """All but the spoiled ones."""
+        return self.submitted - self.spoiled
+
+    def to_json(self) -> dict[str, JSON]:
+        """The object of a report."""
+        return {
+            "district": self.district,
+            "style": self.style,
+            "voters": self.voters,
+            "submitted": self.submitted,
+            "cast": self.cast,
+            "spoiled": self.spoiled,
+            "counted": self.counted,
+            "superseded": self.superseded,
+            "struck": self.struck,
+            "unconfirmed": self.unconfirmed,
+            "weight": self.weight,
+        }
+
+
+def count_by_district(roll: Roll, fates: Fates) -> tuple[Counts, ...]:
+    """Counts for each district and style that has voters, by their ids; their sums are the log's.
+
+    Each row closes like the whole: submitted = cast + spoiled, cast = counted + superseded +
+    struck + unconfirmed.
+    """
+    styles = len(roll.styles)
+    group = roll.district_numbers.astype(np.int64) * styles + roll.style_numbers
+    size = styles * len(roll.districts)
+    voters = np.bincount(group, minlength=size)
+    mine = group[fates.voters]
+    by_fate = {fate: np.bincount(mine[fates.mask(fate)], minlength=size) for fate in Fate}
+    counted = fates.mask(Fate.COUNTED)
+    # Weights are added as integers: a bincount with weights would add floats.
+    weights = np.zeros(size, dtype=np.int64)
+    np.add.at(weights, mine[counted], roll.weights[fates.voters[counted]])
+    found = [
+        Counts(
+            district=roll.districts[place // styles],
+            style=roll.styles[place % styles],
+            voters=int(voters[place]),
+            submitted=int(sum(by_fate[fate][place] for fate in Fate)),
+            spoiled=int(by_fate[Fate.SPOILED][place]),
+            counted=int(by_fate[Fate.COUNTED][place]),
+            superseded=int(by_fate[Fate.SUPERSEDED][place]),
+            struck=int(by_fate[Fate.STRUCK][place]),
+            unconfirmed=int(by_fate[Fate.UNCONFIRMED][place]),
+            weight=int(weights[place]),
+        )
+        for place in np.flatnonzero(voters).tolist()
+    ]
+    return tuple(sorted(found, key=lambda row: (row.district, row.style)))
 
 
 def counted_digest(indices: NDArray[np.integer], digests: NDArray[np.bytes_]) -> bytes:
