@@ -350,28 +350,29 @@ class Attacker:
 
     def counted_ballots(
         self, manifest: Manifest, context: BallotContext
-    ) -> Iterator[tuple[Ballots, int]]:
-        """The ballots that count, each with its weight, in the order of the log."""
+    ) -> Iterator[tuple[Ballots, int, str]]:
+        """The ballots that count, each with weight and district, in the order of the log."""
         fates = self.counted(manifest)
-        weights = {self.docs[row]["credential"]: self.docs[row]["weight"] for row in self.rows}
+        voters = {self.docs[row]["credential"]: self.docs[row] for row in self.rows}
         for index in fates.indices[fates.mask(Fate.COUNTED)].tolist():
             name = self.log[index]
             batch = decode_ballots(context, [self.data(name.replace("entry", "body"))])
             for error in batch.errors.values():
                 raise error
-            yield batch.batches[0][1], weights[self.docs[name]["credential"]]
+            voter = voters[self.docs[name]["credential"]]
+            yield batch.batches[0][1], voter["weight"], voter["district"]
 
     def tally(self, manifest: Manifest, context: BallotContext) -> Tally:
         """The sums over the ballots that count."""
         sums = Summation(manifest)
-        for ballot, weight in self.counted_ballots(manifest, context):
-            sums.add(ballot, [weight])
+        for ballot, weight, district in self.counted_ballots(manifest, context):
+            sums.add(ballot, [weight], [district] if manifest.districts else [])
         return sums.finish(context.election_id, self.counted(manifest).digest)
 
     def mix_inputs(self, manifest: Manifest, context: BallotContext) -> MixInputs:
         """What the ballots that count give to mix."""
         inputs = MixInputs()
-        for ballot, weight in self.counted_ballots(manifest, context):
+        for ballot, weight, _ in self.counted_ballots(manifest, context):
             inputs.add(ballot, [weight])
         return inputs
 
@@ -427,8 +428,8 @@ class Attacker:
 
     def _result(self, manifest: Manifest) -> None:
         """The numbers that follow from the others; votes and blanks stay."""
-        parts = zip(manifest.summed_contests, self.docs[TALLY]["contests"], strict=True)
-        for i, (contest, part) in enumerate(parts):
+        for i, part in enumerate(self.docs[TALLY]["contests"]):
+            contest = manifest.contest(part["id"])
             row = self.docs[RESULT]["contests"][i]
             self.put(RESULT, part["ballots"], "contests", i, "ballots")
             self.put(RESULT, part["weight"], "contests", i, "weight")

@@ -157,7 +157,7 @@ def test_json_schema(phases: dict[str, Path]) -> None:
         assert value["version"] == 1
         assert set(value) == {
             *("format", "version", "verdict", "exit_code", "phase", "required_phase"),
-            *("title", "manifest", "election", "findings", "result"),
+            *("title", "manifest", "election", "findings", "result", "warnings", "counts"),
         }
         assert [item["check"] for item in value["findings"]] == list(CHECKS)
         for item in value["findings"]:

@@ -51,6 +51,7 @@ from evote._founding import (
     run_ceremony,
 )
 from evote._pool import Workers
+from evote._privacy import check_units
 from evote._rulings import (
     authority_keys,
     confirm_voters,
@@ -155,6 +156,7 @@ __all__ = [
     "set_phase",
     "sign_ballot",
     "sign_ballots",
+    "signed_roll",
     "strike_voters",
     "submit",
 ]
@@ -172,7 +174,8 @@ def open_election(
     """Open voting: entry 0 of the board, signed by a quorum of authorities.
 
     Raises:
-        VerificationError: ceremony, roll or listing do not verify.
+        VerificationError: ceremony, roll or listing do not verify; or even if all voters on the
+            roll vote, some would be too few to be tallied together.
     """
     keys = authority_keys(record, authority_directories, passphrase)
     fresh = not Record(record).has("board")
@@ -183,6 +186,7 @@ def open_election(
         if not fresh and board.stage == Stage.EMPTY:
             audit(record, phase="ready").raise_for_failure()
         parameters = load_parameters(record)
+        check_units(parameters.manifest, signed_roll(Record(record), parameters))
         parts = (parameters.election_id, parameters.manifest_digest)
         entry = Open(
             election=parameters.election_id,

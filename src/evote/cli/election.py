@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import numpy as np
 
 from evote import workflow
 from evote._files import read_file
+from evote._privacy import privacy_notices
 from evote.cli._common import (
     F,
     directory_option,
@@ -18,6 +20,7 @@ from evote.cli._common import (
     plain,
     record_argument,
     say,
+    warn,
 )
 from evote.encoding import JSON, decode_hex
 from evote.errors import DecodingError
@@ -104,7 +107,10 @@ def open_(
     record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
 ) -> None:
     """Open the election: from here on ballots are accepted."""
-    workflow.open_election(record, authority, board, passphrase(passphrase_file))
+    parameters = workflow.open_election(record, authority, board, passphrase(passphrase_file))
+    roll = workflow.signed_roll(Record(record), parameters)
+    for notice in privacy_notices(parameters.manifest, roll, np.arange(len(roll))):
+        warn(f"warning: {notice.id}: {notice.detail}")
     say("open")
 
 
