@@ -85,6 +85,7 @@ class Attacker:
     keys: dict[str, OperatorKey]
     codes: list[str]  # of bribed voters
     base: bytes  # as it was when the voters got their codes
+    checkpoint: bytes  # likewise the head of the log
     pinned: set[tuple[str, JSONPath]] = field(default_factory=set)
     raw: dict[str, bytes] = field(default_factory=dict)  # in the place of a document's own bytes
 
@@ -115,6 +116,7 @@ class Attacker:
             },
             codes=[],
             base=_base(manifest, files[MANIFEST]),
+            checkpoint=files[CHECKPOINT],
         )
         assert attacker.files() == files, "recomputing an honest record changes nothing"
         return attacker
@@ -134,6 +136,7 @@ class Attacker:
             keys=dict(self.keys),
             codes=list(self.codes),
             base=self.base,
+            checkpoint=self.checkpoint,
         )
 
     def set(self, name: str, path: JSONPath, value: JSON) -> None:
@@ -190,6 +193,14 @@ class Attacker:
                 self._sums(manifest, context)
             self._result(manifest)
         self._digests()
+        files = self.alone()
+        with _as_far_as_it_goes():
+            entries = [self.data(name) for name in self.log]
+            files[CHECKPOINT] = self._checkpoint(len(entries), merkle_root(entries))
+        return files
+
+    def alone(self) -> dict[str, bytes]:
+        """The files with the attacker's changes, and nothing recomputed."""
         files = {n: self.data(n) for n in self.docs if n.endswith(".json")}
         files[rows_path(0)] = b"".join(self.data(row) + b"\n" for row in self.rows)
         entries = [self.data(name) for name in self.log]
@@ -198,8 +209,7 @@ class Attacker:
         files[bodies_path(0)] = b"".join(
             self.data(name) + b"\n" for name in bodies if name in self.docs
         )
-        with _as_far_as_it_goes():
-            files[CHECKPOINT] = self._checkpoint(len(entries), merkle_root(entries))
+        files[CHECKPOINT] = self.checkpoint
         return files
 
     def _checkpoint(self, size: int, root: bytes) -> bytes:
@@ -493,7 +503,9 @@ class Honest(NamedTuple):
 
     def audit(self, attacker: Attacker, **pins: Any) -> Report:
         """Audit what the attacker publishes, in the place of the record."""
-        files = attacker.files()
+        return self.audit_files(attacker.files(), **pins)
+
+    def audit_files(self, files: dict[str, bytes], **pins: Any) -> Report:
         tamper.write_files(self.made.path, files)
         report = audit(self.made.path, **pins)
         details = "\n".join(finding.detail for finding in report.failures())
