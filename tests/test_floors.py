@@ -32,6 +32,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *(
             "policies",
+            "_powers",
+            "policies",
+            "_districts",
             "_mixing",
             "election",
             "mixing",
@@ -42,10 +45,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_trustee",
             "ceremony",
         ),
-        *("_report", "_audit_log", "_audit_ballots", "_audit_mixes", "_audit_tally"),
+        *("_report", "_privacy", "_audit_log", "_audit_ballots", "_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),
-    ("_ballot_box", "_founding", "interop", "workflow", "demo"),
+    ("_ballot_box", "_founding", "_rulings", "fates", "interop", "workflow", "demo"),
     ("cli",),
 )
 PLACES = {

@@ -19,6 +19,7 @@ import evote
 from evote import _ballot_box, verify, workflow
 from evote._audit_ballots import check_bundle
 from evote._report import Ledger
+from evote._rulings import open_board
 from evote.ballots import encrypt_ballots
 from evote.board import COSIGNER_KEY, NoteSigner, VerifierKey, cosign, encode_receipt
 from evote.encoding import canonical_json, encode_hex, parse_json
@@ -55,7 +56,8 @@ def edit(path: Path, name: str, *place: Any, value: Any) -> None:
 
 OPEN_CHECKS = [name for name, check in CHECKS.items() if check.phase == "voting"]
 MIXES = {name for name in CHECKS if name.startswith("mix.")}
-ABSENT = {"ceremony.complaints", *MIXES}  # nobody complains or mixes in the small election
+# Nobody complains, rules or mixes in the small election.
+ABSENT = {"ceremony.complaints", "policy.signatures", *MIXES}
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -155,7 +157,7 @@ def test_json_schema(phases: dict[str, Path]) -> None:
         assert value["version"] == 1
         assert set(value) == {
             *("format", "version", "verdict", "exit_code", "phase", "required_phase"),
-            *("title", "manifest", "election", "findings", "result"),
+            *("title", "manifest", "election", "findings", "result", "warnings", "counts"),
         }
         assert [item["check"] for item in value["findings"]] == list(CHECKS)
         for item in value["findings"]:
@@ -447,7 +449,7 @@ def test_repeated_nonces_are_counted_once(tmp_path: Path, monkeypatch: pytest.Mo
     code = made.credentials[0].code
     twice = [workflow.encrypt_ballot(made.path, code, marks(1, 0)) for _ in range(2)]
     signed = workflow.sign_ballots(made.path, [(code, ballot, "cast") for ballot in twice])
-    with workflow._board(made.path, made.board, PASSPHRASE) as board:
+    with open_board(made.path, made.board, PASSPHRASE) as board:
         board.append([item.entry for item in signed], [item.body for item in signed])
     report = audit(made.path, phase="voting")
     assert [(f.check, f.failed) for f in report.failures()] == [("ballots.unique", 2)]

@@ -56,7 +56,8 @@ class BundleJob:
     """The ballot entries of one entry bundle, and what the rest of the record says of them.
 
     `size` is that of the log. `styles` are those of the roll, empty for a credential that is not
-    on it. `weights` are those of the roll where the ballot counts, and 0 where it does not.
+    on it. `weights` are those of the roll where the ballot counts, and 0 where it does not;
+    `districts` those of the roll, empty where the election has no results by district.
     `openings` are (position in this job, entry index of the opening, the opening). `problem` says
     why there are not exactly as many bodies as entries.
     """
@@ -69,6 +70,7 @@ class BundleJob:
     problem: str
     styles: tuple[str, ...]
     weights: tuple[int, ...]
+    districts: tuple[str, ...]
     openings: tuple[tuple[int, int, Opening], ...]
 
 
@@ -82,7 +84,7 @@ class BundleOutcome:
     failures: list[tuple[str, str]] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
     unsummed: int = 0
-    sums: list[tuple[str, int, int, bytes]] = field(default_factory=list)
+    sums: list[tuple[str, tuple[str, ...], int, int, bytes]] = field(default_factory=list)
     mixed: list[MixPart] = field(default_factory=list)
     ciphertexts: list[_Keys] = field(default_factory=list)
     commitments: list[_Keys] = field(default_factory=list)
@@ -152,7 +154,8 @@ def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
         outcome.commitments.append(_owned(owners, nonces.commitments, size))
         counted = [i for i, w in enumerate(where) if job.weights[w]]
         weights = [job.weights[where[i]] for i in counted]
-        summation.add(ballots.take(counted), weights)
+        districts = [job.districts[where[i]] for i in counted] if manifest.districts else []
+        summation.add(ballots.take(counted), weights, districts)
         mixed.add(ballots.take(counted), weights)
         added += len(counted)
     decoded = sum(len(ballots) for _, ballots in batch.batches)
@@ -160,7 +163,10 @@ def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
         outcome.did(check, decoded, total)
     _check_openings(outcome, context, job, bodies, frozenset(present))
     outcome.unsummed = sum(1 for weight in job.weights if weight) - added
-    outcome.sums = [(p.id, p.ballots, p.weight, p.sums.encode()) for p in summation.parts()]
+    outcome.sums = [
+        (part.id, part.districts, part.ballots, part.weight, part.sums.encode())
+        for part in summation.pieces()
+    ]
     outcome.mixed = mixed.parts()
     return outcome
 

@@ -14,19 +14,25 @@ from evote.board import (
     BallotEntry,
     Checkpoint,
     CompactRange,
+    Confirm,
     Entry,
+    Extend,
     Open,
     OperatorSignature,
+    PhaseEntry,
     ReceiptClaim,
     ResultEntry,
+    Ruling,
     Seal,
     ShareEntry,
     Stage,
+    Strike,
     TallyEntry,
     decode_entry,
     entry_place,
     leaf_hash,
     next_stage,
+    ruling_bytes,
 )
 from evote.credentials import Roll
 from evote.election import Manifest
@@ -41,6 +47,7 @@ __all__ = [
     "PinnedReceipt",
     "check_authorities",
     "read_log",
+    "ruling_parts",
     "seal_parts",
 ]
 
@@ -62,6 +69,7 @@ class LogSummary:
     stage: Stage = Stage.EMPTY
     in_order: bool = True  # every entry so far was well formed and had its place
     ballots: int = 0
+    rulings: int = 0
     root: bytes = b""
     opened: tuple[int, Open] | None = None
     seal: tuple[int, bytes, Seal] | None = None  # index, root before it, the entry
@@ -79,6 +87,8 @@ class LogSummary:
         match entry:
             case BallotEntry():
                 self.ballots += 1
+            case Strike() | Confirm() | Extend() | PhaseEntry():
+                self.rulings += 1
             case Open():
                 self.opened = (index, entry)
             case Seal():
@@ -98,13 +108,15 @@ def read_log(
     roll: Roll | None,
     checkpoint: Checkpoint,
     receipts: Sequence[PinnedReceipt],
+    election_id: bytes | None,
 ) -> LogSummary:
-    """Read all entries once, in order; report on board.*, policy.counted and the receipts."""
+    """Read all entries once, in order; report on board.*, policy.* and the receipts."""
     log = LogSummary(size=checkpoint.size)
     tree = CompactRange()
-    counting = (
-        None if roll is None else Counting(roll, revote=manifest.revote, spoil=manifest.spoil)
-    )
+    counting = None
+    if roll is not None:
+        policies = {"revote": manifest.revote, "spoil": manifest.spoil}
+        counting = Counting(roll, **policies, powers=manifest.powers)
     witnessed = _Witnessed(receipts)
     with ledger.guard("board.entries", "board.root", "policy.counted"):
         for first, bundle in record.entry_bundles():
@@ -112,6 +124,8 @@ def read_log(
                 witnessed.see(index, data, tree)
                 entry = _entry(ledger, log, index, data)
                 if entry is not None:
+                    if isinstance(entry, Strike | Confirm | Extend | PhaseEntry):
+                        _check_ruling(ledger, manifest, log, index, entry, election_id)
                     log.keep(index, entry, tree.root)
                     if counting is not None and not ledger.failed("policy.counted"):
                         _count(ledger, log, counting, index, entry)
@@ -124,6 +138,8 @@ def read_log(
             last = log.place(max(checkpoint.size - 1, 0)).split(":")[0]
             reason = f"the entries up to {last} do not lead to its root"
             ledger.fail("board.root", f"board/checkpoint: {reason}")
+    if not log.rulings:
+        ledger.absent("the authorities ruled on nothing", "policy.signatures")
     witnessed.report(ledger)
     if ledger.failed("board.entries"):
         ledger.block("board.entries failed", "policy.counted")
@@ -151,6 +167,24 @@ def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes) -> Entry | 
             _broken(ledger, "board.entries", log, error, index)
             log.in_order = False
     return entry
+
+
+def _check_ruling(
+    ledger: Ledger,
+    manifest: Manifest,
+    log: LogSummary,
+    index: int,
+    ruling: Ruling,
+    election_id: bytes | None,
+) -> None:
+    """The authorities signed it, as the ruling of this number."""
+    if election_id is None:
+        ledger.block("ceremony or roll failed", "policy.signatures")
+        return
+    ledger.did("policy.signatures")
+    with ledger.guard("policy.signatures"):
+        parts = ruling_parts(election_id, log.rulings, ruling)
+        check_authorities(manifest, ruling.signatures, log.place(index), "ruling", *parts)
 
 
 def _count(ledger: Ledger, log: LogSummary, counting: Counting, index: int, entry: Entry) -> None:
@@ -237,5 +271,12 @@ def check_authorities(
 
 def seal_parts(election_id: bytes, index: int, root: bytes, seal: Seal) -> tuple[bytes, ...]:
     """What authorities sign of a seal at `index`: with the root before it, the whole log."""
-    counts = (seal.cast, seal.spoiled, seal.counted, seal.superseded)
+    counts = [seal.cast, seal.spoiled, seal.counted, seal.superseded]
+    if seal.struck or seal.unconfirmed:
+        counts += [seal.struck, seal.unconfirmed]
     return (election_id, uint32(index), root, *map(uint32, counts), seal.digest)
+
+
+def ruling_parts(election_id: bytes, number: int, ruling: Ruling) -> tuple[bytes, ...]:
+    """What authorities sign of a ruling: with how many come before it, none is lost or repeated."""
+    return (election_id, uint32(number), ruling_bytes(ruling))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, NoReturn, Self
 
 from evote._audit_ballots import verify_opening
 from evote._ballot_tables import read_nonces
@@ -362,8 +362,8 @@ class BallotBox:
         self._board.close()
 
     def _read_board(self) -> None:
-        if self._board.stage != Stage.VOTING:
-            raise VerificationError(f"no ballots while the log is {self._board.stage.name.lower()}")
+        if self._board.stage not in (Stage.VOTING, Stage.CLOSED):
+            self._refuse_all()
         ballots = self._record.ballots()
         while some := list(islice(ballots, _AT_ONCE)):
             keys = self._keys([body for _, _, body in some])
@@ -372,6 +372,9 @@ class BallotBox:
         for _, _, other in self._record.entries():
             if isinstance(other, Opening):
                 self._opened.add(other.ballot)
+
+    def _refuse_all(self) -> NoReturn:
+        raise VerificationError(f"no ballots while the log is {self._board.stage.name.lower()}")
 
     def _note(self, index: int, entry: BallotEntry, keys: tuple[set[int], set[int]]) -> None:
         for used, new in zip(self._used, keys, strict=True):
@@ -403,6 +406,8 @@ class BallotBox:
         Raises:
             VerificationError: names the first that is refused, and why.
         """
+        if self._board.stage != Stage.VOTING:
+            self._refuse_all()
         self._check_entries(submissions)
         self._check_bodies(submissions, jobs, progress)
         keys = self._keys([item.body for item in submissions])

@@ -161,6 +161,7 @@ class Phase(IntEnum):
 
 _PHASES = {
     Stage.VOTING: Phase.VOTING,
+    Stage.CLOSED: Phase.VOTING,
     Stage.SEALED: Phase.SEALED,
     Stage.TALLIED: Phase.TALLIED,
     Stage.FINISHED: Phase.FINISHED,

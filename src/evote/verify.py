@@ -44,7 +44,8 @@ from evote._ballot_tables import read_nonces
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
 from evote._pool import Work, Workers, run_jobs, spread
-from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
+from evote._privacy import privacy_notices
+from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Notice, Outcome, Report
 from evote._trees import Directory, SingleFile, Tree
 from evote.ballots import BallotContext
 from evote.board import (
@@ -76,7 +77,7 @@ from evote.errors import (
 )
 from evote.groups.eddsa import decode_verification_keys
 from evote.mixing import Cascade, MixInputs
-from evote.policies import Fate
+from evote.policies import Fate, Fates, count_by_district
 from evote.record import MANIFEST, ROLL, ROLL_BUNDLE, Phase, Record, rows_path
 from evote.tally import ContestTally, Result, Summation, Tally
 from evote.threshold import CeremonyResult, examine_ceremony
@@ -86,6 +87,7 @@ __all__ = [
     "PHASES",
     "Check",
     "Finding",
+    "Notice",
     "Outcome",
     "Progress",
     "Report",
@@ -244,6 +246,7 @@ class _Audit:
         self.cascade: Cascade | None = None
         self.mixes: tuple[UnitProgress, ...] = ()
         self.result: Result | None = None
+        self.fates: Fates | None = None
 
     def report(self) -> Report:
         return Report(
@@ -256,7 +259,22 @@ class _Audit:
             manifest_digest=self.manifest_digest,
             election_id=self.election_id,
             result=self.result,
+            notices=self._notices(),
+            counts=(
+                ()
+                if self.roll is None or self.fates is None
+                else count_by_district(self.roll, self.fates)
+            ),
         )
+
+    def _notices(self) -> tuple[Notice, ...]:
+        """What the record shows of single voters; before it is sealed, if all of them vote."""
+        if self.manifest is None or self.roll is None:
+            return ()
+        counted = np.arange(len(self.roll))
+        if self.fates is not None and self.phase is not None and self.phase >= Phase.SEALED:
+            counted = self.fates.voters[self.fates.mask(Fate.COUNTED)].astype(np.intp)
+        return privacy_notices(self.manifest, self.roll, counted)
 
     def everything(
         self, expected: bytes | None, policy: WitnessPolicy | None, receipts: Path | None
@@ -372,6 +390,9 @@ class _Audit:
                 raise VerificationError(f"{ROLL}, rows up to {last}: {error}") from None
             if len(roll) > manifest.maximum_voters or roll.total_weight > manifest.total_weight:
                 ledger.fail("roll.form", "roll/roll.json: more voters or weight than the manifest")
+            if roll.provisional.any() and not manifest.powers.confirm:
+                row = record.roll_row_place(int(roll.provisional.argmax()))
+                ledger.fail("roll.form", f"{row}: provisional, and nobody may confirm voters")
             self.roll = roll
             with ledger.guard("roll.signatures"):
                 ledger.did("roll.signatures", len(header.signatures))
@@ -403,8 +424,9 @@ class _Audit:
                 policy.check(record.checkpoint_bytes(), log_key=manifest.log_key)
         pinned = self._receipts(manifest, receipts) if receipts is not None else []
         self.progress("entries", 0, checkpoint.size)
-        log = read_log(ledger, record, manifest, self.roll, checkpoint, pinned)
+        log = read_log(ledger, record, manifest, self.roll, checkpoint, pinned, self.election_id)
         self.progress("entries", checkpoint.size, checkpoint.size)
+        self.fates = log.fates
         self._identifiers(manifest, log)
         self._ballots(manifest, log)
         check_seal(ledger, manifest, log, self.election_id)
@@ -560,6 +582,11 @@ class _Audit:
         rows = self.roll.find([entry.credential for entry in entries])
         styles = self.roll.styles
         weights = [0] * len(entries)
+        districts: tuple[str, ...] = ()
+        if self.manifest is not None and self.manifest.districts is not None:
+            names = self.roll.districts
+            numbers = self.roll.district_numbers
+            districts = tuple("" if r < 0 else names[numbers[r]] for r in rows)
         openings = []
         if log.fates is not None:
             start = int(np.searchsorted(log.fates.indices, indices[0]))
@@ -580,6 +607,7 @@ class _Audit:
             problem=problem,
             styles=tuple("" if r < 0 else styles[self.roll.style_numbers[r]] for r in rows),
             weights=tuple(weights),
+            districts=districts,
             openings=tuple(openings),
         )
 
@@ -651,11 +679,12 @@ def _read_sums(manifest: Manifest, outcome: BundleOutcome) -> list[ContestTally]
     return [
         ContestTally(
             id=name,
+            districts=districts,
             ballots=ballots,
             weight=weight,
             sums=decode_ciphertexts(
                 manifest.group, data, (manifest.contest(name).width,), allow_identity=True
             ),
         )
-        for name, ballots, weight, data in outcome.sums
+        for name, districts, ballots, weight, data in outcome.sums
     ]
