@@ -80,7 +80,7 @@ def decode_ballots(
     Args:
         where: the place of each body, for messages.
     """
-    places = [f"ballot {i}" for i in range(len(bodies))] if where is None else list(where)
+    places = [f"ballot {i}" for i in range(len(bodies))] if where is None else where
     if len(places) != len(bodies):
         raise ParameterError(f"{len(places)} places for {len(bodies)} bodies")
     tables, errors = _read_tables(context, bodies, places)
