@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from evote import reconcile, registrars, workflow
+from evote import cli, reconcile, registrars, workflow
 from evote._signed_lines import write_signed_lines
 from evote._tags import (
     decode_tag_shares,
@@ -26,6 +26,7 @@ from evote._tags import (
     verify_tag_shares,
 )
 from evote._voter_map import read_voter_map
+from evote.board import Seal
 from evote.ceremony import ceremony_parameters
 from evote.credentials import decode_roll, derive_voter_key
 from evote.encoding import JSON, decode_base64url, encode_base64url
@@ -33,6 +34,7 @@ from evote.errors import DecodingError, EvoteError, ParameterError, Verification
 from evote.groups import ristretto255, stack
 from evote.operators import Card, decode_card, draw_operator, load_operator
 from evote.record import Record
+from evote.verify import audit
 from evote.workflow import Choice, RollLine
 from tests.records import PASSPHRASE, Made, Plan, cast, found, make_operators, open_small
 
@@ -129,6 +131,7 @@ def run_election(directory: Path, count: int) -> Desk:
         credentials="parts" if count > 1 else "drawn",
         tags=True,
         voters=(RollLine(style="all", count=12),),
+        powers={"strike": ["voted-on-paper"]},
     )
     made = found(directory, plan, make_operators(directory, plan))
     workflow.run_ceremony(made.path, made.trustees(), PASSPHRASE)
@@ -193,6 +196,44 @@ def test_who_voted_twice(elections: dict[int, Desk], count: int, tmp_path: Path)
     assert lines == ["credential", *sorted(desk.credential(i).hex() for i in TWICE)]
     assert desk.check(strikes) == result
     assert desk.match(jobs=2) == result
+
+
+def test_the_list_strikes_those_who_voted_twice(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands, from the question to the seal."""
+    monkeypatch.setenv("EVOTE_PASSPHRASE", PASSPHRASE)
+    files = desk.files()
+    for path in (files["request"], files["secret"], *files["answers"]):
+        path.unlink()
+    [authority], strikes = desk.made.authorities(), desk.path("strikes.csv")
+
+    def run(*arguments: object) -> str:
+        with pytest.raises(SystemExit) as leaving:
+            cli.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert leaving.value.code == 0, said.err
+        return said.out
+
+    record, book = desk.record, files["book"]
+    quiet = ("--jobs", 1, "--quiet")
+    out = ("-o", files["request"], "--secret", files["secret"], *quiet)
+    assert run("reconcile", "ask", record, authority, book, *out).startswith("5 people")
+    [answer] = files["answers"]
+    said = run("reconcile", "answer", record, desk.keys[0], files["request"], "-o", answer, *quiet)
+    assert said.startswith("5 questions answered")
+    asked = ("--secret", files["secret"], "--request", files["request"])
+    kept = (*asked, "--answer", answer, "--tags", files["tags"][0], *quiet)
+    said = run("reconcile", "match", record, book, *kept, "-o", strikes)
+    assert said.startswith("5 voted on paper, 3 of them online too")
+    signing = ("--authority", authority, "--board", desk.made.board)
+    run("election", "strike", record, strikes, "--reason", "voted-on-paper", *signing)
+    said = run("reconcile", "check", record, book, *kept, "--strikes", strikes)
+    assert said.endswith("the strike list is right\n")
+    run("election", "seal", record, *signing)
+    audit(record, phase="sealed").raise_for_failure()
+    [seal] = [entry for _, _, entry in Record(record).entries() if isinstance(entry, Seal)]
+    assert (seal.counted, seal.struck) == (len(ONLINE) - len(TWICE), len(TWICE))
 
 
 def test_people_without_a_credential(desk: Desk) -> None:

@@ -11,6 +11,7 @@ import json
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,13 @@ LIST = HEAD + "".join(
     f'"{name}",all,d{i % 3},{1 + i % 2},{"provisional" if i == 7 else ""}\n'
     for i, name in enumerate(PEOPLE)
 )
-PLAN = Plan(trustees=1, quorum=1, maximum_weight=2, voters=(RollLine(style="all", count=40),))
+PLAN = Plan(
+    trustees=1,
+    quorum=1,
+    maximum_weight=2,
+    voters=(RollLine(style="all", count=40),),
+    powers={"confirm": ["checked"]},
+)
 
 
 def founded(directory: Path, plan: Plan) -> Made:
@@ -48,14 +55,7 @@ def make_bare(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="module", name="parted")
 def make_parted(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    plan = Plan(
-        trustees=1,
-        quorum=1,
-        registrars=2,
-        credentials="parts",
-        voters=PLAN.voters,
-        maximum_weight=2,
-    )
+    plan = replace(PLAN, registrars=2, credentials="parts")
     return founded(tmp_path_factory.mktemp("parted"), plan)
 
 
@@ -217,6 +217,13 @@ def test_wrong_lines_are_named(office: Office, line: str) -> None:
     assert not Record(office.record).has(ROLL)
     honest = office.write("honest.csv", f"{HEAD}Honest Voter,all,,,\n")
     assert office.issue(voters=honest) == 1
+
+
+def test_provisional_voters_need_somebody_who_confirms(enrolled: Made, tmp_path: Path) -> None:
+    path = tmp_path / "voters.csv"
+    path.write_text("style,status\nall,full\nall,provisional\n", encoding="utf-8")
+    with pytest.raises(ParameterError, match="line 3: status: the manifest has no way to confirm"):
+        check_voters(path, Record(enrolled.path).manifest)
 
 
 def test_all_wrong_lines_at_once(bare: Made, tmp_path: Path) -> None:

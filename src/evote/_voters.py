@@ -101,6 +101,8 @@ def check_voters(path: Path | str, manifest: Manifest) -> tuple[int, bool]:
             wrong.append(f"line {voter.line}: style: the manifest has none called {voter.style!a}")
         if voter.weight > manifest.maximum_weight:
             wrong.append(f"line {voter.line}: weight: at most {manifest.maximum_weight} expected")
+        if voter.status != "full" and not manifest.powers.confirm:
+            wrong.append(f"line {voter.line}: status: the manifest has no way to confirm voters")
         voters += voter.repeats
         weight += voter.repeats * voter.weight
         lines += 1
