@@ -203,6 +203,19 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "origin's path": ({"origin": "log.example/"}, "board.origin"),
     "revote": ({"revote": "first"}, "policies.revote"),
     "spoil": ({"spoil": "never"}, "policies.spoil"),
+    "credentials": ({"credentials": "guessed"}, "credentials"),
+    "parts of one registrar": ({"credentials": "parts"}, "credentials"),
+    "parts of ten": (
+        {
+            "credentials": "parts",
+            "registrars": tuple(card("registrar", f"part{i}") for i in range(10)),
+        },
+        "credentials",
+    ),
+    "a registrar's key in another group": (
+        {"registrars": (draw_operator("registrar", "r8", group=named_group("ffdhe2048")).card,)},
+        "registrars[0].ceremony_key",
+    ),
 }
 
 
@@ -654,6 +667,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         board=BOARD,
         revote=draw(st.sampled_from(["last", "forbidden"])),
         spoil=draw(st.sampled_from(["allowed", "forbidden"])),
+        credentials=draw(st.sampled_from(["drawn", "enrolled"])),
         maximum_weight=weight,
         total_weight=draw(st.integers(weight, voters * weight)),
         maximum_voters=voters,
