@@ -7,7 +7,6 @@ place. A check whose inputs failed, or which a running election has not come to,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from evote._pool import Workers, processes
 from evote._report import Ledger
 from evote._trees import Tree
 from evote.elgamal import Ciphertexts
-from evote.encoding import decode_hex
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 from evote.groups import Elements
-from evote.interop._reports import ForeignReport, Notice, checks_of
+from evote.interop._reports import ForeignReport, Notice, check_jobs, checks_of, decode_pin, silent
 from evote.interop.belenios._archive import Archive, Event, is_archive
 from evote.interop.belenios._box import Box
 from evote.interop.belenios._decryption import (
@@ -154,20 +152,12 @@ def audit(
     found = find_archive(Path(path))
     if found is None:
         raise ParameterError(f"{shown_path(path)}: not one archive of Belenios")
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
-    if isinstance(expect, str):
-        expect = decode_hex(expect, 32, where="expect")
-    elif expect is not None and len(expect) != 32:
-        raise ParameterError("expect: 32 bytes expected")
-    run = _Audit(jobs, progress or _silent, expect, None if extends is None else Path(extends))
+    check_jobs(jobs)
+    expected = decode_pin(expect, "expect")
+    run = _Audit(jobs, progress or silent, expected, None if extends is None else Path(extends))
     with Archive(found) as archive:
         run.verify(archive)
     return run.report()
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""
 
 
 class _Audit:
@@ -195,20 +185,12 @@ class _Audit:
     def report(self) -> ForeignReport:
         version = f", protocol version {self.election.version}" if self.election else ""
         whole = ("election", "credentials", "ballots")
-        return ForeignReport(
-            findings=self.ledger.findings(),
-            required=self.ledger.required,
-            readable=True,
-            phase="finished",
-            required_phase="finished",
-            manifest=None,
-            manifest_digest=None,
-            election_id=None,
-            result=None,
-            system=f"Belenios{version}",
-            parts=tuple(self.parts),
-            notices=tuple(self.notices),
-            unpinned=tuple(what for what in whole if what not in self.pinned),
+        return ForeignReport.of(
+            self.ledger,
+            f"Belenios{version}",
+            parts=self.parts,
+            notices=self.notices,
+            unpinned=(what for what in whole if what not in self.pinned),
         )
 
     # -- the ledger --------------------------------------------------------------------------------
