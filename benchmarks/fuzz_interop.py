@@ -40,12 +40,12 @@ from typing import Any
 
 from evote import verify
 from evote._archives import open_tree
-from evote._ballot_bodies import decode_ballots
 from evote._entries import decode_entry
 from evote._notes import decode_vkey
 from evote._receipts import decode_tlog_proof, verify_tlog_proof
 from evote._report import Report
 from evote._verificatum._protinfo import decode_protinfo
+from evote.ballots import decode_ballots
 from evote.board import decode_bundle, decode_policy, decode_receipt, open_checkpoint
 from evote.ceremony import ceremony_parameters
 from evote.credentials import decode_roll, decode_row

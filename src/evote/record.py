@@ -50,6 +50,7 @@ from evote.board import (
     entry_place,
     next_stage,
     open_checkpoint,
+    read_ballot_entries,
     tile_name,
 )
 from evote.credentials import MAX_ROW, decode_roll
@@ -161,6 +162,7 @@ class Phase(IntEnum):
 
 _PHASES = {
     Stage.VOTING: Phase.VOTING,
+    Stage.CLOSED: Phase.VOTING,
     Stage.SEALED: Phase.SEALED,
     Stage.TALLIED: Phase.TALLIED,
     Stage.FINISHED: Phase.FINISHED,
@@ -186,6 +188,7 @@ class Record:
         """Name the directory, or hand over an archive that is open; nothing is read yet."""
         self._tree = place if isinstance(place, Tree) else Directory(Path(place))
         self.path = self._tree.path
+        self._surveyed: tuple[bytes, Survey] | None = None  # and under which checkpoint
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -514,17 +517,26 @@ class Record:
     # -- phase -------------------------------------------------------------------------------------
 
     def survey(self) -> Survey:
-        """One pass over the log. Without a checkpoint the log is empty.
+        """One pass over the log, once for each checkpoint. Without one the log is empty.
 
         Raises:
             DecodingError, VerificationError: the log is malformed or its entries out of order.
         """
+        head = self.checkpoint_bytes() if self.has(CHECKPOINT) else b""
+        if self._surveyed is None or self._surveyed[0] != head:
+            self._surveyed = head, self._survey()
+        return self._surveyed[1]
+
+    def _survey(self) -> Survey:
         stage, ballots = Stage.EMPTY, bytearray()
         tally: bytes | None = None
         result: bytes | None = None
         shares: dict[int, bytes] = {}
         size = self.checkpoint().size if self.has(CHECKPOINT) else 0
         for first, bundle in self._entry_bundles(size):
+            if stage == Stage.VOTING and read_ballot_entries(bundle) is not None:
+                ballots.append(1)
+                continue
             ballots.append(0)
             for index, data in enumerate(bundle, first):
                 entry = decode_entry(data, where=entry_place(index, size))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from evote._pool import Workers
-from evote._report import Check, Ledger, Outcome, Report
+from evote._report import Check, Ledger, Notice, Outcome, Report
 from evote.encoding import JSON, canonical_json, decode_hex
 from evote.errors import EvoteError, ParameterError
 
@@ -75,13 +75,6 @@ class Findings:
         self.ledger.absent(reason, *(self._prefix + check for check in checks))
 
 
-class Notice(NamedTuple):
-    """Something that is no failure, and that a reader should know: an id, and what it is here."""
-
-    id: str
-    detail: str
-
-
 def checks_of(
     system: str, sections: Mapping[str, tuple[str, ...]], pins: Iterable[str] = ()
 ) -> dict[str, Check]:
@@ -103,13 +96,11 @@ class ForeignReport(Report):
     Attributes:
         system: whose record it is, and which version of it.
         parts: what was audited, such as the sessions of a mix-net.
-        notices: what is no failure, such as `weak-group`.
         unpinned: what nothing from outside was compared with.
     """
 
     system: str
     parts: tuple[str, ...]
-    notices: tuple[Notice, ...]
     unpinned: tuple[str, ...]
 
     @classmethod
