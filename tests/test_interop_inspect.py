@@ -398,6 +398,17 @@ def test_an_archive_that_breaks_under_an_audit(tmp_path: Path) -> None:
         assert "broken member" in report.finding("ballots.form").detail
 
 
+def test_a_file_of_ballots_none_of_which_can_be_read(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    shutil.copytree(KEPT / "v1-small" / "record", record)
+    assert verify.audit(record).ok
+    (record / "ballots" / "000.jsonl").write_bytes(b"x" * 100_000 + b"\n")
+    report = verify.audit(record)
+    assert report.exit_code == 1
+    assert "longer than" in report.finding("ballots.form").detail
+    assert not any("internal error" in finding.detail for finding in report.findings)
+
+
 def _hostile(tmp_path: Path) -> dict[str, Path]:
     manifest = (KEPT / "v1-small" / "record" / "manifest.json").read_bytes()
     written = {
