@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *(
             "policies",
             "_mixing",
+            "_belenios",
             "election",
             "mixing",
             "_mixed_results",

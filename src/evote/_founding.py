@@ -106,7 +106,7 @@ def new_election(
 
     A draft is manifest.json without `format`, `version` and `nonce`; where it has the identifier
     of an operator in the place of a card, that card is taken from `cards`. In `mixing` only
-    `mixers` and `packs` must be given.
+    `mixers` and `packs` must be given; in the profile `belenios` trustees mix, and no `mixers`.
 
     Raises:
         DecodingError: the draft is malformed or contradicts itself; names the field.
@@ -124,6 +124,8 @@ def new_election(
         if isinstance(part, dict) and inner in part:
             value[key] = {**part, inner: _with_cards(part[inner], known)}
     if isinstance(mixing := value.get("mixing"), dict):
+        if value["profile"] == "belenios":
+            mixing = {"mixers": [], **mixing}
         value["mixing"] = {**_MIXING, **mixing, "mixers": _with_cards(mixing.get("mixers"), known)}
     value |= {"format": "evote/manifest", "version": 1, "nonce": encode_hex(urandom(32))}
     manifest = decode_manifest(canonical_json(value), where="draft")

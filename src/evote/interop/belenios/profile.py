@@ -1,0 +1,105 @@
+"""Elections of the profile `belenios`: run with our operators and files, under Belenios' rules.
+
+The record is a directory:
+
+    manifest.json       as of any election; the profile decides all that follows
+    ceremony/           where a quorum of the trustees decrypts: see `evote.ceremony`
+    belenios/*.json     what trustees, registrar and authorities sign
+    <uuid>.bel          from the opening on: Belenios' own archive, which only grows
+
+Functions have the names and arguments of those in `evote.workflow`, and one more makes the archive
+leave the record. Each step checks what it stands on, and may be repeated after an interruption.
+
+Not promised, as Belenios does not have it either: ballots that are opened to see how they were
+made; a log that others cosign; secrecy of votes against whoever holds the registrar's list and
+a quorum of the trustees.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evote._files import read_file, write_file
+from evote._pool import Workers
+from evote.errors import ParameterError, VerificationError
+from evote.interop._reports import ForeignReport
+from evote.interop.belenios._archive import MAX_ARCHIVE
+from evote.interop.belenios._counting import (
+    Sealed,
+    compute_tally,
+    decrypt_share,
+    mix,
+    mixed_answers,
+    open_election,
+    publish_result,
+    result_of,
+    seal_election,
+)
+from evote.interop.belenios._keys import check, commit, reveal
+from evote.interop.belenios._profile_audit import (
+    PROFILE_CHECKS,
+    audit_record,
+    is_record,
+)
+from evote.interop.belenios._terms import load_terms
+from evote.interop.belenios._voting import (
+    Ballot,
+    CheckedReceipt,
+    cast_ballots,
+    check_receipt,
+    draw_credentials,
+    encrypt_ballots,
+    publish_credentials,
+)
+
+__all__ = [
+    "PROFILE_CHECKS",
+    "Ballot",
+    "CheckedReceipt",
+    "Sealed",
+    "audit_record",
+    "cast_ballots",
+    "check",
+    "check_receipt",
+    "commit",
+    "compute_tally",
+    "decrypt_share",
+    "draw_credentials",
+    "encrypt_ballots",
+    "export_record",
+    "is_record",
+    "mix",
+    "mixed_answers",
+    "open_election",
+    "publish_credentials",
+    "publish_result",
+    "result_of",
+    "reveal",
+    "seal_election",
+]
+
+
+def export_record(record: Path | str, file: Path | str, *, jobs: Workers = 1) -> ForeignReport:
+    """Verify a record, and copy its archive to a file that Belenios' own tool reads.
+
+    The name has to be the uuid and .bel; a directory gets a file of that name. A running election
+    is exported as far as it goes.
+
+    Returns:
+        The report: nothing in it failed.
+
+    Raises:
+        UnsupportedError: the record is of another profile.
+        VerificationError: a check failed; nothing is written.
+    """
+    terms = load_terms(record)
+    report = audit_record(record, jobs=jobs)
+    for finding in report.failures():
+        raise VerificationError(f"{finding.check} {finding.outcome}: {finding.detail}")
+    target = Path(file)
+    if target.is_dir():
+        target /= terms.archive.name
+    if target.name != terms.archive.name:
+        raise ParameterError(f"{target.name}: belenios calls it {terms.archive.name}")
+    write_file(target, read_file(terms.archive, MAX_ARCHIVE), overwrite=True)
+    return report
