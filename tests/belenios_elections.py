@@ -181,7 +181,7 @@ def finish(made: Made) -> None:
     if made.plan.mixed:
         for path in acting:
             profile.mix(made.path, path, PASSPHRASE)
-    profile.compute_tally(made.path)
+    profile.compute_tally(made.path, made.board, PASSPHRASE)
     for path in acting:
         profile.decrypt_share(made.path, path, PASSPHRASE)
     profile.publish_result(made.path, made.board, PASSPHRASE)

@@ -19,7 +19,7 @@ from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedE
 from evote.groups import ModPGroup, Secrecy, ed25519
 from evote.interop import belenios
 from evote.interop._reports import ForeignReport
-from evote.interop.belenios import _ballots, _box, _shuffles
+from evote.interop.belenios import _ballots, _box, _shuffles, profile
 from evote.interop.belenios._archive import Archive, is_archive
 from evote.interop.belenios._codec import GROUPS, codec_of
 from evote.interop.belenios._election import Election, decode_election
@@ -449,7 +449,7 @@ def test_the_page_has_every_check() -> None:
     rows = re.findall(r"^\| `(belenios\.[a-z-]+)` \| (\w+) \|", page, re.M)
     assert rows == [
         (name, check.reference.removeprefix("belenios, "))
-        for name, check in belenios.CHECKS.items()
+        for name, check in (belenios.CHECKS | profile.OWN_CHECKS).items()
     ]
     for _, section in rows:
         assert f"\n## {section}\n" in page

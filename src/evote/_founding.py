@@ -198,6 +198,7 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     """
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     if opened.has(ROLL):
         raise ParameterError("the record has a roll already")
     for line in lines:
@@ -229,6 +230,7 @@ def publish_roll(
         ParameterError: the record has another roll already.
     """
     opened = Record(record)
+    opened.manifest.check_native()
     key = operator_key(registrar_directory, passphrase, opened.manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     rows = [
@@ -266,6 +268,7 @@ def cosign_roll(
     """Add another registrar's signature to the roll, after checking it."""
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     key = operator_key(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
     roll = read_roll(
@@ -301,6 +304,7 @@ def load_parameters(record: Path | str) -> ElectionParameters:
     """
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     ceremony = audit_ceremony(ceremony_parameters(opened), opened.ceremony_files())
     header = decode_roll(opened.roll_header())
     parameters = election_parameters(opened.manifest_bytes, ceremony, header.root)

@@ -41,7 +41,7 @@ from evote.encoding import (
     parse_json,
     uint32,
 )
-from evote.errors import DecodingError, EvoteError, ParameterError
+from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 from evote.groups import Elements, Group, named_group
 from evote.operators import Card, Role, read_card
 from evote.packing import Pack, Packing
@@ -153,6 +153,16 @@ class Manifest:
     def style_contests(self, identifier: str) -> tuple[Contest, ...]:
         """The contests of a ballot style, in its order."""
         return tuple(self.contest(name) for name in self.style(identifier).contests)
+
+    def check_native(self) -> None:
+        """Refuse an election that is not run, read or verified as evote's own.
+
+        Raises:
+            UnsupportedError: its profile is `belenios`.
+        """
+        if self.profile == "belenios":
+            reason = "evote.interop.belenios.profile runs and verifies it"
+            raise UnsupportedError(f"an election of the profile belenios: {reason}")
 
     @property
     def mixers(self) -> tuple[Card, ...]:

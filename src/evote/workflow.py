@@ -200,6 +200,7 @@ def _signature(key: OperatorKey, purpose: str, *parts: bytes) -> OperatorSignatu
 
 def _board(record: Path | str, directory: Path | str, passphrase: Passphrase) -> Board:
     manifest = Record(record).manifest
+    manifest.check_native()
     key = operator_key(directory, passphrase, manifest, "board")
     return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note))
 
@@ -391,6 +392,7 @@ def mix(
             ballots are tallied already.
     """
     opened = Record(record)
+    opened.manifest.check_native()
     if verificatum is not None:
         check_group(opened.manifest.group)  # before the hours that the audit may take
     key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")

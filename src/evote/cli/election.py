@@ -11,6 +11,7 @@ from evote import workflow
 from evote._files import read_file
 from evote.cli._common import (
     directory_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     plain,
@@ -18,6 +19,7 @@ from evote.cli._common import (
     say,
 )
 from evote.encoding import JSON
+from evote.interop.belenios import profile
 from evote.operators import decode_card
 from evote.record import Record
 
@@ -86,7 +88,8 @@ def open_(
     record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
 ) -> None:
     """Open the election: from here on ballots are accepted."""
-    workflow.open_election(record, authority, board, passphrase(passphrase_file))
+    step = profile.open_election if of_belenios(record) else workflow.open_election
+    step(record, authority, board, passphrase(passphrase_file))
     say("open")
 
 
@@ -99,7 +102,15 @@ def seal(
     record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
 ) -> None:
     """Close the election and fix which ballots count."""
-    counts = workflow.seal_election(record, authority, board, passphrase(passphrase_file))
+    secret = passphrase(passphrase_file)
+    if of_belenios(record):
+        sealed = profile.seal_election(record, authority, board, secret)
+        say(
+            f"sealed: {sealed.cast} cast = {sealed.counted} counted + "
+            f"{sealed.superseded} superseded"
+        )
+        return
+    counts = workflow.seal_election(record, authority, board, secret)
     say(
         f"sealed: {counts.cast} cast = {counts.counted} counted + {counts.superseded} superseded; "
         f"{counts.spoiled} spoiled"

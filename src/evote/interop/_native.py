@@ -11,6 +11,8 @@ from evote.election import MAX_MANIFEST, decode_manifest
 from evote.errors import DecodingError, EvoteError
 from evote.interop._archives import Directory, Tree
 from evote.interop._inspection import Inspection
+from evote.interop.belenios._archive import Archive
+from evote.interop.belenios._terms import load_terms
 from evote.record import MANIFEST, Record
 
 __all__ = ["LOOKED_FOR", "inspect", "is_native"]
@@ -41,7 +43,12 @@ def inspect(tree: Tree) -> Inspection | None:
             system="evote", form=tree.kind, files=files, size=size, notes=(str(error),)
         )
     ballots, notes = None, []
-    if isinstance(tree, Directory):
+    if isinstance(tree, Directory) and manifest.profile == "belenios":
+        with suppress(EvoteError, OSError), Archive(load_terms(tree.path).archive) as archive:
+            archive.read()
+            ballots = len(archive.kind("Ballot"))
+            notes.append(f"last {archive.events[-1].kind}")
+    elif isinstance(tree, Directory):
         record = Record(tree.path)
         with suppress(EvoteError):
             stage = record.survey().stage

@@ -19,6 +19,7 @@ from evote.interop._archives import SingleFile, Tree, open_tree
 from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
 from evote.interop._support import Support, matrix
+from evote.interop.belenios import profile
 from evote.verify import CHECKS
 
 __all__ = [
@@ -123,6 +124,18 @@ def _audit_belenios(path: Path, options: Options) -> ForeignReport:
     )
 
 
+def _audit_profile(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("a record of the profile belenios has no sessions")
+    return profile.audit_record(
+        path,
+        extends=options.extends,
+        expect_manifest=options.expect,
+        jobs=options.jobs,
+        progress=options.progress,
+    )
+
+
 def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
     if options.session is not None or options.extends is not None:
         raise ParameterError("a file of Swiss Post has no sessions, and extends no other")
@@ -132,6 +145,14 @@ def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
 
 
 SYSTEMS = (
+    System(
+        "evote, profile belenios",
+        profile.is_record,
+        _audit_profile,
+        "manifest.json of the profile belenios",
+        support=(Support("evote, profile belenios", "1", profile.OWN_CHECKS),),
+        has_manifest=True,
+    ),
     System(
         "verificatum",
         _is_verificatum,
@@ -182,9 +203,12 @@ SYSTEMS = (
 
 
 def recognise(path: Path | str) -> System | None:
-    """The system whose record a path is; None for a native record, or none at all."""
+    """The system whose record a path is; None for a native record, or none at all.
+
+    A record of our own whose profile is `belenios` is that system's.
+    """
     path = Path(path)
-    if _native.is_native(path):
+    if _native.is_native(path) and not profile.is_record(path):
         return None
     beside = (path / "manifest.json").exists()
     systems = (system for system in SYSTEMS if system.has_manifest or not beside)

@@ -195,7 +195,13 @@ def _number(value: int) -> int | str:
     return value if value <= SMALL else str(value)
 
 
-def compute_tally(record: Path | str, *, progress: Progress | None = None) -> Path:
+def compute_tally(
+    record: Path | str,
+    board_directory: Path | str,
+    passphrase: Passphrase,
+    *,
+    progress: Progress | None = None,
+) -> Path:
     """Have the archive at what trustees decrypt: the encrypted tally, and the end of the shuffles.
 
     Raises:
@@ -203,6 +209,7 @@ def compute_tally(record: Path | str, *, progress: Progress | None = None) -> Pa
             could decrypt without the others anyway, have shuffled what is mixed.
     """
     terms = load_terms(record)
+    operator_key(board_directory, passphrase, terms.manifest, "board")
     with _growing(terms) as archive:
         if archive.could_follow("EncryptedTally"):
             _add_tally(archive, _sums(terms, archive, progress)[0])

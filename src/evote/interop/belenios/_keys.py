@@ -4,8 +4,8 @@ Where all decrypt, each has a key of its own (Single):
 
     trustee-001    the key, and the proof that its holder knows it
 
-Where a quorum decrypts (Pedersen), the ceremony in `ceremony/` is that of `evote.ceremony`; besides,
-trustees post what Belenios wants of the third generation:
+Where a quorum decrypts (Pedersen), the ceremony in `ceremony/` is that of `evote.ceremony`, and
+trustees post what Belenios wants besides, in the form of its third generation:
 
     certificate-001    with round 1: a verification key, the ceremony key, both signed
     coefficients-001   with round 2: the commitments that are revealed, signed with all certificates

@@ -24,7 +24,7 @@ from evote.interop.belenios._terms import FOLDER, Terms, load_terms
 from evote.interop.belenios._voting import check_weights, credentials_file, opened_setup
 from evote.record import MANIFEST
 
-__all__ = ["PROFILE_CHECKS", "RecordAudit", "audit_record", "is_record"]
+__all__ = ["OWN_CHECKS", "PROFILE_CHECKS", "RecordAudit", "audit_record", "is_record"]
 
 _NAMES = (
     "profile-manifest",
@@ -36,8 +36,9 @@ _NAMES = (
     "profile-seal",
     "profile-shuffles",
 )
-PROFILE_CHECKS = checks_of("belenios", {"Profile": _NAMES}, pins=("profile-digest",)) | CHECKS
-"""Of the profile, then all of Belenios."""
+OWN_CHECKS = checks_of("belenios", {"Profile": _NAMES}, pins=("profile-digest",))
+"""What the profile adds to Belenios."""
+PROFILE_CHECKS = OWN_CHECKS | CHECKS
 
 _FILE = re.compile(
     r"(?:credentials|open|seal|(?:trustee|certificate|coefficients|key|shuffle)-[0-9]{3})\.json",

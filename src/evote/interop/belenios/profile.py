@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evote._files import read_file, write_file
+from evote._files import make_directory, read_file, write_file
 from evote._pool import Workers
 from evote.errors import ParameterError, VerificationError
 from evote.interop._reports import ForeignReport
-from evote.interop.belenios._archive import MAX_ARCHIVE
+from evote.interop.belenios._archive import MAX_ARCHIVE, MAX_BALLOT
 from evote.interop.belenios._counting import (
     Sealed,
     compute_tally,
@@ -37,6 +37,7 @@ from evote.interop.belenios._counting import (
 )
 from evote.interop.belenios._keys import check, commit, reveal
 from evote.interop.belenios._profile_audit import (
+    OWN_CHECKS,
     PROFILE_CHECKS,
     audit_record,
     is_record,
@@ -53,6 +54,7 @@ from evote.interop.belenios._voting import (
 )
 
 __all__ = [
+    "OWN_CHECKS",
     "PROFILE_CHECKS",
     "Ballot",
     "CheckedReceipt",
@@ -68,6 +70,7 @@ __all__ = [
     "encrypt_ballots",
     "export_record",
     "is_record",
+    "load_ballot",
     "mix",
     "mixed_answers",
     "open_election",
@@ -75,18 +78,38 @@ __all__ = [
     "publish_result",
     "result_of",
     "reveal",
+    "save_ballot",
     "seal_election",
 ]
 
+_BALLOT = "ballot.json"
 
-def export_record(record: Path | str, file: Path | str, *, jobs: Workers = 1) -> ForeignReport:
+
+def save_ballot(ballot: Ballot, folder: Path | str) -> None:
+    """Keep a ballot until it is cast: ballot.json, which holds no secret.
+
+    Raises:
+        ParameterError: the folder holds another.
+    """
+    make_directory(folder, mode=0o700)
+    write_file(Path(folder) / _BALLOT, ballot.body)
+
+
+def load_ballot(folder: Path | str) -> Ballot:
+    """What `save_ballot` wrote."""
+    return Ballot(body=read_file(Path(folder) / _BALLOT, MAX_BALLOT, where=_BALLOT))
+
+
+def export_record(
+    record: Path | str, file: Path | str, *, jobs: Workers = 1
+) -> tuple[ForeignReport, Path]:
     """Verify a record, and copy its archive to a file that Belenios' own tool reads.
 
     The name has to be the uuid and .bel; a directory gets a file of that name. A running election
     is exported as far as it goes.
 
     Returns:
-        The report: nothing in it failed.
+        The report, in which nothing failed; and the file.
 
     Raises:
         UnsupportedError: the record is of another profile.
@@ -102,4 +125,4 @@ def export_record(record: Path | str, file: Path | str, *, jobs: Workers = 1) ->
     if target.name != terms.archive.name:
         raise ParameterError(f"{target.name}: belenios calls it {terms.archive.name}")
     write_file(target, read_file(terms.archive, MAX_ARCHIVE), overwrite=True)
-    return report
+    return report, target
