@@ -445,7 +445,7 @@ def one_ballot(made: Made, voter: int = 0) -> bytes:
 
 
 def test_the_board_refuses_what_does_not_verify(copy: Made) -> None:
-    """attacks: A1. All ballots of a call are taken in, or none."""
+    """All ballots of a call are taken in, or none."""
     good = one_ballot(copy)
     before = copy.archive.read_bytes()
     codec = codec_of("Ed25519")
@@ -525,7 +525,7 @@ def steps_of(made: Made) -> Iterator[Any]:
 
 
 def test_steps_may_be_repeated_and_go_on_after_a_kill(copy: Made) -> None:
-    """attacks: G7. A kill leaves the beginning of an append, of any length."""
+    """A kill leaves the beginning of an append, of any length."""
     for number, step in enumerate(steps_of(copy)):
         whole = copy.archive.read_bytes()
         step()
@@ -576,7 +576,6 @@ def sealed(made: Made) -> None:
 
 
 def test_trustees_verify_before_they_use_their_keys(copy: Made) -> None:
-    """attacks: E1"""
     [trustee] = copy.trustees
     with pytest.raises(VerificationError):
         profile.decrypt_share(copy.path, trustee, PASSPHRASE)
@@ -603,7 +602,7 @@ def test_trustees_verify_before_they_use_their_keys(copy: Made) -> None:
 
 
 def test_trustees_decrypt_one_tally(copy: Made) -> None:
-    """attacks: E3. Another log of the same election, sealed by the same authorities."""
+    """Another log of the same election, sealed by the same authorities."""
     [trustee] = copy.trustees
     vote(copy)
     short = copy.archive.read_bytes()
@@ -740,7 +739,7 @@ def check_of(pointer: str) -> set[str]:
 
 
 def test_each_field_of_a_ballot_is_checked(small: Made, tmp_path: Path) -> None:
-    """attacks: A1, A4. Changed and signed again by the voter; the rest is hashed again."""
+    """Changed and signed again by the voter; the rest is hashed again."""
     data, codec = small.archive.read_bytes(), codec_of("Ed25519")
     codes = {str(i): item.code for i, item in enumerate(small.credentials)}
     uuid = load_terms(small.path).uuid
@@ -768,7 +767,6 @@ def test_each_field_of_a_ballot_is_checked(small: Made, tmp_path: Path) -> None:
 
 
 def test_each_field_of_shuffles_and_decryptions_is_checked(small: Made, tmp_path: Path) -> None:
-    """attacks: D1, E2"""
     data, codec = small.archive.read_bytes(), codec_of("Ed25519")
     kinds = {"Shuffle": "shuffle-proof", "PartialDecryption": "partial-decryption"}
     for kind, check in kinds.items():
@@ -796,7 +794,7 @@ def forged_record(made: Made, directory: Path) -> Path:
 
 
 def test_another_archive_is_not_that_of_the_manifest(small: Made, tmp_path: Path) -> None:
-    """Whatever is changed and chained anew: operators have signed it. attacks: F5"""
+    """Whatever is changed and chained anew: operators have signed it."""
     data = small.archive.read_bytes()
     changes: dict[str, Callable[[Parts], object]] = {
         "profile-setup": lambda p: change(p, "Setup", 0, "/name", "Another"),
