@@ -660,6 +660,9 @@ def test_a_ceremony_names_who_is_missing_or_wrong(tmp_path: Path) -> None:
 def test_single_trustees_have_one_round(opened: Made) -> None:
     with pytest.raises(UnsupportedError, match="one round"):
         profile.reveal(opened.trustees[0], opened.path, PASSPHRASE)
+    for verb in (("complain",), ("rehearse",)):
+        more = (opened.path.parent / "scratch",) if verb == ("rehearse",) else ()
+        assert run("trustee", *verb, opened.path, opened.trustees[0], *more) == 2
 
 
 def test_a_backup_made_before_the_ceremony_decrypts(copy: Made) -> None:
@@ -681,7 +684,8 @@ def test_malformed_rankings_are_counted_as_such(copy: Made) -> None:
     election, _ = check_opened(terms)
     secrets = _secrets(election.codec, terms.uuid, [item.code for item in copy.credentials])
     answers = [np.array([[0, 1, 0], [1, 0, 0]]), np.array([[9, 9, 9], [1, 0, 2]])]
-    bodies = encrypt_answers(election, secrets, answers)
+    texts = election.codec.texts(election.codec.group.generator**secrets)
+    bodies = encrypt_answers(election, texts, secrets, answers)
     profile.cast_ballots(copy.path, copy.board, bodies, PASSPHRASE)
     finish(copy)
     profile.audit_record(copy.path).raise_for_failure()
@@ -830,7 +834,7 @@ def swap(parts: Parts, index: int) -> None:
 def test_signed_files_are_their_operators(small: Made, tmp_path: Path) -> None:
     record = forged_record(small, tmp_path)
     checks = {
-        "trustee-001": "profile-setup",
+        "key-001": "profile-setup",
         "credentials": "profile-credentials",
         "open": "profile-open",
         "seal": "profile-seal",

@@ -40,6 +40,12 @@ def trustee() -> None:
     """
 
 
+def refuse_without_shares(record: Path) -> None:
+    """Refuse what is about shares where every trustee has a key of its own."""
+    if of_belenios(record) and not profile.has_shares(record):
+        raise click.UsageError("all trustees decrypt, each with a key of its own: no shares")
+
+
 @trustee.command()
 @directory_argument
 @click.option("--id", "identifier", required=True, metavar="ID", help="Name in the manifest.")
@@ -100,6 +106,7 @@ def check(
 @passphrase_option
 def complain(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Accuse the dealers whose shares to this trustee are wrong, with a proof anyone can judge."""
+    refuse_without_shares(record)
     for path in ceremony.trustee_complain(directory, record, passphrase(passphrase_file)):
         say(path)
 
@@ -131,6 +138,7 @@ def restore(file: Path, directory: Path, passphrase_file: Path | None) -> None:
 @passphrase_option
 def rehearse(record: Path, directory: Path, scratch: Path, passphrase_file: Path | None) -> None:
     """Try the shares before they matter: decrypt a test value with the others, in SCRATCH."""
+    refuse_without_shares(record)
     outcome = ceremony.trustee_rehearse(directory, record, scratch, passphrase(passphrase_file))
     if outcome.done:
         say(f"rehearsed: trustees {', '.join(map(str, outcome.shares))} decrypt together")

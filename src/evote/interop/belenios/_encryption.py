@@ -49,6 +49,7 @@ class _Witness:
 
 def encrypt_ballots(
     election: Election,
+    credentials: Sequence[str],
     secrets: Scalars,
     answers: Sequence[_Integers],
     *,
@@ -56,12 +57,12 @@ def encrypt_ballots(
 ) -> list[bytes]:
     """The ballots of n voters.
 
-    Cost, a voter: for each choice 3 fixed-base powers, for each branch of a proof 3 more; 2
-    constant-time powers.
+    Cost, a voter: for each choice 3 fixed-base powers, for each branch of a proof 3 more; a
+    constant-time power.
 
     Args:
         election: of version 1, without lists.
-        secrets: of the voters' credentials, shape (n,).
+        credentials, secrets: of the voters, n texts g^secret and shape (n,).
         answers: for each question an array of n rows: of a homomorphic one its choices, 0 or 1, the
             blank vote first where there is one; of others as many numbers, from 0 to 255, as there
             are answers. They are not checked: what is not allowed has no proof that holds.
@@ -73,7 +74,6 @@ def encrypt_ballots(
         if rows.shape != (n, width):
             raise ShapeMismatch(f"answers of shape {rows.shape}, not {(n, width)}")
     g, y = codec.group.generator, election.key
-    credentials = codec.texts(g**secrets)
     drawn = hedged_rng(rng, secrets._secret_bytes(), *(rows.tobytes() for rows in answers))
     nonces = codec.group.random_scalars((n, plan.columns), secrecy=Secrecy.ONE_TIME, rng=drawn)
     numbers, messages = _messages(election, plan, answers)

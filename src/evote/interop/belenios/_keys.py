@@ -2,7 +2,7 @@
 
 Where all decrypt, each has a key of its own (Single):
 
-    trustee-001    the key, and the proof that its holder knows it
+    key-001    the key, and the proof that its holder knows it
 
 Where a quorum decrypts (Pedersen), the ceremony in `ceremony/` is that of `evote.ceremony`, and
 trustees post what Belenios wants besides, in the form of its third generation:
@@ -33,7 +33,7 @@ from evote.interop.belenios._terms import Terms, derived_secret, election_file, 
 from evote.interop.belenios._trustees import Trustees, check_trustees, decode_trustees
 from evote.operators import OperatorKey, Passphrase, conceal, load_operator
 from evote.record import Record
-from evote.threshold import ceremony_file_name, receive_shares
+from evote.threshold import audit_ceremony, ceremony_file_name, receive_shares
 
 __all__ = ["Setup", "check", "commit", "key_share", "load_setup", "reveal"]
 
@@ -52,7 +52,7 @@ def commit(directory: Path | str, record: Path | str, passphrase: Passphrase) ->
     """Round 1. Where all trustees decrypt there is no other: the key is posted."""
     terms, key, index, secret = _open(directory, record, passphrase)
     if not terms.threshold:
-        return _post(terms, key, index, "trustee", lambda: _single(terms, key))
+        return _post(terms, key, index, "key", lambda: _single(terms, key))
     trustee_commit(directory, record, secret)
     return _post(terms, key, index, "certificate", lambda: _certificate(terms, key, index))
 
@@ -87,7 +87,7 @@ def check(directory: Path | str, record: Path | str, passphrase: Passphrase) -> 
     terms, key, index, secret = _open(directory, record, passphrase)
     if not terms.threshold:
         load_setup(terms)
-        return _path(terms, "trustee", index)
+        return _path(terms, "key", index)
     outcome = trustee_check(directory, record, secret)
     if outcome.confirmed is None:
         return outcome
@@ -112,7 +112,7 @@ def load_setup(terms: Terms) -> Setup:
     if terms.threshold:
         value = [["Pedersen", _pedersen(terms)]]
     else:
-        value = [["Single", _part(terms, "trustee", i)] for i in _indices(terms)]
+        value = [["Single", _part(terms, "key", i)] for i in _indices(terms)]
     data = compact(value).encode()
     # Trustees are read in an election; the election's key is then what they give.
     blank = decode_election(election_file(terms, terms.codec.group.generator))
@@ -207,6 +207,8 @@ def _message_of(posted: Any) -> Any:
 
 
 def _pedersen(terms: Terms) -> dict[str, Any]:
+    record = Record(terms.path)
+    audit_ceremony(ceremony_parameters(record), record.ceremony_files())
     _check_coefficients(terms)
     parts: Mapping[str, list[Any]] = {
         kind: [_part(terms, kind, i) for i in _indices(terms)]

@@ -22,7 +22,7 @@ from evote.interop.belenios._forms import sha256_hex
 from evote.interop.belenios._keys import load_setup
 from evote.interop.belenios._terms import FOLDER, Terms, load_terms
 from evote.interop.belenios._voting import check_weights, credentials_file, opened_setup
-from evote.record import MANIFEST
+from evote.record import MANIFEST, Record
 
 __all__ = ["OWN_CHECKS", "PROFILE_CHECKS", "RecordAudit", "audit_record", "is_record"]
 
@@ -41,7 +41,7 @@ OWN_CHECKS = checks_of("belenios", {"Profile": _NAMES}, pins=("profile-digest",)
 PROFILE_CHECKS = OWN_CHECKS | CHECKS
 
 _FILE = re.compile(
-    r"(?:credentials|open|seal|(?:trustee|certificate|coefficients|key|shuffle)-[0-9]{3})\.json",
+    r"(?:credentials|open|seal|(?:certificate|coefficients|key|shuffle)-[0-9]{3})\.json",
     re.ASCII,
 )
 
@@ -228,5 +228,11 @@ def _check_files(terms: Terms) -> int:
     for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
         if not _FILE.fullmatch(name):
             raise DecodingError("no such file belongs to a record", where=f"{FOLDER}/{name!a}")
+        count += 1
+    ceremony = terms.path / "ceremony"
+    known = Record(terms.path).ceremony_files() if terms.threshold else {}
+    for name in sorted(os.listdir(ceremony)) if terms.threshold and ceremony.is_dir() else ():
+        if name not in known:
+            raise DecodingError("no such file belongs to a record", where=f"ceremony/{name!a}")
         count += 1
     return count

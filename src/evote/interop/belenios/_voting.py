@@ -211,7 +211,7 @@ def encrypt_ballots(record: Path | str, voters: Sequence[tuple[str, Choice]]) ->
             raise ParameterError(f"voter {i}: the credential is not listed")
     if not voters:
         return []
-    return [Ballot(body=body) for body in encrypt_answers(election, secrets, answers)]
+    return [Ballot(body=body) for body in encrypt_answers(election, texts, secrets, answers)]
 
 
 def _answers(terms: Terms, choices: Sequence[Choice]) -> list[NDArray[np.int64]]:

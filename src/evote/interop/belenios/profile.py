@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evote._files import make_directory, read_file, write_file
+from evote._files import copy_file, make_directory, read_file, write_file
 from evote._pool import Workers
 from evote.errors import ParameterError, VerificationError
 from evote.interop._reports import ForeignReport
-from evote.interop.belenios._archive import MAX_ARCHIVE, MAX_BALLOT
+from evote.interop.belenios._archive import MAX_BALLOT
 from evote.interop.belenios._counting import (
     Sealed,
     compute_tally,
@@ -69,6 +69,7 @@ __all__ = [
     "draw_credentials",
     "encrypt_ballots",
     "export_record",
+    "has_shares",
     "is_record",
     "load_ballot",
     "mix",
@@ -83,6 +84,11 @@ __all__ = [
 ]
 
 _BALLOT = "ballot.json"
+
+
+def has_shares(record: Path | str) -> bool:
+    """Whether a quorum of the trustees decrypts, whose ceremony has shares; or all, without one."""
+    return load_terms(record).threshold
 
 
 def save_ballot(ballot: Ballot, folder: Path | str) -> None:
@@ -124,5 +130,5 @@ def export_record(
         target /= terms.archive.name
     if target.name != terms.archive.name:
         raise ParameterError(f"{target.name}: belenios calls it {terms.archive.name}")
-    write_file(target, read_file(terms.archive, MAX_ARCHIVE), overwrite=True)
+    copy_file(terms.archive, target)
     return report, target
