@@ -26,6 +26,7 @@ from evote.interop.belenios._election import Election, decode_election
 from evote.interop.belenios._forms import Failed, parse
 from evote.interop.belenios._oracle import Oracle
 from evote.interop.belenios._trustees import check_trustees, decode_trustees
+from evote.interop.belenios._writer import begin_archive, open_growing
 from evote.interop.recognition import Options, audit, recognise
 from evote.mixnet import ShuffleWitness
 from tests.belenios_archives import (
@@ -330,6 +331,21 @@ def test_version_2_has_no_challenges_for_large_shuffles() -> None:
     assert len(oracle.permutation_challenges("phi", "", 170)) == 170
     with pytest.raises(UnsupportedError, match="255 blocks"):
         oracle.permutation_challenges("phi", "", 171)
+
+
+# -- archives of our own ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS if not v.startswith("v2dev")])
+def test_archives_are_written_as_the_original_writes_them(vector: str, tmp_path: Path) -> None:
+    data, place = (ROOT / vector).read_bytes(), tmp_path / "again.bel"
+    parts = Parts(data)
+    election, trustees, credentials, _ = parts.items[0].data
+    begin_archive(place, election, trustees, credentials, int(json.loads(parts.first)["timestamp"]))
+    with open_growing(place) as archive:
+        for item in parts.items[1:]:
+            archive.append(item.kind, *item.data)
+    assert place.read_bytes() == data
 
 
 # -- running elections, earlier copies, pins -------------------------------------------------------
