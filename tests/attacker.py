@@ -24,15 +24,19 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from evote._audit_log import seal_parts
+from evote._audit_log import ruling_parts, seal_parts
 from evote._ceremony_messages import commits_digest
 from evote._ceremony_steps import coefficients_digest
 from evote.ballots import BallotContext, Ballots, ballot_digest, decode_ballots
 from evote.board import (
     Checkpoint,
     CompactRange,
+    Confirm,
+    Extend,
     NoteSigner,
+    PhaseEntry,
     Seal,
+    Strike,
     bodies_path,
     bundle_path,
     decode_bundle,
@@ -81,6 +85,7 @@ class Attacker:
     keys: dict[str, OperatorKey]
     codes: list[str]  # of bribed voters
     base: bytes  # as it was when the voters got their codes
+    checkpoint: bytes  # likewise the head of the log
     pinned: set[tuple[str, JSONPath]] = field(default_factory=set)
     raw: dict[str, bytes] = field(default_factory=dict)  # in the place of a document's own bytes
 
@@ -111,6 +116,7 @@ class Attacker:
             },
             codes=[],
             base=_base(manifest, files[MANIFEST]),
+            checkpoint=files[CHECKPOINT],
         )
         assert attacker.files() == files, "recomputing an honest record changes nothing"
         return attacker
@@ -130,6 +136,7 @@ class Attacker:
             keys=dict(self.keys),
             codes=list(self.codes),
             base=self.base,
+            checkpoint=self.checkpoint,
         )
 
     def set(self, name: str, path: JSONPath, value: JSON) -> None:
@@ -178,6 +185,7 @@ class Attacker:
             )
             self._ballots(context.election_id)
             self._open(context.election_id)
+            self._rulings(context.election_id)
             self._seal(manifest, context.election_id)
             with _as_far_as_it_goes():
                 self._mixes(manifest, context)
@@ -185,6 +193,14 @@ class Attacker:
                 self._sums(manifest, context)
             self._result(manifest)
         self._digests()
+        files = self.alone()
+        with _as_far_as_it_goes():
+            entries = [self.data(name) for name in self.log]
+            files[CHECKPOINT] = self._checkpoint(len(entries), merkle_root(entries))
+        return files
+
+    def alone(self) -> dict[str, bytes]:
+        """The files with the attacker's changes, and nothing recomputed."""
         files = {n: self.data(n) for n in self.docs if n.endswith(".json")}
         files[rows_path(0)] = b"".join(self.data(row) + b"\n" for row in self.rows)
         entries = [self.data(name) for name in self.log]
@@ -193,8 +209,7 @@ class Attacker:
         files[bodies_path(0)] = b"".join(
             self.data(name) + b"\n" for name in bodies if name in self.docs
         )
-        with _as_far_as_it_goes():
-            files[CHECKPOINT] = self._checkpoint(len(entries), merkle_root(entries))
+        files[CHECKPOINT] = self.checkpoint
         return files
 
     def _checkpoint(self, size: int, root: bytes) -> bytes:
@@ -302,6 +317,15 @@ class Attacker:
                 values = (self.docs[name]["election"], self.docs[name]["manifest"])
                 self._sign(name, "open", *map(bytes.fromhex, values))
 
+    def _rulings(self, election: bytes) -> None:
+        kinds = ("strike", "confirm", "extend", "phase")
+        names = [name for name in self.log if self.docs[name].get("type") in kinds]
+        for number, name in enumerate(names):
+            with _as_far_as_it_goes():
+                ruling = decode_entry(self.data(name))
+                assert isinstance(ruling, Strike | Confirm | Extend | PhaseEntry)
+                self._sign(name, "ruling", *ruling_parts(election, number, ruling))
+
     def _seal(self, manifest: Manifest, election: bytes) -> None:
         for name in self.entries("seal"):
             index = self.log.index(name)
@@ -309,6 +333,11 @@ class Attacker:
                 fates = self.fates(manifest, index)
                 for what in ("cast", "spoiled", "counted", "superseded"):
                     self.put(name, getattr(fates, what), what)
+                for what in ("struck", "unconfirmed"):
+                    if (name, (what,)) not in self.pinned:
+                        self.docs[name].pop(what, None)
+                    if count := getattr(fates, what):
+                        self.put(name, count, what)
                 self.put(name, encode_hex(fates.digest), "digest")
             with _as_far_as_it_goes():
                 tree = CompactRange()
@@ -322,7 +351,8 @@ class Attacker:
         styles = [style.id for style in manifest.styles]
         roll = read_roll((self.data(row) for row in self.rows), styles, check_keys=False)
         entries = [(i, decode_entry(self.data(name))) for i, name in enumerate(self.log[:end])]
-        return counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        policies = {"revote": manifest.revote, "spoil": manifest.spoil}
+        return counted_set(roll, entries, **policies, powers=manifest.powers)
 
     def counted(self, manifest: Manifest) -> Fates:
         """What becomes of the ballots, by the log before the seal."""
@@ -330,28 +360,29 @@ class Attacker:
 
     def counted_ballots(
         self, manifest: Manifest, context: BallotContext
-    ) -> Iterator[tuple[Ballots, int]]:
-        """The ballots that count, each with its weight, in the order of the log."""
+    ) -> Iterator[tuple[Ballots, int, str]]:
+        """The ballots that count, each with weight and district, in the order of the log."""
         fates = self.counted(manifest)
-        weights = {self.docs[row]["credential"]: self.docs[row]["weight"] for row in self.rows}
+        voters = {self.docs[row]["credential"]: self.docs[row] for row in self.rows}
         for index in fates.indices[fates.mask(Fate.COUNTED)].tolist():
             name = self.log[index]
             batch = decode_ballots(context, [self.data(name.replace("entry", "body"))])
             for error in batch.errors.values():
                 raise error
-            yield batch.batches[0][1], weights[self.docs[name]["credential"]]
+            voter = voters[self.docs[name]["credential"]]
+            yield batch.batches[0][1], voter["weight"], voter["district"]
 
     def tally(self, manifest: Manifest, context: BallotContext) -> Tally:
         """The sums over the ballots that count."""
         sums = Summation(manifest)
-        for ballot, weight in self.counted_ballots(manifest, context):
-            sums.add(ballot, [weight])
+        for ballot, weight, district in self.counted_ballots(manifest, context):
+            sums.add(ballot, [weight], [district] if manifest.districts else [])
         return sums.finish(context.election_id, self.counted(manifest).digest)
 
     def mix_inputs(self, manifest: Manifest, context: BallotContext) -> MixInputs:
         """What the ballots that count give to mix."""
         inputs = MixInputs()
-        for ballot, weight in self.counted_ballots(manifest, context):
+        for ballot, weight, _ in self.counted_ballots(manifest, context):
             inputs.add(ballot, [weight])
         return inputs
 
@@ -407,8 +438,8 @@ class Attacker:
 
     def _result(self, manifest: Manifest) -> None:
         """The numbers that follow from the others; votes and blanks stay."""
-        parts = zip(manifest.summed_contests, self.docs[TALLY]["contests"], strict=True)
-        for i, (contest, part) in enumerate(parts):
+        for i, part in enumerate(self.docs[TALLY]["contests"]):
+            contest = manifest.contest(part["id"])
             row = self.docs[RESULT]["contests"][i]
             self.put(RESULT, part["ballots"], "contests", i, "ballots")
             self.put(RESULT, part["weight"], "contests", i, "weight")
@@ -472,7 +503,9 @@ class Honest(NamedTuple):
 
     def audit(self, attacker: Attacker, **pins: Any) -> Report:
         """Audit what the attacker publishes, in the place of the record."""
-        files = attacker.files()
+        return self.audit_files(attacker.files(), **pins)
+
+    def audit_files(self, files: dict[str, bytes], **pins: Any) -> Report:
         tamper.write_files(self.made.path, files)
         report = audit(self.made.path, **pins)
         details = "\n".join(finding.detail for finding in report.failures())

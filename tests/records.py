@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evote import workflow
-from evote.ceremony import trustee_commit
+from evote.ceremony import ceremony_parameters, trustee_commit
+from evote.credentials import derive_voter_key
 from evote.encoding import JSON
 from evote.groups import named_group
 from evote.operators import SCRYPT_COST_FLOOR, load_card
+from evote.record import Record
 from evote.workflow import Choice, Credential, EncryptedBallot, RollLine
 
 PASSPHRASE = "correct horse"
@@ -69,6 +71,8 @@ class Plan:
     maximum_weight: int = 1
     revote: str = "last"
     spoil: str = "allowed"
+    powers: Mapping[str, JSON] = field(default_factory=dict)  # reason codes, and the end
+    districts: Mapping[str, JSON] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,8 @@ def draft(plan: Plan) -> dict[str, JSON]:
     mixing: dict[str, JSON] = {}
     if plan.mixing is not None:
         mixing["mixing"] = {"mixers": mixers, **plan.mixing}
+    if plan.districts is not None:
+        mixing["districts"] = dict(plan.districts)
     return mixing | {
         "title": "A small election",
         "profile": plan.profile,
@@ -118,7 +124,7 @@ def draft(plan: Plan) -> dict[str, JSON]:
         },
         "group": plan.group,
         "board": {"origin": "log.example/small", "card": "board"},
-        "policies": {"revote": plan.revote, "spoil": plan.spoil},
+        "policies": {"revote": plan.revote, "spoil": plan.spoil, **plan.powers},
         "weights": {
             "maximum": plan.maximum_weight,
             "total": sum(line.count * line.weight for line in plan.voters),
@@ -475,4 +481,76 @@ def make_full(directory: Path) -> Made:
     )
     workflow.open_spoiled(made.path, made.board, ballots[0], PASSPHRASE)
     finish(made, [1, 3])
+    return made
+
+
+# Every policy at work, and results by district: north alone, south with the islet.
+RULED = Plan(
+    contests=(YES_NO, ONE),
+    styles={"both": ["bridge", "a"], "half": ["bridge"]},
+    trustees=1,
+    quorum=1,
+    authorities=3,
+    authority_quorum=2,
+    voters=(
+        RollLine(style="both", district="north", count=3),
+        RollLine(style="half", district="south", weight=2, count=2),
+        RollLine(style="both", district="south", status="provisional", count=2),
+        RollLine(style="both", district="islet"),
+    ),
+    maximum_weight=2,
+    powers={
+        "strike": ["fraud", "voted-on-paper"],
+        "confirm": ["identity-shown"],
+        "extend": ["polls-late"],
+        "phase": ["schedule"],
+        "end": 1_900_000_000,
+    },
+    districts={"min_unit": 2},
+)
+BOTH = Choice(contests={"bridge": (1, 0), "a": (1,)})
+
+
+def credentials_of(made: Made, *voters: int) -> list[bytes]:
+    """The credentials of voters, by number."""
+    base = ceremony_parameters(Record(made.path)).base_id
+    return [derive_voter_key(made.credentials[i].code, base).credential for i in voters]
+
+
+def rule_small(made: Made) -> None:
+    """Votes, and what authorities 1 and 2 do about them.
+
+    Voters 0, 1 and 2 are of the north: 0 votes twice, 1 is struck after voting. 3 and 4 are of the
+    south and weigh 2; 5 and 6 are provisional, and 6 is never confirmed. 7 lives on the islet.
+    """
+    who = (made.path, made.authorities()[:2], made.board, PASSPHRASE)
+    no = Choice(contests={"bridge": (0, 1), "a": (0,)})
+    workflow.extend_voting(*who, 1_900_003_600, "polls-late")
+    ballots = cast(
+        made,
+        [
+            (0, no, "cast"),
+            (0, BOTH, "spoil"),
+            (0, BOTH, "cast"),
+            (1, BOTH, "cast"),
+            (2, no, "cast"),
+            (3, marks(1, 0), "cast"),
+            (4, marks(0, 1), "cast"),
+            (5, BOTH, "cast"),
+            (6, BOTH, "cast"),
+            (7, BOTH, "cast"),
+        ],
+    )
+    workflow.set_phase(*who, "closed", "schedule")
+    workflow.open_spoiled(made.path, made.board, ballots[1], PASSPHRASE)
+    workflow.strike_voters(*who, credentials_of(made, 1), "voted-on-paper")
+    workflow.confirm_voters(*who, credentials_of(made, 5), "identity-shown")
+
+
+def make_ruled(directory: Path) -> Made:
+    """Counted are two ballots of the north, three of the south and one of the islet."""
+    made = make_ready(directory, RULED)
+    open_small(made)
+    rule_small(made)
+    finish(made)
     return made

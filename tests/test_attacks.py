@@ -279,6 +279,67 @@ def the_sums_without_a_ballot(honest: Honest, attacker: Attacker) -> None:
     keep_tally(honest, attacker)
 
 
+@attack("C3", f"ballots.proofs {COUNTED}")
+def an_option_marked_twice(honest: Honest, attacker: Attacker) -> None:
+    """Under the proofs that it was marked once; the voter signs it."""
+    bribe(honest, attacker)
+    [(_, ballots)] = decode_ballots(honest.context, [attacker.data("body 5")]).batches
+    [part] = ballots.contests
+    more = honest.manifest.group.generator ** honest.manifest.group.scalars([1, 0])
+    raised = Ciphertexts(alpha=part.ciphertexts.alpha, beta=part.ciphertexts.beta * more)
+    forged = replace(ballots, contests=(replace(part, ciphertexts=raised),))
+    [data] = encode_ballots(honest.context, forged)
+    attacker.docs["body 5"] = json.loads(data)
+
+
+@attack("C3 F6", "ballots.form ballots.signatures")
+def a_ballot_without_the_proof_of_its_sum(honest: Honest, attacker: Attacker) -> None:
+    """For the voter does not sign either what cannot be read."""
+    del attacker.docs["body 5"]["contests"][0]["sum"]
+
+
+@attack("C3 F4", f"tally.sums {COUNTED}")
+def a_weight_left_out_of_the_sums(honest: Honest, attacker: Attacker) -> None:
+    """That of the voter of entry 2, who weighs 2."""
+    light = attacker.copy()
+    light.docs["row " + str(heavy_row(attacker))]["weight"] = 1
+    manifest, context = honest.manifest, honest.context
+    for i, part in enumerate(light.tally(manifest, context).contests):
+        packed = encode_base64url(part.sums.encode())
+        attacker.set(TALLY, ("contests", i, "ciphertexts"), packed)
+
+
+def heavy_row(attacker: Attacker) -> int:
+    [row] = [i for i, row in enumerate(attacker.rows) if attacker.docs[row]["weight"] == 2]
+    return row
+
+
+@attack("C4", "record.files manifest.form")
+def weights_whose_sum_nobody_could_decrypt(honest: Honest, attacker: Attacker) -> None:
+    attacker.docs[MANIFEST]["voters"]["maximum"] = 2**32 - 1
+    attacker.docs[MANIFEST]["weights"] = {"maximum": 2**31 - 1, "total": 2**40 - 1}
+    attacker.docs[MANIFEST]["contests"][0] |= {"kind": "score", "option_limit": 2, "maximum": 4}
+
+
+@attack("C5", f"tally.sums {COUNTED}")
+def a_sum_that_no_total_gives(honest: Honest, attacker: Attacker) -> None:
+    group, sums = honest.manifest.group, honest.tally.contests[0].sums
+    poison = group.generator ** group.random_scalars(sums.shape).publish()
+    poisoned = Ciphertexts(alpha=sums.alpha, beta=sums.beta * poison)
+    attacker.set(TALLY, ("contests", 0, "ciphertexts"), encode_base64url(poisoned.encode()))
+
+
+@attack("C12", "roll.form")
+def two_voters_with_one_key(honest: Honest, attacker: Attacker) -> None:
+    attacker.docs["row 4"] = deepcopy(attacker.docs["row 3"])
+    attacker.rows.append("row 4")
+
+
+@attack("C13", "roll.form")
+def a_hashed_passport_number_on_the_roll(honest: Honest, attacker: Attacker) -> None:
+    attacker.docs["row 1"]["passport"] = encode_hex(digest("test", b"4510 123456"))
+
+
 @attack("C11 F5", f"seal.counted tally.sums {COUNTED}")
 def the_sums_and_the_seal_without_a_ballot(honest: Honest, attacker: Attacker) -> None:
     the_sums_without_a_ballot(honest, attacker)
@@ -377,6 +438,19 @@ def test_attack(honest: Honest, what: str) -> None:
     attacker = honest.attacker.copy()
     done.do(honest, attacker)
     assert honest.failing(attacker) == set(done.expected.split()), done.rows
+
+
+@pytest.mark.parametrize("what", ATTACKS)
+def test_attack_alone(honest: Honest, what: str) -> None:
+    """attacks: the same rows. The change by itself, with all digests and signatures as they were.
+
+    A ballot that is counted, or a total, is not changed without the board's key.
+    """
+    attacker = honest.attacker.copy()
+    ATTACKS[what].do(honest, attacker)
+    report = honest.audit_files(attacker.alone())
+    assert report.exit_code == (4 if "manifest.form" in ATTACKS[what].expected else 1)
+    assert report.failures()
 
 
 # -- what only pins from outside show --------------------------------------------------------------

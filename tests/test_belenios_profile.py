@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from evote import cli, workflow
+from evote._trees import Directory
 from evote.encoding import canonical_json
 from evote.errors import (
     DecodingError,
@@ -278,6 +279,12 @@ REFUSED: dict[str, tuple[Plan, dict[str, Any], str]] = {
         {"policies": {"revote": "last", "spoil": "allowed"}},
         "$.policies.spoil: ballots of belenios are not spoiled",
     ),
+    "rulings": (
+        Plan(),
+        {"policies": {"revote": "last", "spoil": "forbidden", "strike": ["fraud"]}},
+        "$.policies: authorities of belenios rule on nothing",
+    ),
+    "districts": (Plan(), {"districts": {}}, "$.districts: belenios has no districts"),
     "no revotes": (
         Plan(),
         {"policies": {"revote": "forbidden", "spoil": "forbidden"}},
@@ -368,7 +375,7 @@ def test_export_refuses_other_profiles(cards: dict[str, Any], tmp_path: Path) ->
     value = draft(Plan()) | {"profile": "native", "group": "ristretto255"}
     record = tmp_path / "record"
     workflow.new_election(record, value, cards=cards["ristretto255"])
-    assert not profile.is_record(record)
+    assert not profile.is_record(Directory(record))
     with pytest.raises(UnsupportedError, match="an election of the profile native"):
         profile.export_record(record, tmp_path)
 
@@ -429,6 +436,7 @@ def test_credentials_within_the_manifest(cards: dict[str, Any], tmp_path: Path) 
         ([RollLine(style="all", weight=3)], "weights from 1 to 2"),
         ([RollLine(style="none")], "no style"),
         ([RollLine(style="all", district="x")], "no districts"),
+        ([RollLine(style="all", status="provisional")], "no provisional voters"),
     ):
         with pytest.raises(ParameterError, match=reason):
             profile.draw_credentials(record, lines)

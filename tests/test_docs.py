@@ -137,7 +137,10 @@ def test_every_transcript_is_documented() -> None:
     assert "transcript purpose `rehearsal`" in FORMAT
 
 
-APPENDING = {"append", "append_integer", "append_elements", "append_scalars"}
+APPENDING = {
+    *("append", "append_integer", "append_elements", "append_scalars"),
+    *("append_rows", "append_arrays"),
+}
 SQUEEZING = {"squeeze", "challenge", "challenges", "weights"}
 
 
@@ -185,7 +188,7 @@ def test_every_format_is_documented() -> None:
 
 def test_every_purpose_of_a_signature_is_documented() -> None:
     used = first_constants({"sign", "signed_message"}, 0, str)
-    used |= first_constants({"_signature"}, 1, str)
+    used |= first_constants({"entry_signature"}, 1, str)
     used |= first_constants({"check_authorities", "verify_signature"}, 2, str)
     used |= {f"ceremony-{kind}" for kind in ("commit", "reveal", "complaint", "confirm")}
     documented = quoted([row[0] for row in table(section("Hash inputs"), "purpose")])

@@ -15,7 +15,7 @@ PACKAGE = Path(evote.__file__).parent
 # One line a floor; a name stands for the module or for everything in the folder. Private siblings
 # stand before the module whose weight they take.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "encoding", "_files", "_pool", "_fingerprints"),
+    ("errors", "encoding", "_forms", "_files", "_trees", "_archives", "_pool", "_fingerprints"),
     ("groups",),
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_linear", "_one_of", "proofs"),
@@ -26,12 +26,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
-        *("_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
+        *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
         *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
         *(
             "policies",
+            "_powers",
+            "policies",
+            "_districts",
             "_mixing",
             "_belenios",
             "election",
@@ -43,10 +46,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_trustee",
             "ceremony",
         ),
-        *("_report", "_audit_log", "_audit_ballots", "_audit_mixes", "_audit_tally"),
+        *("_report", "_privacy", "_audit_log", "_audit_ballots", "_audit_jobs"),
+        *("_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),
-    ("_ballot_box", "_founding", "interop", "workflow", "demo"),
+    ("_ballot_box", "_founding", "_rulings", "fates", "interop", "workflow", "demo"),
     ("cli",),
 )
 PLACES = {

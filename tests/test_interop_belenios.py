@@ -428,15 +428,18 @@ def test_archives_are_recognised(tmp_path: Path) -> None:
         assert system is not None
         assert system.name == "belenios"
         assert audit(path, Options()).exit_code == 0
-    assert recognise(ROOT) is None
+    with pytest.raises(DecodingError, match="no record of a known system"):
+        recognise(ROOT)
     assert not is_archive(tmp_path)
     (tmp_path / "a.bel").write_bytes(b"BELENIOS")
-    assert recognise(tmp_path) is None
+    with pytest.raises(DecodingError, match="no record of a known system"):
+        recognise(tmp_path)
     with pytest.raises(ParameterError):
         belenios.audit(tmp_path)
     for name in ("a.bel", "b.bel"):
         (tmp_path / name).write_bytes((ROOT / SMALL).read_bytes())
-    assert recognise(tmp_path) is None  # which of the two?
+    with pytest.raises(DecodingError, match="no record of a known system"):
+        recognise(tmp_path)  # which of the two?
     with pytest.raises(ParameterError, match="sessions"):
         audit(ROOT / SMALL, Options(session="default"))
 

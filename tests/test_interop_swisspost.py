@@ -19,6 +19,7 @@ import pytest
 
 from evote import cli
 from evote._bayer_groth import ProductStatement, WideCiphertexts, prove_product
+from evote._trees import Directory, SingleFile
 from evote.commitments import commit
 from evote.encoding import digest
 from evote.errors import (
@@ -694,9 +695,9 @@ def test_exponents_from_keys() -> None:
 def test_other_files_are_not_recognised(text: str, tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_text(text)
-    assert not swisspost.is_swisspost(path)
+    assert not swisspost.is_swisspost(SingleFile(path))
     assert swisspost.audit(path).exit_code in (1, 4)
-    assert not swisspost.is_swisspost(tmp_path)
+    assert not swisspost.is_swisspost(Directory(tmp_path))
 
 
 @pytest.mark.parametrize(

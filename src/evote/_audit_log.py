@@ -6,27 +6,39 @@ themselves are read again when their ballots are.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from evote._report import Ledger
 from evote.board import (
+    BallotColumns,
     BallotEntry,
     Checkpoint,
     CompactRange,
+    Confirm,
     Entry,
+    Extend,
     Open,
     OperatorSignature,
+    PhaseEntry,
     ReceiptClaim,
     ResultEntry,
+    Ruling,
     Seal,
     ShareEntry,
     Stage,
+    Strike,
     TallyEntry,
     decode_entry,
     entry_place,
     leaf_hash,
+    leaf_hashes,
     next_stage,
+    read_ballot_entries,
+    ruling_bytes,
 )
 from evote.credentials import Roll
 from evote.election import Manifest
@@ -39,8 +51,10 @@ from evote.record import Record
 __all__ = [
     "LogSummary",
     "PinnedReceipt",
+    "bundle_digest",
     "check_authorities",
     "read_log",
+    "ruling_parts",
     "seal_parts",
 ]
 
@@ -62,7 +76,9 @@ class LogSummary:
     stage: Stage = Stage.EMPTY
     in_order: bool = True  # every entry so far was well formed and had its place
     ballots: int = 0
+    rulings: int = 0
     root: bytes = b""
+    bundles: list[bytes] = field(default_factory=list)  # the `bundle_digest` of each
     opened: tuple[int, Open] | None = None
     seal: tuple[int, bytes, Seal] | None = None  # index, root before it, the entry
     tally: tuple[int, TallyEntry] | None = None
@@ -79,6 +95,8 @@ class LogSummary:
         match entry:
             case BallotEntry():
                 self.ballots += 1
+            case Strike() | Confirm() | Extend() | PhaseEntry():
+                self.rulings += 1
             case Open():
                 self.opened = (index, entry)
             case Seal():
@@ -98,20 +116,32 @@ def read_log(
     roll: Roll | None,
     checkpoint: Checkpoint,
     receipts: Sequence[PinnedReceipt],
+    election_id: bytes | None,
 ) -> LogSummary:
-    """Read all entries once, in order; report on board.*, policy.counted and the receipts."""
+    """Read all entries once, in order; report on board.*, policy.* and the receipts."""
     log = LogSummary(size=checkpoint.size)
     tree = CompactRange()
-    counting = (
-        None if roll is None else Counting(roll, revote=manifest.revote, spoil=manifest.spoil)
-    )
+    counting = None
+    if roll is not None:
+        policies = {"revote": manifest.revote, "spoil": manifest.spoil}
+        counting = Counting(roll, **policies, powers=manifest.powers)
     witnessed = _Witnessed(receipts)
     with ledger.guard("board.entries", "board.root", "policy.counted"):
         for first, bundle in record.entry_bundles():
+            log.bundles.append(bundle_digest(bundle))
+            ballots = None if receipts else _ballots(log, bundle)
+            if ballots is not None:
+                log.ballots += len(ballots)
+                if counting is not None and not ledger.failed("policy.counted"):
+                    _count(ledger, log, counting, first, ballots)
+                tree.extend(leaf_hashes(bundle))
+                continue
             for index, data in enumerate(bundle, first):
                 witnessed.see(index, data, tree)
                 entry = _entry(ledger, log, index, data)
                 if entry is not None:
+                    if isinstance(entry, Strike | Confirm | Extend | PhaseEntry):
+                        _check_ruling(ledger, manifest, log, index, entry, election_id)
                     log.keep(index, entry, tree.root)
                     if counting is not None and not ledger.failed("policy.counted"):
                         _count(ledger, log, counting, index, entry)
@@ -124,6 +154,8 @@ def read_log(
             last = log.place(max(checkpoint.size - 1, 0)).split(":")[0]
             reason = f"the entries up to {last} do not lead to its root"
             ledger.fail("board.root", f"board/checkpoint: {reason}")
+    if not log.rulings:
+        ledger.absent("the authorities ruled on nothing", "policy.signatures")
     witnessed.report(ledger)
     if ledger.failed("board.entries"):
         ledger.block("board.entries failed", "policy.counted")
@@ -153,11 +185,47 @@ def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes) -> Entry | 
     return entry
 
 
-def _count(ledger: Ledger, log: LogSummary, counting: Counting, index: int, entry: Entry) -> None:
+def _ballots(log: LogSummary, bundle: Sequence[bytes]) -> BallotColumns | None:
+    """All entries of a bundle, where all are ballots and have their place."""
+    if log.in_order and log.stage == Stage.VOTING:
+        return read_ballot_entries(bundle)
+    return None
+
+
+def bundle_digest(bundle: Sequence[bytes]) -> bytes:
+    """By which the same entries are known again: SHA-256 of their lengths, then of their bytes."""
+    lengths = np.array([len(data) for data in bundle], dtype="<u4")
+    return hashlib.sha256(lengths.tobytes() + b"".join(bundle)).digest()
+
+
+def _check_ruling(
+    ledger: Ledger,
+    manifest: Manifest,
+    log: LogSummary,
+    index: int,
+    ruling: Ruling,
+    election_id: bytes | None,
+) -> None:
+    """The authorities signed it, as the ruling of this number."""
+    if election_id is None:
+        ledger.block("ceremony or roll failed", "policy.signatures")
+        return
+    ledger.did("policy.signatures")
+    with ledger.guard("policy.signatures"):
+        parts = ruling_parts(election_id, log.rulings, ruling)
+        check_authorities(manifest, ruling.signatures, log.place(index), "ruling", *parts)
+
+
+def _count(
+    ledger: Ledger, log: LogSummary, counting: Counting, index: int, entry: Entry | BallotColumns
+) -> None:
     if not log.in_order:  # who counts depends on the order
         return
     try:
-        counting.add(index, entry)
+        if isinstance(entry, BallotColumns):
+            counting.add_ballots(index, entry)
+        else:
+            counting.add(index, entry)
     except BrokenLog as error:
         _broken(ledger, "policy.counted", log, error, index)
 
@@ -237,5 +305,12 @@ def check_authorities(
 
 def seal_parts(election_id: bytes, index: int, root: bytes, seal: Seal) -> tuple[bytes, ...]:
     """What authorities sign of a seal at `index`: with the root before it, the whole log."""
-    counts = (seal.cast, seal.spoiled, seal.counted, seal.superseded)
+    counts = [seal.cast, seal.spoiled, seal.counted, seal.superseded]
+    if seal.struck or seal.unconfirmed:
+        counts += [seal.struck, seal.unconfirmed]
     return (election_id, uint32(index), root, *map(uint32, counts), seal.digest)
+
+
+def ruling_parts(election_id: bytes, number: int, ruling: Ruling) -> tuple[bytes, ...]:
+    """What authorities sign of a ruling: with how many come before it, none is lost or repeated."""
+    return (election_id, uint32(number), ruling_bytes(ruling))

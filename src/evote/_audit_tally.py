@@ -5,6 +5,7 @@ A private sibling of `verify`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from evote.errors import BrokenLog, DecodingError, EvoteError, QuorumError, Veri
 from evote.policies import verify_seal
 from evote.record import Record
 from evote.tally import (
+    ContestTally,
     Result,
     Summation,
     Tally,
@@ -113,7 +115,16 @@ def _check_sums(ledger: Ledger, log: LogSummary, tally: Tally, sums: Summation |
     ledger.did("tally.sums", len(tally.contests))
     if tally.counted != log.fates.digest:
         ledger.fail("tally.sums", "tally.json: $.counted: not the counted set of this log")
-    for i, (claim, part) in enumerate(zip(tally.contests, sums.parts(), strict=True)):
+    with ledger.guard("tally.sums"):
+        parts = sums.parts()
+        expected = [(part.id, part.districts) for part in parts]
+        if [(claim.id, claim.districts) for claim in tally.contests] != expected:
+            raise VerificationError("tally.json: $.contests: not these contests and districts")
+        _compare_sums(ledger, tally, parts)
+
+
+def _compare_sums(ledger: Ledger, tally: Tally, parts: Sequence[ContestTally]) -> None:
+    for i, (claim, part) in enumerate(zip(tally.contests, parts, strict=True)):
         where = f"tally.json: $.contests[{i}] ({claim.id})"
         if (claim.ballots, claim.weight) != (part.ballots, part.weight):
             expected = f"{part.ballots} ballots of weight {part.weight}"

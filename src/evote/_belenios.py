@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from evote._mixing import Mixing
+from evote._powers import NO_POWERS, Powers
 from evote.contests import Contest, Style
 from evote.groups import Group, ModPGroup
 from evote.packing import Packing
@@ -45,6 +46,8 @@ def belenios_contradictions(
     maximum_voters: int,
     revote: str,
     spoil: str,
+    powers: Powers,
+    districts: bool,
 ) -> Iterator[tuple[str, str]]:
     """Place and reason of what Belenios does not have, in a manifest that is right otherwise."""
     if group.name not in GROUPS.values():
@@ -57,6 +60,10 @@ def belenios_contradictions(
         yield "policies.revote", "of the ballots of a voter of belenios the last counts"
     if spoil != "forbidden":
         yield "policies.spoil", "ballots of belenios are not spoiled: forbidden expected"
+    if powers != NO_POWERS:
+        yield "policies", "authorities of belenios rule on nothing between opening and seal"
+    if districts:
+        yield "districts", "belenios has no districts"
     if mixing is not None and maximum_weight != 1:
         yield "weights.maximum", "belenios has no weights where something is mixed"
     packs = mixing.packs if mixing is not None else ()

@@ -4,7 +4,11 @@ An entry is canonical JSON of at most 65,535 bytes with a `type`. What it claims
 elsewhere: ballots' signatures by `credentials`, operators' by `operators`, which ballots count by
 `policies`. Here is the form, and the grammar of a whole log:
 
-    open  (ballot | opening)*  seal  tally  share*  result
+    open  (ballot | opening | ruling)*  seal  tally  share*  result
+
+A ruling is an act of the authorities before the seal: strike, confirm, extend or phase. While the
+phase is "closed", no ballot has a place, nor has an extension. Voters are named by their rows of
+the roll, four bytes each, so that an entry takes 8,192 of them and 100,000 take thirteen entries.
 
 Entries lie in bundles of 256, one file each.
 
@@ -18,8 +22,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from evote._forms import HOLE, Form, Rows, to_rows
 from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action
 from evote.encoding import (
@@ -42,6 +50,11 @@ _MAX_SIGNATURES = 99
 _MAX_CONTESTS = 1000
 _MAX_SELECTIONS = 20_000
 _MAX_MARK = 255
+MAX_ROWS = 8192  # voters of one ruling: with 99 signatures the entry is below MAX_ENTRY
+MAX_TIME = 253_402_300_799  # seconds from 1970 to the end of 9999
+
+VotingPhase: TypeAlias = Literal["voting", "closed"]
+VOTING_PHASES: tuple[VotingPhase, ...] = ("voting", "closed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +110,8 @@ class Opening:
 class Seal:
     """The end of voting: how many ballots of each fate, and the digest of the counted set.
 
-    Signatures over ("seal", election, index of this entry, root before it, the counts, digest).
+    Signatures over ("seal", election, index of this entry, root before it, the counts, digest). The
+    last two counts are in entry and signatures only where there are such ballots.
     """
 
     cast: int
@@ -106,6 +120,69 @@ class Seal:
     superseded: int
     digest: bytes
     signatures: tuple[OperatorSignature, ...]
+    struck: int = 0
+    unconfirmed: int = 0
+
+
+# Rulings. Signatures over ("ruling", election, how many rulings come before, entry without them).
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """Voters whose ballots do not count. `rows` as of `pack_rows`; the reason is a code."""
+
+    reason: str
+    rows: bytes
+    signatures: tuple[OperatorSignature, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """Provisional voters whose ballots count after all. `rows` as of `pack_rows`."""
+
+    reason: str
+    rows: bytes
+    signatures: tuple[OperatorSignature, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """Another announced end of voting, in seconds since 1970. It informs; the log has no clock."""
+
+    reason: str
+    end: int
+    signatures: tuple[OperatorSignature, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseEntry:
+    """From here on ballots are taken, or are not."""
+
+    reason: str
+    phase: VotingPhase
+    signatures: tuple[OperatorSignature, ...]
+
+
+Ruling: TypeAlias = Strike | Confirm | Extend | PhaseEntry
+
+
+def pack_rows(rows: Sequence[int] | NDArray[np.integer]) -> bytes:
+    """Rows of the roll as they stand in a ruling: ascending, 4 bytes each, little-endian.
+
+    Raises:
+        ParameterError: none, too many, or one twice.
+    """
+    numbers = np.sort(np.asarray(rows, dtype=np.int64))
+    if not 1 <= len(numbers) <= MAX_ROWS:
+        raise ParameterError(f"1 to {MAX_ROWS} voters expected, got {len(numbers)}")
+    if numbers[0] < 0 or numbers[-1] > MAX_COUNT or not (np.diff(numbers) > 0).all():
+        raise ParameterError("rows of the roll, each once, expected")
+    return numbers.astype("<u4").tobytes()
+
+
+def unpack_rows(rows: bytes) -> NDArray[np.uint32]:
+    """The row numbers of a ruling."""
+    return np.frombuffer(rows, dtype="<u4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +207,9 @@ class ResultEntry:
     digest: bytes
 
 
-Entry: TypeAlias = Open | BallotEntry | Opening | Seal | TallyEntry | ShareEntry | ResultEntry
+Entry: TypeAlias = (
+    Open | BallotEntry | Opening | Ruling | Seal | TallyEntry | ShareEntry | ResultEntry
+)
 
 
 # -- bytes ---------------------------------------------------------------------------------------
@@ -146,6 +225,13 @@ def encode_entry(entry: Entry) -> bytes:
     if len(data) > MAX_ENTRY:
         raise ParameterError(f"an entry of {len(data)} bytes, at most {MAX_ENTRY} expected")
     return data
+
+
+def ruling_bytes(ruling: Ruling) -> bytes:
+    """What the authorities sign of a ruling: the entry without `signatures`."""
+    value = _to_json(ruling)
+    del value["signatures"]
+    return canonical_json(value)
 
 
 def _to_json(entry: Entry) -> dict[str, JSON]:
@@ -172,8 +258,10 @@ def _to_json(entry: Entry) -> dict[str, JSON]:
                 "seed": encode_hex(entry.seed),
                 "contests": [_contest_to_json(contest) for contest in entry.contests],
             }
+        case Strike() | Confirm() | Extend() | PhaseEntry():
+            return _ruling_to_json(entry)
         case Seal():
-            return {
+            seal: dict[str, JSON] = {
                 "type": "seal",
                 "cast": entry.cast,
                 "spoiled": entry.spoiled,
@@ -182,6 +270,8 @@ def _to_json(entry: Entry) -> dict[str, JSON]:
                 "digest": encode_hex(entry.digest),
                 "signatures": _signatures_to_json(entry.signatures),
             }
+            rare = {"struck": entry.struck, "unconfirmed": entry.unconfirmed}
+            return seal | {name: count for name, count in rare.items() if count}
         case ShareEntry():
             digest = encode_hex(entry.digest)
             return {"type": "share", "trustee": entry.trustee, "digest": digest}
@@ -189,6 +279,27 @@ def _to_json(entry: Entry) -> dict[str, JSON]:
             return {"type": "tally", "digest": encode_hex(entry.digest)}
         case ResultEntry():
             return {"type": "result", "digest": encode_hex(entry.digest)}
+
+
+def _ruling_to_json(ruling: Ruling) -> dict[str, JSON]:
+    value: dict[str, JSON] = {
+        "type": ruling_kind(ruling),
+        "reason": ruling.reason,
+        "signatures": _signatures_to_json(ruling.signatures),
+    }
+    match ruling:
+        case Strike() | Confirm():
+            value["rows"] = encode_base64url(ruling.rows)
+        case Extend():
+            value["end"] = ruling.end
+        case PhaseEntry():
+            value["phase"] = ruling.phase
+    return value
+
+
+def ruling_kind(ruling: Ruling) -> str:
+    """strike, confirm, extend or phase: the `type` of the entry, and the power it takes."""
+    return type(ruling).__name__.removesuffix("Entry").lower()
 
 
 def _contest_to_json(contest: OpenedContest) -> dict[str, JSON]:
@@ -232,6 +343,69 @@ def decode_entry(data: bytes, *, where: str = "") -> Entry:
     return read_entry(data, where=where)
 
 
+class BallotColumns(NamedTuple):
+    """n ballot entries as arrays: n truth values, and rows of 32, 32 and 64 bytes."""
+
+    spoiled: NDArray[np.bool_]
+    credentials: Rows
+    digests: Rows
+    signatures: Rows
+
+    def __len__(self) -> int:
+        return len(self.spoiled)
+
+    @classmethod
+    def of(cls, entries: Sequence[BallotEntry]) -> BallotColumns:
+        """These entries, one or more."""
+        return cls(
+            np.array([entry.action == "spoil" for entry in entries], dtype=np.bool_),
+            to_rows([entry.credential for entry in entries]),
+            to_rows([entry.digest for entry in entries]),
+            to_rows([entry.signature for entry in entries]),
+        )
+
+    def entry(self, i: int) -> BallotEntry:
+        """One of them."""
+        return BallotEntry(
+            action="spoil" if self.spoiled[i] else "cast",
+            credential=self.credentials[i].tobytes(),
+            digest=self.digests[i].tobytes(),
+            signature=self.signatures[i].tobytes(),
+        )
+
+
+_FORMS = {
+    action: Form(
+        canonical_json(
+            {
+                "type": "ballot",
+                "action": action,
+                "credential": HOLE * 64,
+                "digest": HOLE * 64,
+                "signature": HOLE * 86,
+            }
+        ),
+        ["hex", "hex", "base64url"],
+    )
+    for action in ("cast", "spoil")
+}
+
+
+def read_ballot_entries(entries: Sequence[bytes]) -> BallotColumns | None:
+    """All entries of a bundle, where all are ballots: as nearly all are in a large election."""
+    cast, casts = _FORMS["cast"].read(entries)
+    if len(cast) == len(entries):
+        return BallotColumns(np.zeros(len(entries), dtype=np.bool_), *casts)
+    spoiled, spoils = _FORMS["spoil"].read(entries)
+    if len(cast) + len(spoiled) < len(entries):
+        return None
+    mask = np.zeros(len(entries), dtype=np.bool_)
+    mask[spoiled] = True
+    order = np.argsort(np.concatenate([cast, spoiled]))
+    columns = (np.concatenate(pair)[order] for pair in zip(casts, spoils, strict=True))
+    return BallotColumns(mask, *columns)
+
+
 def read_entry(data: bytes, *, where: str = "") -> Entry:
     """`decode_entry` without the short cut for ballots."""
     fields = Fields(parse_json(data, where=where, max_bytes=MAX_ENTRY), f"{where}: $")
@@ -240,8 +414,12 @@ def read_entry(data: bytes, *, where: str = "") -> Entry:
     return entry
 
 
+_RULINGS = ("strike", "confirm", "extend", "phase")
+_TYPES = ("open", "ballot", "opening", *_RULINGS, "seal", "tally", "share", "result")
+
+
 def _from_json(fields: Fields) -> Entry:
-    kind = fields.choice("type", ("open", "ballot", "opening", "seal", "tally", "share", "result"))
+    kind = fields.choice("type", _TYPES)
     match kind:
         case "open":
             return Open(
@@ -270,7 +448,11 @@ def _from_json(fields: Fields) -> Entry:
                 superseded=fields.integer("superseded", 0, MAX_COUNT),
                 digest=fields.hex("digest", 32),
                 signatures=_read_signatures(fields),
+                struck=_rare(fields, "struck"),
+                unconfirmed=_rare(fields, "unconfirmed"),
             )
+        case "strike" | "confirm" | "extend" | "phase":
+            return _read_ruling(kind, fields)
         case "tally":
             return TallyEntry(digest=fields.hex("digest", 32))
         case "share":
@@ -278,6 +460,34 @@ def _from_json(fields: Fields) -> Entry:
             return ShareEntry(trustee=trustee, digest=fields.hex("digest", 32))
         case _:
             return ResultEntry(digest=fields.hex("digest", 32))
+
+
+def _rare(fields: Fields, name: str) -> int:
+    """A count that is there only where it is not zero."""
+    return fields.integer(name, 1, MAX_COUNT) if name in fields else 0
+
+
+def _read_ruling(kind: str, fields: Fields) -> Ruling:
+    reason, signatures = fields.identifier("reason"), _read_signatures(fields)
+    match kind:
+        case "strike":
+            return Strike(reason=reason, rows=_read_rows(fields), signatures=signatures)
+        case "confirm":
+            return Confirm(reason=reason, rows=_read_rows(fields), signatures=signatures)
+        case "extend":
+            end = fields.integer("end", 0, MAX_TIME)
+            return Extend(reason=reason, end=end, signatures=signatures)
+        case _:
+            closed = fields.choice("phase", VOTING_PHASES) == "closed"
+            phase: VotingPhase = "closed" if closed else "voting"
+            return PhaseEntry(reason=reason, phase=phase, signatures=signatures)
+
+
+def _read_rows(fields: Fields) -> bytes:
+    rows = fields.packed("rows", max_size=4 * MAX_ROWS)
+    if not rows or len(rows) % 4 or not (np.diff(unpack_rows(rows).astype(np.int64)) > 0).all():
+        fields.fail("rows", "numbers of rows in ascending order, four bytes each, expected")
+    return rows
 
 
 def _read_contest(fields: Fields) -> OpenedContest:
@@ -314,19 +524,28 @@ class Stage(IntEnum):
 
     EMPTY = 0
     VOTING = 1
-    SEALED = 2
-    TALLIED = 3
-    FINISHED = 4
+    CLOSED = 2
+    SEALED = 3
+    TALLIED = 4
+    FINISHED = 5
 
 
-_STEPS: dict[type[Entry], tuple[Stage, Stage]] = {  # kind of entry: the stage before, and after
-    Open: (Stage.EMPTY, Stage.VOTING),
-    BallotEntry: (Stage.VOTING, Stage.VOTING),
-    Opening: (Stage.VOTING, Stage.VOTING),
-    Seal: (Stage.VOTING, Stage.SEALED),
-    TallyEntry: (Stage.SEALED, Stage.TALLIED),
-    ShareEntry: (Stage.TALLIED, Stage.TALLIED),
-    ResultEntry: (Stage.TALLIED, Stage.FINISHED),
+_OPEN = {Stage.VOTING: Stage.VOTING, Stage.CLOSED: Stage.CLOSED}
+_STEPS: dict[type[Entry], dict[Stage, Stage]] = {  # kind of entry: the stage before, and after
+    Open: {Stage.EMPTY: Stage.VOTING},
+    BallotEntry: {Stage.VOTING: Stage.VOTING},
+    Opening: _OPEN,
+    Strike: _OPEN,
+    Confirm: _OPEN,
+    Extend: {Stage.VOTING: Stage.VOTING},
+    Seal: {Stage.VOTING: Stage.SEALED, Stage.CLOSED: Stage.SEALED},
+    TallyEntry: {Stage.SEALED: Stage.TALLIED},
+    ShareEntry: {Stage.TALLIED: Stage.TALLIED},
+    ResultEntry: {Stage.TALLIED: Stage.FINISHED},
+}
+_PHASE_STEPS: dict[VotingPhase, dict[Stage, Stage]] = {
+    "closed": {Stage.VOTING: Stage.CLOSED},
+    "voting": {Stage.CLOSED: Stage.VOTING},
 }
 
 
@@ -336,11 +555,11 @@ def next_stage(stage: Stage, entry: Entry, index: int) -> Stage:
     Raises:
         BrokenLog: an entry of this kind has no place there.
     """
-    before, after = _STEPS[type(entry)]
-    if stage != before:
+    steps = _PHASE_STEPS[entry.phase] if isinstance(entry, PhaseEntry) else _STEPS[type(entry)]
+    if stage not in steps:
         kind = type(entry).__name__.removesuffix("Entry").lower()
         raise BrokenLog(f"{kind} has no place when the log is {stage.name.lower()}", entry=index)
-    return after
+    return steps[stage]
 
 
 # -- files ---------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from evote.ceremony import (
 )
 from evote.credentials import (
     RollRow,
+    Status,
     decode_roll,
     derive_voter_key,
     draw_code,
@@ -30,6 +31,7 @@ from evote.credentials import (
 )
 from evote.election import (
     MIN_UNIT,
+    Districts,
     ElectionParameters,
     Manifest,
     decode_manifest,
@@ -106,7 +108,8 @@ def new_election(
 
     A draft is manifest.json without `format`, `version` and `nonce`; where it has the identifier
     of an operator in the place of a card, that card is taken from `cards`. In `mixing` only
-    `mixers` and `packs` must be given; in the profile `belenios` trustees mix, and no `mixers`.
+    `mixers` and `packs` must be given, in `districts` nothing; in the profile `belenios` trustees
+    mix, and no `mixers`.
 
     Raises:
         DecodingError: the draft is malformed or contradicts itself; names the field.
@@ -123,6 +126,8 @@ def new_election(
         part = value.get(key)
         if isinstance(part, dict) and inner in part:
             value[key] = {**part, inner: _with_cards(part[inner], known)}
+    if isinstance(districts := value.get("districts"), dict):
+        value["districts"] = {**Districts().to_json(), **districts}
     if isinstance(mixing := value.get("mixing"), dict):
         if value["profile"] == "belenios":
             mixing = {"mixers": [], **mixing}
@@ -176,6 +181,7 @@ class RollLine:
     style: str
     weight: int = 1
     district: str = "all"
+    status: Status = "full"
     count: int = 1
 
 
@@ -187,6 +193,7 @@ class Credential:
     style: str
     weight: int
     district: str
+    status: Status = "full"
 
 
 def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Credential]:
@@ -205,6 +212,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
         manifest.style(line.style)
         if line.count < 0:
             raise ParameterError("a negative number of voters")
+        if line.status != "full" and not manifest.powers.confirm:
+            raise ParameterError("provisional voters, and the manifest has no way to confirm them")
         if not 1 <= line.weight <= manifest.maximum_weight:
             raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
     if sum(line.count for line in lines) > manifest.maximum_voters:
@@ -212,7 +221,13 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     if sum(line.count * line.weight for line in lines) > manifest.total_weight:
         raise ParameterError(f"more than a total weight of {manifest.total_weight}")
     return [
-        Credential(code=draw_code(), style=line.style, weight=line.weight, district=line.district)
+        Credential(
+            code=draw_code(),
+            style=line.style,
+            weight=line.weight,
+            district=line.district,
+            status=line.status,
+        )
         for line in lines
         for _ in range(line.count)
     ]
@@ -239,6 +254,7 @@ def publish_roll(
             style=item.style,
             weight=item.weight,
             district=item.district,
+            status=item.status,
         )
         for item in credentials
     ]

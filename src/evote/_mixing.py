@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from evote._districts import MIN_UNIT
 from evote._verificatum import MAX_PARTIES, check_group
 from evote.contests import MAX_CONTESTS, Contest, Style
 from evote.encoding import JSON, Fields
@@ -23,8 +24,6 @@ __all__ = [
     "read_mixing",
     "verificatum_contradictions",
 ]
-
-MIN_UNIT = 30  # ballots that are decrypted together, unless the manifest says otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ from typing import NamedTuple, NoReturn
 from evote.election import Manifest
 from evote.encoding import JSON, canonical_json, encode_hex
 from evote.errors import EvoteError, ParameterError, VerificationError
+from evote.policies import Counts
 from evote.tally import Result, result_lines
 
-__all__ = ["CHECKS", "PHASES", "Check", "Finding", "Ledger", "Outcome", "Report"]
+__all__ = ["CHECKS", "PHASES", "Check", "Finding", "Ledger", "Notice", "Outcome", "Report"]
 
 PHASES = ("setup", "ceremony", "ready", "voting", "sealed", "tallied", "finished")
 
@@ -77,6 +78,7 @@ CHECKS: Mapping[str, Check] = {
         "ballots.nonces",
     ),
     **_checks("Openings", "voting", "spoiled.openings"),
+    **_checks("Rulings", "voting", "policy.signatures"),
     **_checks("Counted set", "voting", "policy.counted"),
     **_checks("Seal", "sealed", "seal.signatures", "seal.counted"),
     **_checks(
@@ -118,11 +120,20 @@ class Finding:
         }
 
 
+class Notice(NamedTuple):
+    """Something that is no failure, and that a reader should know: an id, and what it is here."""
+
+    id: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The outcome of an audit: one finding for every check, in the order of `CHECKS`.
 
-    `required` names the checks that had to be done. Two audits of one record give the same bytes.
+    `required` names the checks that had to be done. `notices` are no failures, such as
+    `unique-weight`. `counts` say what became of the ballots, where that is known. Two audits of one
+    record give the same bytes.
     """
 
     findings: tuple[Finding, ...]
@@ -134,6 +145,8 @@ class Report:
     manifest_digest: bytes | None
     election_id: bytes | None
     result: Result | None
+    notices: tuple[Notice, ...] = ()
+    counts: tuple[Counts, ...] = ()
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a report is not a truth value: ask .ok or call .raise_for_failure()")
@@ -201,6 +214,8 @@ class Report:
             words += f"; registrar can impersonate: {reason}"
             if len(self.manifest.mixers) == 1:
                 words += "; mix server can tell whose ballot is whose: there is only one"
+        if self.notices:
+            words += f"; warnings: {', '.join(dict.fromkeys(n.id for n in self.notices))}"
         unpinned = [
             what
             for check, what in (("manifest.digest", "manifest"), ("board.witnesses", "witnesses"))
@@ -226,8 +241,20 @@ class Report:
             lines.append(f"{finding.outcome:<15} {finding.check:<23} {count}".rstrip())
             if finding.detail:
                 lines += [f"{'':<16}{part}" for part in finding.detail.split("\n")]
-        lines += ["", *self._result_lines(), self.verdict, ""]
+        lines += [f"{'warning':<15} {notice.id:<23} {notice.detail}" for notice in self.notices]
+        lines += ["", *self._count_lines(), *self._result_lines(), self.verdict, ""]
         return "\n".join(lines)
+
+    def _count_lines(self) -> Iterator[str]:
+        """What became of the ballots, in all; `evote board counts` has it by district and style."""
+        if not self.counts or not self.ok:
+            return
+        names = ["submitted", "cast", "spoiled", "counted", "superseded", "struck", "unconfirmed"]
+        total = {name: sum(getattr(row, name) for row in self.counts) for name in names}
+        yield "{submitted} ballots submitted = {cast} cast + {spoiled} spoiled".format(**total)
+        words = "{cast} cast = {counted} counted + {superseded} superseded + {struck} struck"
+        yield (words + " + {unconfirmed} unconfirmed").format(**total)
+        yield ""
 
     def _result_lines(self) -> Iterator[str]:
         if self.result is None or self.manifest is None or not self.ok:
@@ -252,6 +279,8 @@ class Report:
             "manifest": encode_hex(self.manifest_digest) if self.manifest_digest else None,
             "election": encode_hex(self.election_id) if self.election_id else None,
             "findings": [finding.to_json() for finding in self.findings],
+            "warnings": [{"id": notice.id, "detail": notice.detail} for notice in self.notices],
+            "counts": [row.to_json() for row in self.counts] if self.ok else [],
             "result": self._result_json(),
         }
         return canonical_json(value) + b"\n"
@@ -260,8 +289,9 @@ class Report:
         """Only of a record that verifies: a total that was not checked is not repeated."""
         if self.result is None or not self.ok:
             return None
-        summed: list[JSON] = [
-            {
+        summed: list[JSON] = []
+        for row in self.result.contests:
+            value: dict[str, JSON] = {
                 "id": row.id,
                 "ballots": row.ballots,
                 "weight": row.weight,
@@ -269,8 +299,7 @@ class Report:
                 "blank": row.blank,
                 "undervotes": row.undervotes,
             }
-            for row in self.result.contests
-        ]
+            summed.append(value | ({"districts": list(row.districts)} if row.districts else {}))
         return summed + [row.to_json() for row in self.result.mixed]
 
 

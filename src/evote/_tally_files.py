@@ -37,13 +37,15 @@ class ContestTally:
     """The encrypted sums of one contest, over the counted ballots that hold it.
 
     `sums` has one ciphertext per option, and the counted blank's last where the contest has one.
-    `weight` is the total weight of the `ballots`.
+    `weight` is the total weight of the `ballots`. Where there are results by district, these are
+    the ballots of some `districts`, ascending; a contest then has several, and no district in two.
     """
 
     id: str
     ballots: int
     weight: int
     sums: Ciphertexts
+    districts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,10 @@ class TallyShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContestResult:
-    """The totals of one contest: votes by option, declared blanks, and marks nobody used."""
+    """The totals of one contest: votes by option, declared blanks, and marks nobody used.
+
+    Those of some `districts`, where there are results by district.
+    """
 
     id: str
     ballots: int
@@ -105,6 +110,7 @@ class ContestResult:
     votes: tuple[int, ...]
     blank: int | None
     undervotes: int
+    districts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,15 +139,15 @@ def neutral_sums(group: Group, width: int) -> Ciphertexts:
 
 def encode_tally(tally: Tally) -> bytes:
     """The bytes of tally.json."""
-    contests: list[JSON] = [
-        {
+    contests: list[JSON] = []
+    for contest in tally.contests:
+        row: dict[str, JSON] = {
             "id": contest.id,
             "ballots": contest.ballots,
             "weight": contest.weight,
             "ciphertexts": encode_base64url(contest.sums.encode()),
         }
-        for contest in tally.contests
-    ]
+        contests.append(row | _districts_to_json(contest))
     value: dict[str, JSON] = {
         "format": "evote/tally",
         "version": 1,
@@ -155,6 +161,10 @@ def encode_tally(tally: Tally) -> bytes:
             for mixed in tally.units
         ]
     return canonical_json(value)
+
+
+def _districts_to_json(row: ContestTally | ContestResult) -> dict[str, JSON]:
+    return {"districts": list(row.districts)} if row.districts else {}
 
 
 ReadFile: TypeAlias = Callable[[str], bytes]
@@ -254,12 +264,40 @@ def _parts(
 
 
 def _contests(manifest: Manifest, fields: Fields) -> Iterator[tuple[Contest, Fields]]:
-    """The same for the contests that are summed, after their ids."""
-    for contest, part in _parts(manifest.summed_contests, "contests", fields):
-        name = part.identifier("id")
-        if name != contest.id:
-            part.fail("id", f"contest {contest.id!r} expected, got {name!r}")
-        yield contest, part
+    """The same for the contests that are summed, after their ids; several of each by district."""
+    if manifest.districts is None:
+        for contest, part in _parts(manifest.summed_contests, "contests", fields):
+            _expect(contest, part)
+            yield contest, part
+        return
+    parts = list(fields.objects("contests", manifest.maximum_sums))
+    place = 0
+    for contest in manifest.summed_contests:
+        start = place
+        while place < len(parts) and (place == start or parts[place].value("id") == contest.id):
+            _expect(contest, parts[place])
+            yield contest, parts[place]
+            place += 1
+        if place == start:
+            fields.fail("contests", f"contest {contest.id!r} is missing")
+    if place < len(parts):
+        parts[place].fail("id", "no contest of the manifest expected any more")
+
+
+def _expect(contest: Contest, part: Fields) -> None:
+    name = part.identifier("id")
+    if name != contest.id:
+        part.fail("id", f"contest {contest.id!r} expected, got {name!r}")
+
+
+def _read_districts(manifest: Manifest, fields: Fields, ballots: int) -> tuple[str, ...]:
+    """Of one row: some, where there are results by district and ballots at all; ascending."""
+    if manifest.districts is None or not ballots:
+        return ()
+    names = fields.identifiers("districts", manifest.maximum_voters)
+    if not names or any(a >= b for a, b in pairwise(names)):
+        fields.fail("districts", "ids of districts in ascending order expected")
+    return tuple(names)
 
 
 def _read_counts(manifest: Manifest, fields: Fields) -> tuple[int, int]:
@@ -270,6 +308,7 @@ def _read_counts(manifest: Manifest, fields: Fields) -> tuple[int, int]:
 
 def _read_contest_tally(manifest: Manifest, contest: Contest, fields: Fields) -> ContestTally:
     ballots, weight = _read_counts(manifest, fields)
+    districts = _read_districts(manifest, fields, ballots)
     sums = decode_ciphertexts(
         manifest.group,
         fields.packed("ciphertexts", 2 * contest.width * manifest.group.element_size),
@@ -280,7 +319,9 @@ def _read_contest_tally(manifest: Manifest, contest: Contest, fields: Fields) ->
     fields.end()
     if not ballots and sums != neutral_sums(manifest.group, contest.width):
         fields.fail("ciphertexts", "the sum over no ballots is the identity")
-    return ContestTally(id=contest.id, ballots=ballots, weight=weight, sums=sums)
+    return ContestTally(
+        id=contest.id, ballots=ballots, weight=weight, sums=sums, districts=districts
+    )
 
 
 def encode_share(share: TallyShare) -> bytes:
@@ -345,7 +386,7 @@ def encode_result(result: Result) -> bytes:
         }
         if contest.blank is not None:
             row["blank"] = contest.blank
-        contests.append(row)
+        contests.append(row | _districts_to_json(contest))
     value: dict[str, JSON] = {
         "format": "evote/result",
         "version": 1,
@@ -404,6 +445,7 @@ def decode_result(manifest: Manifest, data: bytes, *, where: str = "result.json"
 
 def _read_contest_result(manifest: Manifest, contest: Contest, fields: Fields) -> ContestResult:
     ballots, weight = _read_counts(manifest, fields)
+    districts = _read_districts(manifest, fields, ballots)
     options = len(contest.options)
     votes = fields.integers("votes", 0, contest.option_limit * weight, options)
     if len(votes) != options:
@@ -418,4 +460,5 @@ def _read_contest_result(manifest: Manifest, contest: Contest, fields: Fields) -
         votes=tuple(votes),
         blank=blank,
         undervotes=undervotes,
+        districts=districts,
     )

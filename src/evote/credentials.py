@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from evote._base32 import from_digits, grouped, read_digits, to_digits
 from evote._merkle import CompactRange, leaf_hash, merkle_root
 from evote.encoding import (
+    JSON,
     Fields,
     canonical_json,
     check_format,
@@ -50,11 +51,13 @@ from evote.operators import Card, OperatorKey, signed_message
 
 __all__ = [
     "ACTIONS",
+    "STATUSES",
     "Action",
     "Roll",
     "RollHeader",
     "RollRow",
     "RollSignature",
+    "Status",
     "VoterKey",
     "ballot_message",
     "decode_code",
@@ -73,7 +76,9 @@ __all__ = [
 ]
 
 Action: TypeAlias = Literal["cast", "spoil"]
+Status: TypeAlias = Literal["full", "provisional"]
 ACTIONS: tuple[Action, ...] = ("cast", "spoil")
+STATUSES: tuple[Status, ...] = ("full", "provisional")
 
 MAX_WEIGHT = 2**31 - 1
 MAX_ROW = 1000  # bytes
@@ -194,18 +199,24 @@ def verify_ballot_signatures(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollRow:
-    """One voter of the roll: a key, what it votes on, and how much it counts."""
+    """One voter of the roll: a key, what it votes on, and how much it counts.
+
+    What a provisional voter casts counts only if the authorities confirm the voter.
+    """
 
     credential: bytes
     style: str
     weight: int = 1
     district: str = "all"
+    status: Status = "full"
 
     def __post_init__(self) -> None:
         if len(self.credential) != 32:
             raise ParameterError("a credential is 32 bytes")
         if type(self.weight) is not int or not 1 <= self.weight <= MAX_WEIGHT:
             raise ParameterError(f"a weight is an integer from 1 to {MAX_WEIGHT}")
+        if self.status not in STATUSES:
+            raise ParameterError(f"a status is one of {', '.join(STATUSES)}")
         try:
             check_identifier(self.style)
             check_identifier(self.district)
@@ -214,14 +225,13 @@ class RollRow:
 
     def encode(self) -> bytes:
         """The row as canonical JSON: a leaf of the roll's tree."""
-        return canonical_json(
-            {
-                "credential": encode_hex(self.credential),
-                "district": self.district,
-                "style": self.style,
-                "weight": self.weight,
-            }
-        )
+        row: dict[str, JSON] = {
+            "credential": encode_hex(self.credential),
+            "district": self.district,
+            "style": self.style,
+            "weight": self.weight,
+        }
+        return canonical_json(row if self.status == "full" else row | {"status": self.status})
 
 
 def decode_row(data: bytes, *, where: str = "") -> RollRow:
@@ -232,9 +242,17 @@ def decode_row(data: bytes, *, where: str = "") -> RollRow:
         style=fields.identifier("style"),
         weight=fields.integer("weight", 1, MAX_WEIGHT),
         district=fields.identifier("district"),
+        status=_read_status(fields),
     )
     fields.end()
     return row
+
+
+def _read_status(fields: Fields) -> Status:
+    if "status" not in fields:
+        return "full"
+    fields.choice("status", ("provisional",))
+    return "provisional"
 
 
 def _root(where: str) -> str:
@@ -362,10 +380,11 @@ def verify_roll_signatures(header: RollHeader, registrars: Sequence[Card]) -> No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roll:
-    """The rows of a roll as arrays: 46 bytes a voter in memory, however long the names.
+    """The rows of a roll as arrays: 47 bytes a voter in memory, however long the names.
 
     `credentials` ascend; `style_numbers` and `district_numbers` point into `styles`, the styles
-    of the manifest, and `districts`, in the order of first occurrence.
+    of the manifest, and `districts`, in the order of first occurrence. `provisional` says where
+    the status is that.
     """
 
     credentials: NDArray[np.bytes_]
@@ -375,6 +394,7 @@ class Roll:
     styles: tuple[str, ...]
     districts: tuple[str, ...]
     root: bytes
+    provisional: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.credentials)
@@ -384,8 +404,12 @@ class Roll:
         """The weight of all voters together."""
         return int(self.weights.sum())
 
-    def find(self, credentials: Sequence[bytes]) -> NDArray[np.int64]:
-        """The row number of each credential, -1 for one that is not on the roll."""
+    def find(self, credentials: Sequence[bytes] | NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The row number of each credential, -1 for one that is not on the roll.
+
+        Args:
+            credentials: n of 32 bytes, or an array of shape (n, 32).
+        """
         if not len(self) or not len(credentials):
             return np.full(len(credentials), -1, np.int64)
         if any(len(credential) != 32 for credential in credentials):
@@ -402,6 +426,7 @@ class Roll:
             style=self.styles[self.style_numbers[number]],
             weight=int(self.weights[number]),
             district=self.districts[self.district_numbers[number]],
+            status="provisional" if self.provisional[number] else "full",
         )
 
 
@@ -432,7 +457,7 @@ def read_roll(
     previous = b""
     for start, chunk in _chunks(rows):
         keys: list[bytes] = []
-        values: list[tuple[int, int, int]] = []
+        values: list[tuple[int, int, int, bool]] = []
         for i, data in enumerate(chunk, start):
             row = decode_row(data, where=place(i))
             if row.credential <= previous:
@@ -446,14 +471,14 @@ def read_roll(
             previous = row.credential
             keys.append(row.credential)
             district = districts.setdefault(row.district, len(districts))
-            values.append((numbers[row.style], district, row.weight))
+            values.append((numbers[row.style], district, row.weight, row.status == "provisional"))
             tree.append(leaf_hash(data))
         if check_keys and not (usable := decode_verification_keys(keys)).all():
             wrong = place(start + int(np.argmin(usable)))
             raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
-        columns = np.array(values, dtype=np.int64).reshape(-1, 3)
+        columns = np.array(values, dtype=np.int64).reshape(-1, 4)
         parts.append((np.frombuffer(b"".join(keys), dtype="S32"), columns))
-    columns = np.concatenate([np.empty((0, 3), np.int64), *[part[1] for part in parts]])
+    columns = np.concatenate([np.empty((0, 4), np.int64), *[part[1] for part in parts]])
     return Roll(
         credentials=np.concatenate([np.empty(0, "S32"), *[part[0] for part in parts]]),
         style_numbers=columns[:, 0].astype(np.uint16),
@@ -462,6 +487,7 @@ def read_roll(
         styles=tuple(styles),
         districts=tuple(districts),
         root=tree.root(),
+        provisional=columns[:, 3].astype(np.bool_),
     )
 
 

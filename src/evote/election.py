@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from evote._belenios import belenios_contradictions
+from evote._districts import Districts, district_contradictions, read_districts
 from evote._mixing import (
     MIN_UNIT,
     Mixing,
@@ -26,6 +27,7 @@ from evote._mixing import (
     read_mixing,
     verificatum_contradictions,
 )
+from evote._powers import NO_POWERS, Powers, power_contradictions, read_powers
 from evote.ballots import BallotContext, BallotPack, body_sizes
 from evote.board import LOG_KEY, MAX_BODY, MAX_ENTRY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
@@ -55,9 +57,11 @@ __all__ = [
     "MIN_UNIT",
     "PROFILES",
     "TALLY_LIMIT",
+    "Districts",
     "ElectionParameters",
     "Manifest",
     "Mixing",
+    "Powers",
     "ballot_context",
     "base_id",
     "decode_manifest",
@@ -106,7 +110,8 @@ class Manifest:
     weights of the whole roll together. Without `mixing` all contests are summed; with it, those
     that are in none of its packs. In the profile `verificatum` proofs of shuffles answer that
     system's challenges; all else is as in `native`. An election of the profile `belenios` is one of
-    that system behind the manifest: `evote.interop.belenios.profile` runs it.
+    that system behind the manifest: `evote.interop.belenios.profile` runs it. With `districts` the
+    summed contests have results by district.
 
     Raises:
         ParameterError: the fields contradict each other; the message names the place.
@@ -131,6 +136,8 @@ class Manifest:
     maximum_voters: int
     mixing: Mixing | None = None
     profile: Profile = "native"
+    powers: Powers = NO_POWERS
+    districts: Districts | None = None
 
     def __post_init__(self) -> None:
         for place, reason in _contradictions(self):
@@ -178,6 +185,11 @@ class Manifest:
     def summed_contests(self) -> tuple[Contest, ...]:
         """The contests that are not mixed, in the manifest's order."""
         return tuple(contest for contest in self.contests if self.pack_of(contest.id) is None)
+
+    @property
+    def maximum_sums(self) -> int:
+        """How many encrypted sums tally.json can hold."""
+        return MAX_BODY // (4 * self.group.element_size)
 
     @property
     def mixed_contests(self) -> tuple[Contest, ...]:
@@ -253,6 +265,9 @@ def _contradictions(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "policies.revote", f"one of {', '.join(_REVOTE)} expected"
     if m.spoil not in _SPOIL:
         yield "policies.spoil", f"one of {', '.join(_SPOIL)} expected"
+    yield from power_contradictions(m.powers)
+    if m.districts is not None:
+        yield from district_contradictions(m.districts, m.maximum_voters)
 
 
 def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
@@ -299,6 +314,8 @@ def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
             maximum_voters=m.maximum_voters,
             revote=m.revote,
             spoil=m.spoil,
+            powers=m.powers,
+            districts=m.districts is not None,
         )
         return
     if m.mixing is not None:
@@ -322,7 +339,7 @@ def _size_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
                 )
                 yield f"styles[{i}]", reason
     sums = sum(contest.width for contest in m.summed_contests)
-    if sums > (most := MAX_BODY // (4 * m.group.element_size)):
+    if sums > (most := m.maximum_sums):
         yield "contests", f"{sums} sums to be tallied, at most {most} in {m.group.name}"
 
 
@@ -403,9 +420,11 @@ def encode_manifest(manifest: Manifest) -> bytes:
         ParameterError: a text or an id in it has no place in a manifest.
     """
     m = manifest
-    mixing: dict[str, JSON] = {} if m.mixing is None else {"mixing": m.mixing.to_json()}
+    rare: dict[str, JSON] = {} if m.mixing is None else {"mixing": m.mixing.to_json()}
+    if m.districts is not None:
+        rare["districts"] = m.districts.to_json()
     data = canonical_json(
-        mixing
+        rare
         | {
             "format": "evote/manifest",
             "version": 1,
@@ -423,7 +442,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
                 "quorum": m.authority_quorum,
             },
             "board": {"origin": m.origin, "card": _card_to_json(m.board)},
-            "policies": {"revote": m.revote, "spoil": m.spoil},
+            "policies": {"revote": m.revote, "spoil": m.spoil} | m.powers.to_json(),
             "weights": {"maximum": m.maximum_weight, "total": m.total_weight},
             "voters": {"maximum": m.maximum_voters},
         }
@@ -484,6 +503,12 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
                 else None
             ),
             profile=_PROFILE[profile],
+            powers=read_powers(policies),
+            districts=(
+                read_districts(fields.object("districts"), MAX_VOTERS)
+                if "districts" in fields
+                else None
+            ),
         )
     except _ContradictionError as error:
         raise DecodingError(error.reason, where=fields.path(error.place)) from None

@@ -42,6 +42,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from evote._districts import merge_small
 from evote._verificatum import ClaimOracle, Oracle, Protocol, decode_protinfo, encode_protinfo
 from evote.ballots import Ballots
 from evote.election import Manifest
@@ -176,7 +177,7 @@ def mixing_units(manifest: Manifest, counts: Mapping[_Class, int]) -> tuple[Unit
                 if (p, w) == (pack.id, weight) and count
             }
             least = 1 if mixing.small_units_accepted else mixing.min_unit
-            for styles in _merged(found, order, least):
+            for styles in merge_small(found, order, least):
                 ballots = sum(found[style] for style in styles)
                 if ballots < least:
                     raise VerificationError(
@@ -195,23 +196,6 @@ def mixing_units(manifest: Manifest, counts: Mapping[_Class, int]) -> tuple[Unit
     if len(units) > MAX_UNITS:
         raise VerificationError(f"{len(units)} mixing units, at most {MAX_UNITS} are possible")
     return tuple(units)
-
-
-def _merged(
-    found: Mapping[str, int], order: Mapping[str, int], least: int
-) -> list[tuple[str, ...]]:
-    """Styles by unit: large ones alone, small ones together."""
-    styles = sorted(found, key=order.__getitem__)
-    small = [style for style in styles if found[style] < least]
-    large = [style for style in styles if found[style] >= least]
-    if small and large and sum(found[style] for style in small) < least:
-        nearest = min(large, key=lambda style: (found[style], order[style]))
-        large.remove(nearest)
-        small = sorted([*small, nearest], key=order.__getitem__)
-    units: list[tuple[str, ...]] = [(style,) for style in large]
-    if small:
-        units.append(tuple(small))
-    return sorted(units, key=lambda unit: order[unit[0]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

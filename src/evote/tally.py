@@ -15,11 +15,11 @@ Values and bytes only; `record` and `workflow` know the files. `tally.json`, `sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from evote._districts import merge_small
 from evote._mixed_results import count_mixed, decode_messages
 from evote._pool import Workers, spread
 from evote._tally_files import (
@@ -46,7 +46,7 @@ from evote.ballots import Ballots
 from evote.contests import Contest
 from evote.counting import ContestCount, SelectionCount
 from evote.election import Manifest
-from evote.elgamal import Ciphertexts
+from evote.elgamal import Ciphertexts, stack_ciphertexts
 from evote.errors import ParameterError, QuorumError, VerificationError
 from evote.groups import Elements, Rng, Scalars, stack
 from evote.groups.discrete_log import discrete_logs
@@ -68,6 +68,7 @@ __all__ = [
     "decode_share",
     "decode_tally",
     "decrypted",
+    "district_units",
     "encode_result",
     "encode_share",
     "encode_tally",
@@ -88,18 +89,30 @@ def result_lines(
     manifest: Manifest, result: Result
 ) -> Iterator[tuple[str, list[tuple[str, int]], list[tuple[str, int]]]]:
     """For people: for each contest a heading, the options' votes, and what else there is."""
-    summed = {row.id: row for row in result.contests}
     mixed = {row.contest: row for row in result.mixed}
     for contest in manifest.contests:
         titles = [option.title for option in contest.options]
         if contest.id in mixed:
             yield _mixed_lines(contest, titles, mixed[contest.id])
             continue
-        row = summed[contest.id]
-        heading = f"{contest.title}: {row.ballots} ballots, weight {row.weight}"
-        rest = [("(blank)", row.blank)] if row.blank is not None else []
-        rest.append(("(marks not used)", row.undervotes))
-        yield heading, list(zip(titles, row.votes, strict=True)), rest
+        rows = [row for row in result.contests if row.id == contest.id]
+        yield _summed_lines(contest.title, titles, rows)
+        for row in rows:
+            if row.districts:
+                yield _summed_lines(f"{contest.title}, {', '.join(row.districts)}", titles, [row])
+
+
+def _summed_lines(
+    heading: str, titles: Sequence[str], rows: Sequence[ContestResult]
+) -> tuple[str, list[tuple[str, int]], list[tuple[str, int]]]:
+    """The rows of a contest, added up."""
+    ballots, weight = sum(row.ballots for row in rows), sum(row.weight for row in rows)
+    votes = [sum(column) for column in zip(*(row.votes for row in rows), strict=True)]
+    blanks = [row.blank for row in rows if row.blank is not None]
+    rest = [("(blank)", sum(blanks))] if blanks else []
+    rest.append(("(marks not used)", sum(row.undervotes for row in rows)))
+    heading = f"{heading}: {ballots} ballots, weight {weight}"
+    return heading, list(zip(titles, votes, strict=True)), rest
 
 
 def _mixed_lines(
@@ -123,28 +136,44 @@ def _mixed_lines(
 
 
 class Summation:
-    """The running sums of an election: add batches of counted ballots in any order."""
+    """The running sums of an election: add batches of counted ballots in any order.
+
+    Memory: one sum for each option of each summed contest; with results by district, of each
+    district too.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._contests = {
-            contest.id: ContestTally(
-                id=contest.id, ballots=0, weight=0, sums=neutral_sums(manifest.group, contest.width)
-            )
-            for contest in manifest.summed_contests
+        self._sums: dict[str, dict[str, ContestTally]] = {
+            contest.id: {} for contest in manifest.summed_contests
         }
+        if manifest.districts is None:
+            self.merge([_no_ballots(manifest, contest) for contest in manifest.summed_contests])
 
-    def add(self, ballots: Ballots, weights: Sequence[int]) -> None:
+    def add(self, ballots: Ballots, weights: Sequence[int], districts: Sequence[str] = ()) -> None:
         """Add n ballots of one style, each as often as its weight says.
 
         Cost: one bulk product per contest; ballots of weight above 1 cost a multiexp term each.
+        With results by district, one for each of the `districts`.
         """
         if len(weights) != len(ballots):
             raise ParameterError(f"{len(weights)} weights for {len(ballots)} ballots")
         if any(weight < 1 for weight in weights):
             raise ParameterError("a ballot's weight is at least 1")
+        by_district = self._manifest.districts is not None
+        if len(districts) != (len(ballots) if by_district else 0):
+            raise ParameterError(f"{len(districts)} districts for {len(ballots)} ballots")
         if not len(ballots):
             return
+        if not by_district:
+            self._add_all(ballots, weights, ())
+        for district in sorted(set(districts)):
+            chosen = [i for i, name in enumerate(districts) if name == district]
+            self._add_all(ballots.take(chosen), [weights[i] for i in chosen], (district,))
+
+    def _add_all(
+        self, ballots: Ballots, weights: Sequence[int], districts: tuple[str, ...]
+    ) -> None:
         for contest in ballots.contests:
             self._add(
                 ContestTally(
@@ -152,26 +181,48 @@ class Summation:
                     ballots=len(ballots),
                     weight=sum(map(int, weights)),
                     sums=_weighted_product(contest.ciphertexts, weights),
+                    districts=districts,
                 )
             )
 
     def merge(self, tallies: Sequence[ContestTally]) -> None:
-        """Add sums made elsewhere, such as a worker's `parts`."""
+        """Add sums made elsewhere, such as a worker's `pieces`."""
         for tally in tallies:
             self._add(tally)
 
     def _add(self, part: ContestTally) -> None:
-        old = self._contests[part.id]
-        self._contests[part.id] = replace(
-            old,
-            ballots=old.ballots + part.ballots,
-            weight=old.weight + part.weight,
-            sums=old.sums * part.sums,
-        )
+        known = self._sums[part.id]
+        place = "".join(part.districts)
+        known[place] = _joined([known[place], part]) if place in known else part
+
+    def pieces(self) -> tuple[ContestTally, ...]:
+        """The sums so far: of each contest, or of each contest and district."""
+        return tuple(part for parts in self._sums.values() for part in parts.values())
 
     def parts(self) -> tuple[ContestTally, ...]:
-        """The sums so far, in the order of the manifest."""
-        return tuple(self._contests.values())
+        """What the trustees decrypt, in the order of the manifest; by units of districts.
+
+        Raises:
+            VerificationError: a unit would be smaller than the manifest accepts, or they are more
+                than a tally can hold.
+        """
+        if self._manifest.districts is None:
+            return self.pieces()
+        parts = tuple(
+            part for contest in self._manifest.summed_contests for part in self._units(contest)
+        )
+        sums = sum(part.sums.size for part in parts)
+        if sums > (most := self._manifest.maximum_sums):
+            raise VerificationError(f"{sums} sums by district, a tally holds at most {most}")
+        return parts
+
+    def _units(self, contest: Contest) -> Iterator[ContestTally]:
+        found = self._sums[contest.id]
+        counts = {district: part.ballots for district, part in found.items()}
+        for districts in district_units(self._manifest, contest, counts):
+            yield _joined([found[district] for district in districts])
+        if not found:
+            yield _no_ballots(self._manifest, contest)
 
     def finish(self, election: bytes, counted: bytes, units: Sequence[MixedUnit] = ()) -> Tally:
         """The tally of the ballots added, for the counted set with this digest."""
@@ -182,6 +233,42 @@ class Summation:
             contests=self.parts(),
             units=tuple(units),
         )
+
+
+def district_units(
+    manifest: Manifest, contest: Contest, counts: Mapping[str, int]
+) -> list[tuple[str, ...]]:
+    """Which districts are summed together in a contest, from the counted ballots of each.
+
+    Raises:
+        VerificationError: a unit would be smaller than the manifest accepts.
+    """
+    assert manifest.districts is not None
+    order = {district: i for i, district in enumerate(sorted(counts))}
+    units = merge_small(counts, order, manifest.districts.least)
+    for districts in units:
+        if (ballots := sum(counts[name] for name in districts)) < manifest.districts.least:
+            raise VerificationError(
+                f"contest {contest.id!r}: {ballots} ballots, and the manifest lets no fewer than"
+                f" {manifest.districts.least} be decrypted together"
+            )
+    return units
+
+
+def _no_ballots(manifest: Manifest, contest: Contest) -> ContestTally:
+    sums = neutral_sums(manifest.group, contest.width)
+    return ContestTally(id=contest.id, ballots=0, weight=0, sums=sums)
+
+
+def _joined(parts: Sequence[ContestTally]) -> ContestTally:
+    """The parts of one contest as one: their districts together."""
+    return ContestTally(
+        id=parts[0].id,
+        ballots=sum(part.ballots for part in parts),
+        weight=sum(part.weight for part in parts),
+        sums=stack_ciphertexts([part.sums for part in parts]).prod(axis=0),
+        districts=tuple(sorted({name for part in parts for name in part.districts})),
+    )
 
 
 def _weighted_product(ciphertexts: Ciphertexts, weights: Sequence[int]) -> Ciphertexts:
@@ -324,7 +411,8 @@ def _present(
 ) -> Iterator[tuple[Contest, ContestTally, tuple[int, int]]]:
     """Each contest with its tally and its place among the sums that are decrypted."""
     start = 0
-    for contest, part in zip(manifest.summed_contests, tally.contests, strict=True):
+    for part in tally.contests:
+        contest = manifest.contest(part.id)
         stop = start + (contest.width if part.ballots else 0)
         yield contest, part, (start, stop)
         start = stop
@@ -349,6 +437,7 @@ def _contest_result(contest: Contest, part: ContestTally, totals: Sequence[int])
         votes=votes,
         blank=blank,
         undervotes=contest.maximum * (part.weight - (blank or 0)) - sum(votes),
+        districts=part.districts,
     )
 
 
@@ -384,6 +473,7 @@ def result_problems(
     """Every option whose votes are not what the shares decrypt; QuorumError as `verify_result`."""
     if result.election != tally.election or result.tally != tally_digest:
         raise VerificationError("the result is of another tally")
+    _check_rows(tally, result)
     if not tally.ciphertexts.size:
         if result.trustees:
             raise QuorumError("nothing was to be decrypted, yet trustees are named")
@@ -395,8 +485,10 @@ def result_problems(
     neutral: list[str] = []
     for (contest, part, _), claim in zip(_present(manifest, tally), result.contests, strict=True):
         totals = [*claim.votes, *([] if claim.blank is None else [claim.blank])]
-        labels = [f"contest {contest.id!r}, option {option.id!r}" for option in contest.options]
-        labels += [f"contest {contest.id!r}, blank"] * contest.counts_blanks
+        where = f"contest {contest.id!r}"
+        where += f" in {', '.join(part.districts)}" if part.districts else ""
+        labels = [f"{where}, option {option.id!r}" for option in contest.options]
+        labels += [f"{where}, blank"] * contest.counts_blanks
         if part.ballots:
             claims += totals
             names += labels
@@ -413,6 +505,13 @@ def result_problems(
         for true, claim in zip(counted, result.mixed, strict=True)
         if true != claim
     ]
+
+
+def _check_rows(tally: Tally, result: Result) -> None:
+    """A result has a row for each of the tally's, in its order."""
+    expected = [(part.id, part.districts) for part in tally.contests]
+    if [(row.id, row.districts) for row in result.contests] != expected:
+        raise VerificationError("other contests or districts than those of the tally")
 
 
 def _named_shares(
@@ -437,10 +536,11 @@ def check_totals(manifest: Manifest, tally: Tally, result: Result) -> None:
     Raises:
         VerificationError: names the contest.
     """
-    for contest, part, claim in zip(
-        manifest.summed_contests, tally.contests, result.contests, strict=True
-    ):
+    _check_rows(tally, result)
+    for part, claim in zip(tally.contests, result.contests, strict=True):
+        contest = manifest.contest(part.id)
         where = f"contest {contest.id!r}"
+        where += f" in {', '.join(part.districts)}" if part.districts else ""
         if (claim.ballots, claim.weight) != (part.ballots, part.weight):
             raise VerificationError(
                 f"{where}: {part.ballots} ballots of weight {part.weight} in the tally,"

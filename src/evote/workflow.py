@@ -4,6 +4,7 @@
     run_ceremony   all trustees in one place     open_election       entry 0 of the board
     encrypt_ballot, sign_ballot                  what a voter's device does
     submit, deliver, open_spoiled, seal_election  what the board and the authorities do
+    strike_voters, confirm_voters, extend_voting, set_phase    before they seal
     mix            what a mix server does, where contests are mixed
     compute_tally, decrypt_share, publish_result
 
@@ -50,13 +51,21 @@ from evote._founding import (
     run_ceremony,
 )
 from evote._pool import Workers
+from evote._privacy import check_units
+from evote._rulings import (
+    authority_keys,
+    confirm_voters,
+    entry_signature,
+    extend_voting,
+    open_board,
+    set_phase,
+    strike_voters,
+)
 from evote._trustee import clear_leftovers
 from evote._verificatum import check_group
 from evote.board import (
     Board,
-    NoteSigner,
     Open,
-    OperatorSignature,
     Receipt,
     ResultEntry,
     Seal,
@@ -79,13 +88,11 @@ from evote.election import (
 from evote.errors import (
     EvoteError,
     ParameterError,
-    QuorumError,
     VerificationError,
 )
 from evote.interop.verificatum import write_second_proof
 from evote.mixing import Unit, make_step, mix_path
 from evote.operators import (
-    OperatorKey,
     Passphrase,
 )
 from evote.packing import ContestAnswers
@@ -120,6 +127,7 @@ __all__ = [
     "RollLine",
     "Submission",
     "compute_tally",
+    "confirm_voters",
     "cosign_roll",
     "create_operators",
     "decrypt_share",
@@ -128,6 +136,7 @@ __all__ = [
     "encrypt_ballot",
     "encrypt_ballots",
     "erase_ballot",
+    "extend_voting",
     "issue_credentials",
     "load_ballot",
     "load_parameters",
@@ -144,8 +153,11 @@ __all__ = [
     "run_ceremony",
     "save_ballot",
     "seal_election",
+    "set_phase",
     "sign_ballot",
     "sign_ballots",
+    "signed_roll",
+    "strike_voters",
     "submit",
 ]
 
@@ -162,47 +174,28 @@ def open_election(
     """Open voting: entry 0 of the board, signed by a quorum of authorities.
 
     Raises:
-        VerificationError: ceremony, roll or listing do not verify.
+        VerificationError: ceremony, roll or listing do not verify; or even if all voters on the
+            roll vote, some would be too few to be tallied together.
     """
-    keys = _authorities(record, authority_directories, passphrase)
+    keys = authority_keys(record, authority_directories, passphrase)
     fresh = not Record(record).has("board")
     if fresh:
         audit(record, phase="ready").raise_for_failure()
-    with _board(record, board_directory, passphrase) as board:
+    with open_board(record, board_directory, passphrase) as board:
         # Opening a board clears what a killed step has left, which no audit would pass before.
         if not fresh and board.stage == Stage.EMPTY:
             audit(record, phase="ready").raise_for_failure()
         parameters = load_parameters(record)
+        check_units(parameters.manifest, signed_roll(Record(record), parameters))
         parts = (parameters.election_id, parameters.manifest_digest)
         entry = Open(
             election=parameters.election_id,
             manifest=parameters.manifest_digest,
-            signatures=tuple(_signature(key, "open", *parts) for key in keys),
+            signatures=tuple(entry_signature(key, "open", *parts) for key in keys),
         )
         if board.stage != Stage.VOTING or next(board.entries()) != entry:
             board.append([entry])
     return parameters
-
-
-def _authorities(
-    record: Path | str, directories: Sequence[Path | str], passphrase: Passphrase
-) -> list[OperatorKey]:
-    manifest = Record(record).manifest
-    keys = [operator_key(path, passphrase, manifest, "authority") for path in directories]
-    if len({key.card.id for key in keys}) < max(manifest.authority_quorum, len(keys)):
-        raise QuorumError(f"the signatures of {manifest.authority_quorum} authorities are needed")
-    return keys
-
-
-def _signature(key: OperatorKey, purpose: str, *parts: bytes) -> OperatorSignature:
-    return OperatorSignature(operator=key.card.id, signature=key.sign(purpose, *parts))
-
-
-def _board(record: Path | str, directory: Path | str, passphrase: Passphrase) -> Board:
-    manifest = Record(record).manifest
-    manifest.check_native()
-    key = operator_key(directory, passphrase, manifest, "board")
-    return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note))
 
 
 # -- voting ------------------------------------------------------------------------------------
@@ -303,7 +296,7 @@ def open_ballot_box(
 ) -> BallotBox:
     """The board, open for ballots: a context manager that holds its lock."""
     parameters = load_parameters(record)
-    return BallotBox(Record(record), parameters, _board(record, board_directory, passphrase))
+    return BallotBox(Record(record), parameters, open_board(record, board_directory, passphrase))
 
 
 def open_spoiled(
@@ -334,11 +327,17 @@ def seal_election(
     """End voting: the authorities sign the log as it is, and the set of ballots that count."""
     opened = Record(record)
     manifest, parameters = opened.manifest, load_parameters(record)
-    keys = _authorities(record, authority_directories, passphrase)
-    with _board(record, board_directory, passphrase) as board:
+    keys = authority_keys(record, authority_directories, passphrase)
+    with open_board(record, board_directory, passphrase) as board:
         roll = signed_roll(opened, parameters)
         entries = ((index, entry) for index, _, entry in opened.entries())
-        fates = counted_set(roll, entries, revote=manifest.revote, spoil=manifest.spoil)
+        fates = counted_set(
+            roll,
+            entries,
+            revote=manifest.revote,
+            spoil=manifest.spoil,
+            powers=manifest.powers,
+        )
         last = next(board.entries(board.size - 1)) if board.size else None
         if isinstance(last, Seal) and last.digest == fates.digest:
             return fates  # done before
@@ -347,11 +346,13 @@ def seal_election(
             spoiled=fates.spoiled,
             counted=fates.counted,
             superseded=fates.superseded,
+            struck=fates.struck,
+            unconfirmed=fates.unconfirmed,
             digest=fates.digest,
             signatures=(),
         )
         parts = seal_parts(parameters.election_id, board.size, board.root, seal)
-        signatures = tuple(_signature(key, "seal", *parts) for key in keys)
+        signatures = tuple(entry_signature(key, "seal", *parts) for key in keys)
         board.append([replace(seal, signatures=signatures)])
     return fates
 
@@ -447,7 +448,7 @@ def compute_tally(
     """
     place = Path(record) / TALLY
     # The board first: opening it clears what a killed step has left, which no audit would pass.
-    with _board(record, board_directory, passphrase) as board:
+    with open_board(record, board_directory, passphrase) as board:
         clear_leftovers(place.parent, TALLY)
         if board.stage == Stage.SEALED:
             place.unlink(missing_ok=True)  # written, and never named by the board
@@ -505,7 +506,7 @@ def publish_shares(
         VerificationError: shares do not hold; names the trustee. Nothing is published.
     """
     opened = Record(record)
-    with _board(record, board_directory, passphrase) as board:
+    with open_board(record, board_directory, passphrase) as board:
         return _append_shares(board, opened, _read_shares(opened)[2])
 
 
@@ -572,7 +573,7 @@ def publish_result(
         QuorumError: fewer than the quorum; names the absent trustees.
     """
     opened = Record(record)
-    with _board(record, board_directory, passphrase) as board:
+    with open_board(record, board_directory, passphrase) as board:
         clear_leftovers(opened.path / "shares")
         tally, digest, shares = _read_shares(opened)
         _append_shares(board, opened, shares)

@@ -24,7 +24,18 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import evote
-from evote.cli import audit, ballot, demo, election, export, mixing, operators, results, trustee
+from evote.cli import (
+    audit,
+    ballot,
+    demo,
+    election,
+    export,
+    fates,
+    mixing,
+    operators,
+    results,
+    trustee,
+)
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 
@@ -52,6 +63,7 @@ for verb in (
     mixing.mix,
     trustee.trustee,
     ballot.ballot,
+    fates.tracker,
     results.tally,
     results.result,
     audit.inspect,

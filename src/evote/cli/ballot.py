@@ -15,7 +15,6 @@ from evote.board import (
     BallotEntry,
     Receipt,
     ReceiptClaim,
-    decode_entry,
     decode_policy,
     decode_receipt,
     encode_entry,
@@ -38,6 +37,7 @@ from evote.cli._common import (
 from evote.credentials import decode_code, verify_ballot_signatures
 from evote.election import Manifest
 from evote.errors import BrokenLog, DecodingError, VerificationError
+from evote.fates import reckon
 from evote.interop.belenios import profile
 from evote.record import Record
 
@@ -230,10 +230,10 @@ def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
     opened = Record(record)
     if of_belenios(record):
         refuse_witnesses(witness_policy)
-        found = profile.check_receipt(record, read_file(receipt, RECEIPT_LIMIT))
-        say(f"event {found.height} of the archive: cast {found.tracker}")
-        if found.superseded is not None:
-            say(f"superseded by event {found.superseded}")
+        shown = profile.check_receipt(record, read_file(receipt, RECEIPT_LIMIT))
+        say(f"event {shown.height} of the archive: cast {shown.tracker}")
+        if shown.superseded is not None:
+            say(f"superseded by event {shown.superseded}")
         return
     given = decode_receipt(read_file(receipt, RECEIPT_LIMIT), where=receipt.name)
     policy = None
@@ -244,11 +244,11 @@ def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
     if not isinstance(claim.entry, BallotEntry):
         raise DecodingError("the receipt of something that is not a ballot", where=receipt.name)
     check_voter(claim.entry, workflow.load_parameters(record).election_id)
-    last = check_same_log(opened, given.entry, claim, claim.entry.credential)
+    check_same_log(opened, given.entry, claim)
     tracker = ballot_tracker(claim.entry.digest)
     say(f"entry {claim.index} of the log: {claim.entry.action} {tracker}")
-    if claim.entry.action == "cast" and last > claim.index:
-        say(f"superseded by entry {last}")
+    if (found := reckon(record).entry(claim.index)) is not None:
+        say(found)
 
 
 def check_voter(entry: BallotEntry, election_id: bytes) -> None:
@@ -264,24 +264,17 @@ def check_voter(entry: BallotEntry, election_id: bytes) -> None:
         raise VerificationError("the receipt's entry is not signed by its voter")
 
 
-def check_same_log(record: Record, entry: bytes, claim: ReceiptClaim, credential: bytes) -> int:
+def check_same_log(record: Record, entry: bytes, claim: ReceiptClaim) -> None:
     """The record's log is the one of the receipt, grown: same entry, same root at that size.
-
-    Returns:
-        The index of the last ballot that the voter of `credential` has cast; -1 for none.
 
     Raises:
         VerificationError: it is another log.
     """
-    head, tree, last = record.checkpoint(), CompactRange(), -1
+    head, tree = record.checkpoint(), CompactRange()
     for first, entries in record.entry_bundles():
         for index, data in enumerate(entries, first):
             if index == claim.index and data != entry:
                 raise BrokenLog("the record has another entry in its place", entry=index)
-            if credential.hex().encode("ascii") in data:  # few entries are worth reading
-                found = decode_entry(data, where=f"entry {index}")
-                if isinstance(found, BallotEntry) and found.credential == credential:
-                    last = index if found.action == "cast" else last
             tree.append(leaf_hash(data))
             if tree.size == claim.checkpoint.size and tree.root() != claim.checkpoint.root:
                 raise BrokenLog("the record's log is not the one of the receipt")
@@ -289,7 +282,6 @@ def check_same_log(record: Record, entry: bytes, claim: ReceiptClaim, credential
         raise BrokenLog("the record's log is older than the receipt")
     if tree.root() != head.root:
         raise BrokenLog("the record's entries do not have the signed root")
-    return last
 
 
 def voting_code(file: Path | None) -> str:

@@ -1,15 +1,19 @@
-"""`evote election`: found, open and seal an election."""
+"""`evote election`: found, open and seal an election, and what the authorities rule between."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import numpy as np
 
 from evote import workflow
 from evote._files import read_file
+from evote._privacy import privacy_notices
 from evote.cli._common import (
+    F,
     directory_option,
     of_belenios,
     passphrase,
@@ -17,8 +21,10 @@ from evote.cli._common import (
     plain,
     record_argument,
     say,
+    warn,
 )
-from evote.encoding import JSON
+from evote.encoding import JSON, decode_hex
+from evote.errors import DecodingError
 from evote.interop.belenios import profile
 from evote.operators import decode_card
 from evote.record import Record
@@ -27,11 +33,12 @@ __all__ = ["election"]
 
 DRAFT_LIMIT = 16 << 20  # bytes, as the manifest's own
 CARD_LIMIT = 1 << 16
+LIST_LIMIT = 1 << 30  # bytes: some ten million voters
 
 
 @click.group()
 def election() -> None:
-    """Found, open and seal an election."""
+    """Found, open and seal an election, and rule on it in between."""
 
 
 @election.command()
@@ -79,25 +86,178 @@ def read_draft(path: Path) -> dict[str, JSON]:
     return draft
 
 
+def signing_options(function: F) -> F:
+    """Who signs an entry of the board, and whose board it is."""
+    words = "Directory of a signing authority; once for each."
+    authority = directory_option("--authority", words, several=True)
+    board = directory_option("--board", "Directory of the board.")
+    return authority(board(passphrase_option(function)))
+
+
+def ruling_options(function: F) -> F:
+    """The same, and why."""
+    reason = click.option(
+        "--reason", required=True, metavar="CODE", help="One of the manifest's, for such a step."
+    )
+    return signing_options(reason(function))
+
+
 @election.command("open")
 @record_argument
-@directory_option("--authority", "Directory of a signing authority; once for each.", several=True)
-@directory_option("--board", "Directory of the board.")
-@passphrase_option
+@signing_options
 def open_(
     record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
 ) -> None:
     """Open the election: from here on ballots are accepted."""
-    step = profile.open_election if of_belenios(record) else workflow.open_election
-    step(record, authority, board, passphrase(passphrase_file))
+    secret = passphrase(passphrase_file)
+    if of_belenios(record):
+        profile.open_election(record, authority, board, secret)
+        say("open")
+        return
+    parameters = workflow.open_election(record, authority, board, secret)
+    roll = workflow.signed_roll(Record(record), parameters)
+    for notice in privacy_notices(parameters.manifest, roll, np.arange(len(roll))):
+        warn(f"warning: {notice.id}: {notice.detail}")
     say("open")
+
+
+def list_argument(function: F) -> F:
+    """A list of voters by their credentials."""
+    path = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.argument("voters", metavar="LIST", type=path)(function)
 
 
 @election.command()
 @record_argument
-@directory_option("--authority", "Directory of a signing authority; once for each.", several=True)
-@directory_option("--board", "Directory of the board.")
-@passphrase_option
+@list_argument
+@ruling_options
+def strike(
+    record: Path,
+    voters: Path,
+    authority: tuple[Path, ...],
+    board: Path,
+    passphrase_file: Path | None,
+    reason: str,
+) -> None:
+    """Strike the voters in LIST: nothing that they have cast or will cast counts.
+
+    LIST has a credential in each line, 64 hex digits, and after a comma whatever its owner likes.
+    """
+    credentials, secret = read_credentials(voters), passphrase(passphrase_file)
+    done = workflow.strike_voters(record, authority, board, secret, credentials, reason)
+    say_entries(done, f"{len(credentials)} voters are struck")
+
+
+@election.command()
+@record_argument
+@list_argument
+@ruling_options
+def confirm(
+    record: Path,
+    voters: Path,
+    authority: tuple[Path, ...],
+    board: Path,
+    passphrase_file: Path | None,
+    reason: str,
+) -> None:
+    """Confirm the provisional voters in LIST, as of `strike`: their ballots count."""
+    credentials, secret = read_credentials(voters), passphrase(passphrase_file)
+    done = workflow.confirm_voters(record, authority, board, secret, credentials, reason)
+    say_entries(done, f"{len(credentials)} voters are confirmed")
+
+
+@election.command()
+@record_argument
+@click.option(
+    "--until",
+    required=True,
+    type=click.DateTime(["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ"]),
+    help="In universal time: 2030-05-01T18:00Z.",
+)
+@ruling_options
+def extend(
+    record: Path,
+    until: datetime,
+    authority: tuple[Path, ...],
+    board: Path,
+    passphrase_file: Path | None,
+    reason: str,
+) -> None:
+    """Announce a later end of voting. Nothing ends by the clock: `close` or `seal` ends it."""
+    end = int(until.replace(tzinfo=UTC).timestamp())
+    secret = passphrase(passphrase_file)
+    done = workflow.extend_voting(record, authority, board, secret, end, reason)
+    say_entries(done, f"voting ends at {shown_time(end)}")
+
+
+@election.command()
+@record_argument
+@ruling_options
+def close(
+    record: Path,
+    authority: tuple[Path, ...],
+    board: Path,
+    passphrase_file: Path | None,
+    reason: str,
+) -> None:
+    """Take no more ballots. Voters can still be struck and confirmed, until `seal`."""
+    secret = passphrase(passphrase_file)
+    done = workflow.set_phase(record, authority, board, secret, "closed", reason)
+    say_entries(done, "closed")
+
+
+@election.command()
+@record_argument
+@ruling_options
+def reopen(
+    record: Path,
+    authority: tuple[Path, ...],
+    board: Path,
+    passphrase_file: Path | None,
+    reason: str,
+) -> None:
+    """Take ballots again after `close`."""
+    secret = passphrase(passphrase_file)
+    done = workflow.set_phase(record, authority, board, secret, "voting", reason)
+    say_entries(done, "open again")
+
+
+def read_credentials(path: Path) -> list[bytes]:
+    """The first field of every line; a first line that says `credential` is a heading."""
+    found = []
+    for number, line in enumerate(read_file(path, LIST_LIMIT).split(b"\n"), 1):
+        field = line.rstrip(b"\r").partition(b",")[0].strip()
+        if not field or (number == 1 and field == b"credential"):
+            continue
+        text = field.decode("ascii", errors="replace")
+        try:
+            found.append(decode_hex(text, 32))
+        except DecodingError as error:
+            reason = f"{plain(path)}: line {number}: {error.reason}"
+            raise click.UsageError(reason) from None
+    if not found:
+        raise click.UsageError(f"{plain(path)}: no credentials")
+    return found
+
+
+def say_entries(done: range, what: str) -> None:
+    """What holds now, and the entries that say so if there are new ones."""
+    if not done:
+        say(f"{what}, as before")
+    elif len(done) == 1:
+        say(f"{what}: entry {done[0]}")
+    else:
+        say(f"{what}: entries {done[0]} to {done[-1]}")
+
+
+def shown_time(seconds: int) -> str:
+    """A moment for people, in universal time."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@election.command()
+@record_argument
+@signing_options
 def seal(
     record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
 ) -> None:
@@ -105,13 +265,11 @@ def seal(
     secret = passphrase(passphrase_file)
     if of_belenios(record):
         sealed = profile.seal_election(record, authority, board, secret)
-        say(
-            f"sealed: {sealed.cast} cast = {sealed.counted} counted + "
-            f"{sealed.superseded} superseded"
-        )
+        parts = f"{sealed.counted} counted + {sealed.superseded} superseded"
+        say(f"sealed: {sealed.cast} cast = {parts}")
         return
     counts = workflow.seal_election(record, authority, board, secret)
-    say(
-        f"sealed: {counts.cast} cast = {counts.counted} counted + {counts.superseded} superseded; "
-        f"{counts.spoiled} spoiled"
-    )
+    parts = f"{counts.counted} counted + {counts.superseded} superseded"
+    parts += f" + {counts.struck} struck" if counts.struck else ""
+    parts += f" + {counts.unconfirmed} unconfirmed" if counts.unconfirmed else ""
+    say(f"sealed: {counts.cast} cast = {parts}; {counts.spoiled} spoiled")

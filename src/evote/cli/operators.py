@@ -19,12 +19,13 @@ from evote.cli._common import (
     say,
     write_private_table,
 )
+from evote.credentials import STATUSES
 from evote.interop.belenios import profile
 from evote.operators import Role, create_operator
 
 __all__ = ["authority", "board", "mix", "registrar"]
 
-COLUMNS = ("style", "weight", "district", "count")
+COLUMNS = ("style", "weight", "district", "count", "status")
 
 
 @click.group()
@@ -82,8 +83,9 @@ def issue(
 ) -> None:
     """Draw a code for every voter and publish the signed roll.
 
-    VOTERS is a CSV with the columns style and, where needed, weight, district and count. Names
-    do not belong in it: who gets which code is decided when the codes are handed out.
+    VOTERS is a CSV with the columns style and, where needed, weight, district, count and status
+    (full, or provisional: such votes count once the authorities confirm the voter). Names do not
+    belong in it: who gets which code is decided when the codes are handed out.
 
     Repeated after an interruption, it publishes the roll of the codes that are there already.
     """
@@ -132,14 +134,21 @@ def read_voters(path: Path) -> list[workflow.RollLine]:
 
 def read_codes(path: Path, lines: list[workflow.RollLine]) -> list[workflow.Credential]:
     """The codes that an interrupted `issue` of the same lines has drawn."""
-    wanted = [(one.style, str(one.weight), one.district) for one in lines for _ in range(one.count)]
+    each = [one for one in lines for _ in range(one.count)]
+    wanted = [(one.style, str(one.weight), one.district) for one in each]
     rows = list(csv.reader(path.read_text(encoding="utf-8", errors="replace").splitlines()))
     if [tuple(row[1:]) for row in rows] != [COLUMNS[:3], *wanted]:
         reason = "and holds no codes for these voters; codes are never written over"
         raise click.UsageError(f"{plain(path)} exists, {reason}")
     return [
-        workflow.Credential(code=row[0], style=style, weight=int(weight), district=district)
-        for row, (style, weight, district) in zip(rows[1:], wanted, strict=True)
+        workflow.Credential(
+            code=row[0],
+            style=one.style,
+            weight=one.weight,
+            district=one.district,
+            status=one.status,
+        )
+        for row, one in zip(rows[1:], each, strict=True)
     ]
 
 
@@ -152,5 +161,13 @@ def _roll_line(row: dict[str, str], where: str) -> workflow.RollLine:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
             raise click.UsageError(f"{plain(where)}: {column} is not a number")
         numbers[column] = int(text)
-    district = row.get("district") or "all"
-    return workflow.RollLine(style=row["style"], district=district, **numbers)
+    status = row.get("status") or "full"
+    if status not in STATUSES:
+        raise click.UsageError(f"{plain(where)}: the status is one of {', '.join(STATUSES)}")
+    return workflow.RollLine(
+        style=row["style"],
+        district=row.get("district") or "all",
+        status="full" if status == "full" else "provisional",
+        weight=numbers["weight"],
+        count=numbers["count"],
+    )

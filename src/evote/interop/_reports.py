@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from evote._report import Check, Outcome, Report
+from evote._report import Check, Notice, Outcome, Report
 from evote.encoding import JSON, canonical_json
 
 __all__ = ["ForeignReport", "Notice", "checks_of"]
-
-
-class Notice(NamedTuple):
-    """Something that is no failure, and that a reader should know: an id, and what it is here."""
-
-    id: str
-    detail: str
 
 
 def checks_of(
@@ -40,13 +32,11 @@ class ForeignReport(Report):
     Attributes:
         system: whose record it is, and which version of it.
         parts: what was audited, such as the sessions of a mix-net.
-        notices: what is no failure, such as `weak-group`.
         unpinned: what nothing from outside was compared with.
     """
 
     system: str
     parts: tuple[str, ...]
-    notices: tuple[Notice, ...]
     unpinned: tuple[str, ...]
 
     @property

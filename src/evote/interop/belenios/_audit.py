@@ -14,6 +14,7 @@ from pathlib import Path
 from evote._files import shown_path
 from evote._pool import Workers, processes
 from evote._report import Check, Ledger
+from evote._trees import Tree
 from evote.elgamal import Ciphertexts
 from evote.encoding import decode_hex
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
@@ -133,9 +134,9 @@ def find_archive(path: Path) -> Path | None:
     return path if is_archive(path) else None
 
 
-def is_belenios(path: Path) -> bool:
-    """Whether a path is an archive of Belenios, or a directory with just one."""
-    return find_archive(path) is not None
+def is_belenios(tree: Tree) -> bool:
+    """Whether there is an archive of Belenios, or a directory with just one."""
+    return find_archive(tree.path) is not None
 
 
 def audit(

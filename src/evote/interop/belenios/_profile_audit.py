@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evote._pool import Workers
+from evote._trees import Directory, Tree
 from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.interop._reports import ForeignReport, checks_of
 from evote.interop.belenios._archive import Archive
@@ -46,13 +47,13 @@ _FILE = re.compile(
 )
 
 
-def is_record(path: Path) -> bool:
-    """Whether a path is a record of the profile, as far as its manifest says."""
+def is_record(tree: Tree) -> bool:
+    """Whether there is a record of the profile, as far as its manifest says; in a directory."""
     try:
-        load_terms(path)
+        load_terms(tree.path)
     except EvoteError:
         return False
-    return True
+    return isinstance(tree, Directory)
 
 
 def audit_record(

@@ -82,6 +82,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
         manifest.style(line.style)
         if line.district != "all":
             raise ParameterError("belenios has no districts")
+        if line.status != "full":
+            raise ParameterError("belenios has no provisional voters")
         if line.count < 0 or not 1 <= line.weight <= manifest.maximum_weight:
             raise ParameterError(f"weights from 1 to {manifest.maximum_weight} expected")
     _check_size(terms, [line.weight for line in lines for _ in range(line.count)])

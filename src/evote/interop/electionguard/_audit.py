@@ -10,7 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
+from evote._archives import open_tree
 from evote._pool import Workers
+from evote._trees import Tree
 from evote.encoding import decode_hex
 from evote.errors import EvoteError, ParameterError
 from evote.interop._reports import ForeignReport
@@ -32,10 +34,10 @@ CHECKS = {version: checks for version, (checks, _) in _AUDITS.items()}
 _ASKED = 20  # ballots that are looked at, until one says which version it is
 
 
-def is_electionguard(path: Path) -> bool:
-    """Whether a directory holds a record of ElectionGuard, of whatever version."""
+def is_electionguard(tree: Tree) -> bool:
+    """Whether a tree holds a record of ElectionGuard, of whatever version."""
     settings = ("context.json", "election_config.json")
-    return (path / "constants.json").is_file() and any((path / n).is_file() for n in settings)
+    return tree.has("constants.json") and any(map(tree.has, settings))
 
 
 def version_of(record: Record) -> str:
@@ -78,7 +80,7 @@ def audit(
     """Verify a record.
 
     Args:
-        path: the directory.
+        path: the directory, or an archive of one.
         expect_manifest: the SHA-256 of manifest.json as published elsewhere, 32 bytes or hex.
         jobs: processes of this machine, or an executor.
         progress: called with what is being done, how much is done, and of how much.
@@ -93,7 +95,16 @@ def audit(
         expected = decode_hex(expected, 32, where="expect_manifest")
     elif expected is not None and len(expected) != 32:
         raise ParameterError("expect_manifest: 32 bytes expected")
-    record = Record(Path(path))
+    with open_tree(path) as tree:
+        return _audited(Record(tree), expected, jobs, progress or _silent)
+
+
+def _audited(
+    record: Record,
+    expected: bytes | None,
+    jobs: Workers,
+    progress: Callable[[str, int, int], None],
+) -> ForeignReport:
     version = version_of(record)
     checks, check = _AUDITS.get(version, (CHECKS_10, _unsupported))
     run = Run(
@@ -102,7 +113,7 @@ def audit(
         system=f"ElectionGuard {version}",
         expected=expected,
         jobs=jobs,
-        progress=progress or _silent,
+        progress=progress,
     )
     with run.step("0.format"):
         check(run)

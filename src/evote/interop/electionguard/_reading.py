@@ -10,16 +10,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NoReturn
 
-from evote._files import read_file, shown_path
+from evote._files import shown_path
+from evote._trees import Tree
 from evote.encoding import MAX_BYTES, check_json_limits, unique_keys
 from evote.errors import DecodingError
 
-__all__ = ["MAX_FILES", "Node", "Record", "parse_json"]
+__all__ = ["Node", "Record", "parse_json"]
 
-MAX_FILES = 10_000_000  # in one directory
 _MAX_DIGITS = 1300  # a 4096-bit prime in decimal has 1234
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -137,37 +136,25 @@ def _kind(value: object) -> str:
 
 
 class Record:
-    """The files of a directory."""
+    """The files of a directory or an archive."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
 
     def has(self, name: str) -> bool:
-        path = self.root / name
-        return path.exists() or path.is_symlink()
+        return self.tree.has(name)
 
     def names(self, directory: str) -> list[str]:
         """The JSON files of a directory, by their names in the record, sorted; none if absent."""
-        return [name for name in self._entries(directory) if name.endswith(".json")]
+        entries = self.tree.entries(directory)
+        return [f"{directory}/{name}" for name, _ in entries if name.endswith(".json")]
 
     def directories(self, directory: str) -> list[str]:
         """The directories in a directory, by their names in the record, sorted."""
-        return [name for name in self._entries(directory) if (self.root / name).is_dir()]
-
-    def _entries(self, directory: str) -> list[str]:
-        path = self.root / directory
-        if not path.exists():
-            return []
-        try:
-            found = sorted(entry.name for entry in path.iterdir())
-        except OSError as error:
-            raise DecodingError(f"not readable: {error.strerror}", where=directory) from None
-        if len(found) > MAX_FILES:
-            raise DecodingError(f"more than {MAX_FILES} files", where=directory)
-        return [f"{directory}/{name}" for name in found]
+        return [f"{directory}/{name}" for name in self.tree.directories(directory)]
 
     def bytes(self, name: str) -> bytes:
-        return read_file(self.root / name, MAX_BYTES, where=shown_path(name))
+        return self.tree.read(name, MAX_BYTES)
 
     def json(self, name: str) -> Node:
         return parse_json(self.bytes(name), where=shown_path(name))

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evote._archives import open_tree
 from evote._files import read_file, shown_path
+from evote._trees import SingleFile, Tree
 from evote.encoding import MAX_BYTES
 from evote.errors import DecodingError
-from evote.interop._archives import SingleFile, Tree, open_tree
 from evote.interop.helios._forms import parse, shown, the_list
 
 __all__ = ["Part", "Source", "open_source", "source_of"]

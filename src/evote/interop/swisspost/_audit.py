@@ -12,6 +12,7 @@ from pathlib import Path
 from evote._files import read_file, shown_path
 from evote._pool import Workers, processes
 from evote._report import Ledger
+from evote._trees import Tree
 from evote.encoding import JSON, Fields, decode_hex, parse_json
 from evote.errors import (
     DecodingError,
@@ -56,10 +57,10 @@ CHECKS = checks_of("swisspost", _SECTIONS, pins=("digest",))
 _DIGEST, _FORM, _GROUP, *_KINDS = CHECKS
 
 
-def is_swisspost(path: Path) -> bool:
-    """Whether a path is a JSON file of cases one of which is of a known kind."""
+def is_swisspost(tree: Tree) -> bool:
+    """Whether it is a JSON file of cases one of which is of a known kind."""
     try:
-        cases = read_cases(path)[1]
+        cases = read_cases(tree.path)[1]
     except DecodingError:
         return False
     return isinstance(cases, list) and any(_kind_of(case) is not None for case in cases[:MAX_CASES])
