@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "policies",
             "_districts",
             "_mixing",
+            "_belenios",
             "election",
             "mixing",
             "_mixed_results",

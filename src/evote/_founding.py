@@ -108,7 +108,8 @@ def new_election(
 
     A draft is manifest.json without `format`, `version` and `nonce`; where it has the identifier
     of an operator in the place of a card, that card is taken from `cards`. In `mixing` only
-    `mixers` and `packs` must be given, in `districts` nothing.
+    `mixers` and `packs` must be given, in `districts` nothing; in the profile `belenios` trustees
+    mix, and no `mixers`.
 
     Raises:
         DecodingError: the draft is malformed or contradicts itself; names the field.
@@ -128,6 +129,8 @@ def new_election(
     if isinstance(districts := value.get("districts"), dict):
         value["districts"] = {**Districts().to_json(), **districts}
     if isinstance(mixing := value.get("mixing"), dict):
+        if value["profile"] == "belenios":
+            mixing = {"mixers": [], **mixing}
         value["mixing"] = {**_MIXING, **mixing, "mixers": _with_cards(mixing.get("mixers"), known)}
     value |= {"format": "evote/manifest", "version": 1, "nonce": encode_hex(urandom(32))}
     manifest = decode_manifest(canonical_json(value), where="draft")
@@ -202,6 +205,7 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     """
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     if opened.has(ROLL):
         raise ParameterError("the record has a roll already")
     for line in lines:
@@ -241,6 +245,7 @@ def publish_roll(
         ParameterError: the record has another roll already.
     """
     opened = Record(record)
+    opened.manifest.check_native()
     key = operator_key(registrar_directory, passphrase, opened.manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     rows = [
@@ -279,6 +284,7 @@ def cosign_roll(
     """Add another registrar's signature to the roll, after checking it."""
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     key = operator_key(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
     roll = read_roll(
@@ -314,6 +320,7 @@ def load_parameters(record: Path | str) -> ElectionParameters:
     """
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     ceremony = audit_ceremony(ceremony_parameters(opened), opened.ceremony_files())
     header = decode_roll(opened.roll_header())
     parameters = election_parameters(opened.manifest_bytes, ceremony, header.root)

@@ -73,6 +73,7 @@ def entry_signature(key: OperatorKey, purpose: str, *parts: bytes) -> OperatorSi
 def open_board(record: Path | str, directory: Path | str, passphrase: Passphrase) -> Board:
     """The board of a record, for appending."""
     manifest = Record(record).manifest
+    manifest.check_native()
     key = operator_key(directory, passphrase, manifest, "board")
     return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note))
 

@@ -10,14 +10,17 @@ import click
 from evote import workflow
 from evote.cli._common import (
     directory_argument,
+    of_belenios,
     passphrase,
     passphrase_option,
     plain,
     record_argument,
+    refuse_belenios,
     say,
     write_private_table,
 )
 from evote.credentials import STATUSES
+from evote.interop.belenios import profile
 from evote.operators import Role, create_operator
 
 __all__ = ["authority", "board", "mix", "registrar"]
@@ -88,14 +91,17 @@ def issue(
     """
     lines = read_voters(voters)
     secret = passphrase(passphrase_file)
+    belenios = of_belenios(record)
     if codes.exists():
         issued = read_codes(codes, lines)
     else:
-        issued = workflow.draw_credentials(record, lines)
+        draw = profile.draw_credentials if belenios else workflow.draw_credentials
+        issued = draw(record, lines)
         rows = [("code", *COLUMNS[:3])]
         rows += [(voter.code, voter.style, str(voter.weight), voter.district) for voter in issued]
         write_private_table(codes, rows)  # first: a roll whose codes are lost is a lost election
-    workflow.publish_roll(record, directory, issued, secret)
+    publish = profile.publish_credentials if belenios else workflow.publish_roll
+    publish(record, directory, issued, secret)
     say(f"{len(issued)} codes in {codes}")
 
 
@@ -105,6 +111,7 @@ def issue(
 @passphrase_option
 def sign(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Add a further registrar's signature to the roll."""
+    refuse_belenios(record, "second registrar")
     workflow.cosign_roll(record, directory, passphrase(passphrase_file))
     say("roll signed")
 
