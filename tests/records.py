@@ -71,6 +71,8 @@ class Plan:
     maximum_weight: int = 1
     revote: str = "last"
     spoil: str = "allowed"
+    credentials: str = "drawn"
+    tags: bool = False
     powers: Mapping[str, JSON] = field(default_factory=dict)  # reason codes, and the end
     districts: Mapping[str, JSON] | None = None
 
@@ -105,12 +107,14 @@ def draft(plan: Plan) -> dict[str, JSON]:
     trustees: list[JSON] = [f"trustee-{i + 1}" for i in range(plan.trustees)]
     authorities: list[JSON] = [f"authority-{i + 1}" for i in range(plan.authorities)]
     mixers: list[JSON] = [f"mixer-{i + 1}" for i in range(plan.mixers)]
-    mixing: dict[str, JSON] = {}
+    optional: dict[str, JSON] = {}
     if plan.mixing is not None:
-        mixing["mixing"] = {"mixers": mixers, **plan.mixing}
+        optional["mixing"] = {"mixers": mixers, **plan.mixing}
     if plan.districts is not None:
-        mixing["districts"] = dict(plan.districts)
-    return mixing | {
+        optional["districts"] = dict(plan.districts)
+    if plan.credentials != "drawn":
+        optional["credentials"] = plan.credentials
+    return optional | {
         "title": "A small election",
         "profile": plan.profile,
         "contests": [dict(contest) for contest in plan.contests],
@@ -142,6 +146,7 @@ def make_operators(directory: Path, plan: Plan) -> dict[str, Path]:
         registrars=plan.registrars,
         mixers=plan.mixers,
         group=named_group(plan.group),
+        tags=plan.tags,
         cost=SCRYPT_COST_FLOOR,
     )
 

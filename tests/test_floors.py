@@ -21,13 +21,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_batch", "_linear", "_one_of", "proofs"),
     (
         *("_terelius_wikstrom", "_bayer_groth", "_verificatum"),
-        *("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption"),
+        *(
+            "mixnet",
+            "_sealing",
+            "operators",
+            "_ceremony_messages",
+            "_ceremony_steps",
+            "_decryption",
+        ),
         "threshold",
     ),
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
-        *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
+        *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
         *(
@@ -50,7 +57,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),
-    ("_ballot_box", "_founding", "_rulings", "fates", "interop", "workflow", "demo"),
+    (
+        *("_ballot_box", "_founding", "_rulings", "fates"),
+        *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
+        *("registrars", "reconcile", "turnout"),
+        *("interop", "workflow", "demo"),
+    ),
     ("cli",),
 )
 PLACES = {

@@ -73,10 +73,12 @@ def create_operators(
     authorities: int = 1,
     mixers: int = 0,
     group: Group = ristretto255,
+    tags: bool = False,
     cost: int = SCRYPT_COST,
 ) -> dict[str, Path]:
     """Make the directories of all operators of a demonstration; id to directory.
 
+    With `tags`, registrars get a key for reconciliation too.
     They are called trustee-1, ..., registrar-1, ..., authority-1, ..., mixer-1, ... and board.
     """
     roles: list[tuple[Role, int]] = [
@@ -91,7 +93,8 @@ def create_operators(
         for i in range(count):
             name = f"{role}-{i + 1}"
             made[name] = Path(directory) / name
-            in_group = group if role == "trustee" else None
+            keyed = role == "trustee" or (role == "registrar" and tags)
+            in_group = group if keyed else None
             create_operator(made[name], role, name, passphrase, group=in_group, cost=cost)
     made["board"] = Path(directory) / "board"
     create_operator(made["board"], "board", "board", passphrase, cost=cost)
@@ -208,6 +211,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     manifest.check_native()
     if opened.has(ROLL):
         raise ParameterError("the record has a roll already")
+    if manifest.credentials != "drawn":
+        raise ParameterError("no registrar draws the codes of this election alone")
     for line in lines:
         manifest.style(line.style)
         if line.count < 0:
@@ -285,6 +290,8 @@ def cosign_roll(
     opened = Record(record)
     manifest = opened.manifest
     manifest.check_native()
+    if manifest.credentials == "parts":
+        raise ParameterError("each registrar draws a part: combine them, which signs the roll too")
     key = operator_key(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
     roll = read_roll(
@@ -292,6 +299,7 @@ def cosign_roll(
         [style.id for style in manifest.styles],
         maximum_weight=manifest.maximum_weight,
         place=opened.roll_row_place,
+        district_ids=[district.id for district in header.districts],
     )
     verify_roll(roll, header)
     if header.base != ceremony_parameters(opened).base_id:

@@ -33,8 +33,11 @@ from evote.cli import (
     fates,
     mixing,
     operators,
+    reconcile,
+    registrar,
     results,
     trustee,
+    turnout,
 )
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
@@ -57,7 +60,9 @@ def command() -> None:
 for verb in (
     demo.demo,
     election.election,
-    operators.registrar,
+    registrar.registrar,
+    registrar.voter,
+    reconcile.reconcile,
     operators.authority,
     operators.board,
     mixing.mix,
@@ -66,6 +71,7 @@ for verb in (
     fates.tracker,
     results.tally,
     results.result,
+    turnout.turnout,
     audit.inspect,
     audit.verify,
     export.export,

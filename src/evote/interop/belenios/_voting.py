@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from evote._ballot_box import Choice
 from evote._founding import Credential, RollLine, operator_key
+from evote._voters import check_offline, check_voters, read_issued, read_voters, write_codes
 from evote.contests import check_selections
 from evote.encoding import JSON
 from evote.errors import DecodingError, ParameterError, VerificationError
@@ -50,6 +51,7 @@ __all__ = [
     "credentials_file",
     "draw_credentials",
     "encrypt_ballots",
+    "issue_credentials",
     "opened_setup",
     "publish_credentials",
 ]
@@ -92,6 +94,53 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
         for line in lines
         for _ in range(line.count)
     ]
+
+
+def issue_credentials(
+    record: Path | str,
+    registrar_directory: Path | str,
+    voters: Path | str,
+    codes: Path | str,
+    passphrase: Passphrase,
+) -> int:
+    """Draw a credential for every voter of a list, save the codes, publish the public half.
+
+    Repeated after an interruption, it publishes what belongs to the codes that are there already.
+
+    Args:
+        voters: the list, see `evote._voters`.
+        codes: a new file of the codes, readable by its owner only; or the one that an interrupted
+            step has left.
+
+    Returns:
+        How many voters there are.
+
+    Raises:
+        ParameterError: lines of the list are wrong, or of voters that belenios does not have.
+    """
+    check_offline(record, codes)
+    count, _ = check_voters(voters, load_terms(record).manifest)
+    if not Path(codes).exists():
+        kinds = list(read_voters(voters))
+        lines = [
+            RollLine(
+                style=voter.style,
+                weight=voter.weight,
+                district=voter.district,
+                status=voter.status,
+                count=voter.repeats,
+            )
+            for voter in kinds
+        ]
+        each = [voter for voter in kinds for _ in range(voter.repeats)]
+        drawn = [item.code for item in draw_credentials(record, lines)]
+        write_codes(codes, zip(drawn, each, strict=True))
+    issued = [
+        Credential(code=code, style=voter.style, weight=voter.weight, district=voter.district)
+        for code, voter in read_issued(codes, voters)
+    ]
+    publish_credentials(record, registrar_directory, issued, passphrase)
+    return count
 
 
 def _draw() -> str:

@@ -50,6 +50,7 @@ from evote.interop.belenios._voting import (
     check_receipt,
     draw_credentials,
     encrypt_ballots,
+    issue_credentials,
     publish_credentials,
 )
 
@@ -71,6 +72,7 @@ __all__ = [
     "export_record",
     "has_shares",
     "is_record",
+    "issue_credentials",
     "load_ballot",
     "mix",
     "mixed_answers",
