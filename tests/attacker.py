@@ -46,7 +46,7 @@ from evote.board import (
     merkle_root,
     sign_checkpoint,
 )
-from evote.credentials import derive_voter_key, read_roll
+from evote.credentials import decode_roll, derive_voter_key, read_roll
 from evote.election import Manifest, base_id, decode_manifest, election_id, manifest_digest
 from evote.elgamal import PublicKey
 from evote.encoding import (
@@ -271,13 +271,15 @@ class Attacker:
         self.put(ROLL, len(self.rows), "count")
         self.put(ROLL, encode_hex(merkle_root(self.data(row) for row in self.rows)), "root")
         self.put(ROLL, sum(self.docs[row]["weight"] for row in self.rows), "weight")
-        header = self.docs[ROLL]
-        parts = (
-            bytes.fromhex(header["base"]),
-            int(header["count"]).to_bytes(4, "little"),
-            bytes.fromhex(header["root"]),
-        )
-        for i, item in enumerate(header["signatures"]):
+        for i, place in enumerate(self.docs[ROLL].get("districts", ())):
+            rows = [row for row in self.rows if self.docs[row].get("district") == place["id"]]
+            root = encode_hex(merkle_root(self.data(row) for row in rows))
+            self.put(ROLL, root, "districts", i, "root")
+            self.put(ROLL, len(rows), "districts", i, "count")
+            weight = sum(self.docs[row]["weight"] for row in rows)
+            self.put(ROLL, weight, "districts", i, "weight")
+        parts = decode_roll(self.data(ROLL)).signed_parts()
+        for i, item in enumerate(self.docs[ROLL]["signatures"]):
             if signer := self.keys.get(item["registrar"]):
                 signature = encode_base64url(signer.sign("roll", *parts))
                 self.put(ROLL, signature, "signatures", i, "signature")

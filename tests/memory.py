@@ -15,7 +15,17 @@ from typing import Any
 
 import pytest
 
-from evote import _audit_log, _linear, _one_of, ballots, credentials, operators, record, verify
+from evote import (
+    _audit_log,
+    _linear,
+    _one_of,
+    _roll,
+    ballots,
+    credentials,
+    operators,
+    record,
+    verify,
+)
 from evote._batch import Equations
 from evote.groups._gmp_ristretto import RistrettoKernel
 
@@ -27,7 +37,7 @@ class Memory:
         self._on = True
         for module in (_linear, _one_of, ballots):
             self._remember(patch, module, "verify_batch", _equations)
-        for module in (credentials, operators):
+        for module in (_roll, credentials, operators):
             self._remember(patch, module, "verify_signatures", _lists)
         for module in (verify, operators):
             self._remember(patch, module, "decode_verification_keys", _lists)

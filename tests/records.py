@@ -73,6 +73,7 @@ class Plan:
     spoil: str = "allowed"
     powers: Mapping[str, JSON] = field(default_factory=dict)  # reason codes, and the end
     districts: Mapping[str, JSON] | None = None
+    credentials: str = "drawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +106,14 @@ def draft(plan: Plan) -> dict[str, JSON]:
     trustees: list[JSON] = [f"trustee-{i + 1}" for i in range(plan.trustees)]
     authorities: list[JSON] = [f"authority-{i + 1}" for i in range(plan.authorities)]
     mixers: list[JSON] = [f"mixer-{i + 1}" for i in range(plan.mixers)]
-    mixing: dict[str, JSON] = {}
+    optional: dict[str, JSON] = {}
     if plan.mixing is not None:
-        mixing["mixing"] = {"mixers": mixers, **plan.mixing}
+        optional["mixing"] = {"mixers": mixers, **plan.mixing}
+    if plan.credentials != "drawn":
+        optional["credentials"] = plan.credentials
     if plan.districts is not None:
-        mixing["districts"] = dict(plan.districts)
-    return mixing | {
+        optional["districts"] = dict(plan.districts)
+    return optional | {
         "title": "A small election",
         "profile": plan.profile,
         "contests": [dict(contest) for contest in plan.contests],

@@ -21,12 +21,10 @@ from evote import cli
 from evote.cli import _common
 from evote.cli.ballot import read_choice
 from evote.cli.election import read_draft
-from evote.cli.operators import read_voters
 from evote.demo import peoples_council_2013, run_election
 from evote.errors import DecodingError, InvalidProof, ParameterError, UnsupportedError
 from evote.operators import load_card
 from evote.record import Record
-from evote.workflow import RollLine
 
 SOURCE = str(Path(evote.__file__).parent.parent)
 
@@ -374,35 +372,6 @@ def test_choice(finished: Path) -> None:
     )
     assert choice.contests == {"council": (0, 1, *[0] * 24, 2)}
     assert choice.blank == frozenset()
-
-
-def test_voters(tmp_path: Path) -> None:
-    path = tmp_path / "voters.csv"
-    path.write_text("style,weight,district,count\nmember,2,north,3\nguest,,,\n", encoding="utf-8")
-    assert read_voters(path) == [
-        RollLine(style="member", weight=2, district="north", count=3),
-        RollLine(style="guest", weight=1, district="all", count=1),
-    ]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "name\nsomebody\n",
-        "style,name\nmember,somebody\n",
-        "style,weight\nmember,-1\n",
-        "style,weight\nmember,²\n",
-        "style,weight\nmember\n",
-        "style,weight\nmember,1,2\n",
-        'style\n"member\n',
-    ],
-)
-def test_refused_voters(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "voters.csv"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(click.UsageError):
-        read_voters(path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"a":1,"a":2}', "[" * 100_000, "\xff", '{"a":'])

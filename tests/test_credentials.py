@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import traceback
 from dataclasses import replace
@@ -26,11 +27,14 @@ from evote.credentials import (
     RollSignature,
     ballot_message,
     decode_code,
+    decode_codes,
     decode_roll,
     decode_row,
+    derive_credentials,
     derive_voter_key,
     draw_code,
     encode_code,
+    joint_credentials,
     make_roll,
     read_roll,
     sign_roll,
@@ -145,13 +149,72 @@ def test_a_code_gives_another_key_in_another_election() -> None:
 def test_keys_do_not_show_their_secret() -> None:
     """attacks: E9"""
     key = derive_voter_key(draw_code(), BASE)
+    assert isinstance(key.signing, Ed25519PrivateKey)
     secret = key.signing.private_bytes_raw()
     for shown in (repr(key), str(key), f"{key}"):
         assert secret.hex() not in shown
         assert "signing" not in shown
+    joint = derive_voter_key(f"{draw_code()}+{draw_code()}", BASE)
+    assert repr(joint.signing) == f"<SumKey {joint.credential.hex()}>"
     for leak in (pickle.dumps, copy.deepcopy):
-        with pytest.raises(ParameterError):
-            leak(key)
+        for whole in (key, joint, joint.signing):
+            with pytest.raises(ParameterError):
+                leak(whole)
+
+
+# Credentials of several parts.
+
+
+def test_a_ballot_needs_the_codes_of_all_registrars() -> None:
+    """attacks: C8. Two registrars together do not have what the third has drawn."""
+    codes = [draw_code() for _ in range(3)]
+    key = derive_voter_key("+".join(codes), BASE)
+    signature = key.sign_ballot(ELECTION, BALLOTS[0], "cast")
+    message = ballot_message(ELECTION, BALLOTS[0], "cast")
+    Ed25519PublicKey.from_public_bytes(key.credential).verify(signature, message)
+    for parts in [*combinations(codes, 1), *combinations(codes, 2)]:
+        short = derive_voter_key("+".join(parts), BASE)
+        assert short.credential != key.credential
+        forged = short.sign_ballot(ELECTION, BALLOTS[0], "cast")
+        assert not verify_ballot_signatures(
+            ELECTION, [key.credential], [BALLOTS[0]], ["cast"], [forged]
+        ).any()
+    assert derive_voter_key("+".join(codes[::-1]), BASE).credential == key.credential
+
+
+def test_parts_are_joined_without_their_secrets() -> None:
+    codes = [[draw_code() for _ in range(2)] for _ in range(3)]
+    parts = [derive_credentials(row, BASE) for row in codes]
+    joint = [derive_voter_key("+".join(row), BASE).credential for row in codes]
+    assert joint_credentials(parts) == joint
+    assert joint_credentials([row[::-1] for row in parts]) == joint
+    assert joint_credentials([]) == []
+
+
+def test_a_part_chosen_after_the_others_gives_no_key() -> None:
+    """attacks: E1, of registrars: a plain sum would be the key that the last one wants."""
+    mine, honest = derive_voter_key(draw_code(), BASE), derive_voter_key(draw_code(), BASE)
+    x, y = _decode_point(honest.credential)
+    rogue = _encode_point(_add_points(_decode_point(mine.credential), (P - x, y)))
+    plain_sum = _add_points(_decode_point(rogue), _decode_point(honest.credential))
+    assert _encode_point(plain_sum) == mine.credential
+    assert joint_credentials([[honest.credential, rogue]]) != [mine.credential]
+
+
+@pytest.mark.parametrize("part", [bytes([1]) + bytes(31), bytes(32), b"\xff" * 32, b"short"])
+def test_a_part_that_is_no_key_is_refused(part: bytes) -> None:
+    good = derive_credentials([draw_code(), draw_code()], BASE)
+    with pytest.raises(VerificationError, match=r"credential 1: .*prime order"):
+        joint_credentials([good, [good[0], part]])
+
+
+def test_mistyped_codes_of_several_registrars() -> None:
+    one, other = draw_code(), draw_code()
+    assert decode_codes(f"{one} + {other}") == (decode_code(one), decode_code(other))
+    for wrong in (f"{one}+", f"{one}+{one}", f"{one}{other}", "+".join(map(str, [one] * 10))):
+        with pytest.raises(DecodingError) as caught:
+            decode_codes(wrong)
+        assert one not in str(caught.value)
 
 
 # Signatures of ballots.
@@ -225,7 +288,7 @@ STYLES = ("south", "north")
 
 
 def read(rows: Any = ROWS, **more: Any) -> Roll:
-    return read_roll(rows, STYLES, **more)
+    return read_roll(rows, STYLES, **({"district_ids": ("d0", "d1", "d2")} | more))
 
 
 def test_the_honest_roll() -> None:
@@ -285,12 +348,31 @@ def test_no_personal_data_fits_on_the_roll() -> None:
     """attacks: C13"""
     for data in ROWS:
         assert set(decode_row(data).encode().decode().split('"')[1::2]) >= {"credential"}
-    assert set(RollRow.__slots__) == {"credential", "style", "weight", "district", "status"}
+    fields = {"credential", "style", "weight", "district", "status"}
+    assert set(RollRow.__slots__) == fields
     with pytest.raises(DecodingError, match="unknown field 'name'"):
         decode_row(canonical_json({**_fields(VOTERS[0]), "name": "A. Voter"}))
     for personal in ("A. Voter", "voter@example.org", "4510 123456"):
         with pytest.raises(ParameterError):
             row(1, district=personal)
+
+
+def test_provisional_voters() -> None:
+    """Others' rows have the bytes that they always had."""
+    full, provisional = VOTERS[0], replace(VOTERS[0], status="provisional")
+    assert b"status" not in full.encode()
+    assert canonical_json(_fields(full)) == full.encode()
+    assert canonical_json({**_fields(full), "status": "provisional"}) == provisional.encode()
+    assert decode_row(provisional.encode()) == provisional
+    roll = read(make_roll(BASE, [provisional, *VOTERS[1:]])[1])
+    [place] = roll.find([full.credential])
+    assert np.flatnonzero(roll.provisional).tolist() == [place]
+    assert roll.row(int(place)) == provisional
+    with pytest.raises(ParameterError, match="status"):
+        row(1, status="perhaps")
+    for status in ("full", "", None, True):
+        with pytest.raises(DecodingError, match=r"\$\.status"):
+            decode_row(canonical_json({**_fields(full), "status": status}))
 
 
 def _fields(voter: RollRow) -> dict[str, Any]:
@@ -408,6 +490,51 @@ def _encode_point(point: tuple[int, int]) -> bytes:
 def test_headers_of_other_rows(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(VerificationError, match=reason):
         verify_roll(read(), replace(HEADER, **change))
+
+
+def test_the_districts_of_a_header() -> None:
+    """Each root is that of the district's rows alone; a roll of one district has none."""
+    for district in HEADER.districts:
+        rows = [data for data in ROWS if decode_row(data).district == district.id]
+        assert (district.count, district.root) == (len(rows), merkle_root(rows))
+        assert district.weight == sum(decode_row(data).weight for data in rows)
+    assert [district.id for district in HEADER.districts] == ["d0", "d1", "d2"]
+    assert make_roll(BASE, VOTERS[::3])[0].districts == ()
+    old = replace(UNSIGNED, districts=())
+    verify_roll(read(district_ids=()), old)  # as rolls were before, whose bytes have not changed
+    assert b"districts" not in old.encode()
+    assert old.signed_parts() == (BASE, (40).to_bytes(4, "little"), merkle_root(ROWS))
+    with pytest.raises(VerificationError, match="registrar registrar-0"):
+        verify_roll_signatures(replace(HEADER, districts=()), CARDS)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"count": 15}, "district d1: 15 rows"),
+        ({"weight": 1}, "district d1: 13 rows of weight 1 announced"),
+        ({"root": bytes(32)}, "district d1: the rows do not have the signed root"),
+        ({"id": "d11"}, "no voter of the announced district d11"),
+    ],
+)
+def test_districts_of_other_rows(change: dict[str, Any], reason: str) -> None:
+    first, second, third = HEADER.districts
+    changed = (first, replace(second, **change), third)
+    with pytest.raises(VerificationError, match=reason):
+        verify_roll(read(), replace(HEADER, districts=changed))
+    with pytest.raises(VerificationError, match="district d1 is not announced"):
+        verify_roll(read(), replace(HEADER, districts=(first, third)))
+    with pytest.raises(VerificationError, match="registrar registrar-0"):
+        verify_roll_signatures(replace(HEADER, districts=changed), CARDS)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 0, 1), (0,), ()])
+def test_malformed_districts(order: tuple[int, ...]) -> None:
+    fields = json.loads(HEADER.encode())
+    assert decode_roll(canonical_json(fields)) == HEADER
+    fields["districts"] = [fields["districts"][i] for i in order]
+    with pytest.raises(DecodingError, match=r"roll/roll\.json: \$\.districts"):
+        decode_roll(canonical_json(fields))
 
 
 @pytest.mark.parametrize("rows", [ROWS[1:], ROWS[:-1], [*ROWS[:3], *ROWS[4:]]])

@@ -21,13 +21,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_batch", "_linear", "_one_of", "proofs"),
     (
         *("_terelius_wikstrom", "_bayer_groth", "_verificatum"),
-        *("mixnet", "operators", "_ceremony_messages", "_ceremony_steps", "_decryption"),
+        *(
+            "mixnet",
+            "_sealing",
+            "operators",
+            "_ceremony_messages",
+            "_ceremony_steps",
+            "_decryption",
+        ),
         "threshold",
     ),
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
-        *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
+        *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
         *(
@@ -48,7 +55,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("_report", "_privacy", "_audit_log", "_audit_ballots", "_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),
-    ("_ballot_box", "_founding", "_rulings", "fates", "interop", "workflow", "demo"),
+    (
+        *("_ballot_box", "_founding", "_rulings", "fates"),
+        *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars"),
+        *("interop", "workflow", "demo"),
+    ),
     ("cli",),
 )
 PLACES = {

@@ -328,6 +328,10 @@ def test_hash_to_elements(group: Group) -> None:
         assert not x.equal_mask(group.hash_to_elements(b"other", 5)).any()
         assert len({x[i].encode() for i in range(5)}) == 5
     assert group.hash_to_elements(b"", 0).shape == (0,)
+    named = group.hash_messages(b"domain", [b"", b"name", bytes(4)])
+    assert named[1:2] == group.hash_messages(b"domain", [b"name"])
+    assert named[2] == x[0]
+    assert not named.is_identity().any()
 
 
 def test_linear_recurrence(group: Group) -> None:

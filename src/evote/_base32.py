@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["from_digits", "grouped", "read_digits", "to_digits"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["from_digits", "grouped", "grouped_rows", "read_digits", "to_digits"]
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
@@ -33,6 +36,15 @@ def grouped(digits: Sequence[int]) -> str:
     """The digits as characters, a hyphen after every five."""
     text = "".join([_ALPHABET[digit] for digit in digits])
     return "-".join([text[i : i + 5] for i in range(0, len(text), 5)])
+
+
+def grouped_rows(digits: NDArray[np.uint8]) -> list[str]:
+    """`grouped` for each row of an array."""
+    count, width = digits.shape
+    places = np.arange(width) + np.arange(width) // 5
+    text = np.full((count, int(places[-1]) + 1), ord("-"), dtype=np.uint8)
+    text[:, places] = np.frombuffer(_ALPHABET.encode("ascii"), dtype=np.uint8)[digits]
+    return [row.decode("ascii") for row in text.view(f"S{text.shape[1]}").ravel().tolist()]
 
 
 def read_digits(text: str) -> list[int] | None:

@@ -204,6 +204,8 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     manifest = opened.manifest
     if opened.has(ROLL):
         raise ParameterError("the record has a roll already")
+    if manifest.credentials != "drawn":
+        raise ParameterError("no registrar draws the codes of this election alone")
     for line in lines:
         manifest.style(line.style)
         if line.count < 0:
@@ -279,6 +281,8 @@ def cosign_roll(
     """Add another registrar's signature to the roll, after checking it."""
     opened = Record(record)
     manifest = opened.manifest
+    if manifest.credentials == "parts":
+        raise ParameterError("each registrar draws a part: combine them, which signs the roll too")
     key = operator_key(registrar_directory, passphrase, manifest, "registrar")
     header = decode_roll(opened.roll_header())
     roll = read_roll(
@@ -286,6 +290,7 @@ def cosign_roll(
         [style.id for style in manifest.styles],
         maximum_weight=manifest.maximum_weight,
         place=opened.roll_row_place,
+        district_ids=[district.id for district in header.districts],
     )
     verify_roll(roll, header)
     if header.base != ceremony_parameters(opened).base_id:

@@ -208,10 +208,11 @@ class Report:
             words = f"incomplete: nothing failed, {_count(len(unchecked), 'check')} not done"
         else:
             words = f"verified: all {done} checks passed, phase {self.phase}"
-        if self.manifest is not None:  # a ballot bears one signature, however many sign the roll
-            alone = len(self.manifest.registrars) == 1
-            reason = "there is only one" if alone else "one of them draws the codes"
-            words += f"; registrar can impersonate: {reason}"
+        if self.manifest is not None:
+            if self.manifest.credentials == "drawn":
+                alone = len(self.manifest.registrars) == 1
+                reason = "there is only one" if alone else "one of them draws the codes"
+                words += f"; registrar can impersonate: {reason}"
             if len(self.manifest.mixers) == 1:
                 words += "; mix server can tell whose ballot is whose: there is only one"
         if self.notices:

@@ -30,7 +30,7 @@ from evote._powers import NO_POWERS, Powers, power_contradictions, read_powers
 from evote.ballots import BallotContext, BallotPack, body_sizes
 from evote.board import LOG_KEY, MAX_BODY, MAX_ENTRY, VerifierKey
 from evote.contests import MAX_CONTESTS, Contest, Style, read_contest, read_style
-from evote.credentials import MAX_WEIGHT
+from evote.credentials import MAX_PARTS, MAX_WEIGHT
 from evote.elgamal import PublicKey
 from evote.encoding import (
     JSON,
@@ -81,8 +81,11 @@ _OPENING = 300  # bytes of an opening that are not marks
 
 Revote: TypeAlias = Literal["last", "forbidden"]
 Spoil: TypeAlias = Literal["allowed", "forbidden"]
+Issue: TypeAlias = Literal["drawn", "parts", "enrolled"]
 _REVOTE: dict[str, Revote] = {"last": "last", "forbidden": "forbidden"}
 _SPOIL: dict[str, Spoil] = {"allowed": "allowed", "forbidden": "forbidden"}
+
+_ISSUE: dict[str, Issue] = {"parts": "parts", "enrolled": "enrolled"}  # "drawn" is not written
 
 _ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
@@ -106,10 +109,11 @@ class Manifest:
     """Everything that is fixed before the key ceremony. Trustee i is `trustees[i - 1]`.
 
     `nonce` makes each election its own, even where all else repeats. `total_weight` bounds the
-    weights of the whole roll together. Without `mixing` all contests are summed; with it, those
-    that are in none of its packs. In the profile `verificatum` proofs of shuffles answer that
-    system's challenges; all else is as in `native`. With `districts` the summed contests have
-    results by district.
+    weights of the whole roll together. `credentials` says who draws the voters' secrets: a
+    registrar, each registrar a part of them, or the voters themselves. Without `mixing` all
+    contests are summed; with it, those that are in none of its packs. In the profile `verificatum`
+    proofs of shuffles answer that system's challenges; all else is as in `native`. With
+    `districts` the summed contests have results by district.
 
     Raises:
         ParameterError: the fields contradict each other; the message names the place.
@@ -129,6 +133,7 @@ class Manifest:
     board: Card
     revote: Revote = "last"
     spoil: Spoil = "allowed"
+    credentials: Issue = "drawn"
     maximum_weight: int = 1
     total_weight: int
     maximum_voters: int
@@ -350,6 +355,10 @@ def _operator_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
     keys = [card.ceremony_key.encode() for card in m.trustees if card.ceremony_key is not None]
     for i in _repeats(keys):
         yield f"trustees[{i}].ceremony_key", "the key repeats among the trustees"
+    if m.credentials not in ("drawn", *_ISSUE):
+        yield "credentials", f"one of {', '.join(_ISSUE)} expected"
+    if m.credentials == "parts" and not 2 <= len(m.registrars) <= MAX_PARTS:
+        yield "credentials", f"parts are drawn by 2 to {MAX_PARTS} registrars"
     for place, quorum, size in (
         ("quorum", m.quorum, len(m.trustees)),
         ("authorities.quorum", m.authority_quorum, len(m.authorities)),
@@ -393,11 +402,13 @@ def encode_manifest(manifest: Manifest) -> bytes:
         ParameterError: a text or an id in it has no place in a manifest.
     """
     m = manifest
-    rare: dict[str, JSON] = {} if m.mixing is None else {"mixing": m.mixing.to_json()}
+    optional: dict[str, JSON] = {} if m.mixing is None else {"mixing": m.mixing.to_json()}
+    if m.credentials != "drawn":
+        optional["credentials"] = m.credentials
     if m.districts is not None:
-        rare["districts"] = m.districts.to_json()
+        optional["districts"] = m.districts.to_json()
     data = canonical_json(
-        rare
+        optional
         | {
             "format": "evote/manifest",
             "version": 1,
@@ -462,13 +473,16 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
             ),
             trustees=_read_cards(fields, "trustees", "trustee", group),
             quorum=fields.integer("quorum", 1, MAX_OPERATORS),
-            registrars=_read_cards(fields, "registrars", "registrar"),
+            registrars=_read_cards(fields, "registrars", "registrar", group),
             authorities=_read_cards(authorities, "cards", "authority"),
             authority_quorum=authorities.integer("quorum", 1, MAX_OPERATORS),
             origin=board.text("origin", max_length=255),
             board=read_card(board.object("card"), "board"),
             revote=_REVOTE[policies.choice("revote", _REVOTE)],
             spoil=_SPOIL[policies.choice("spoil", _SPOIL)],
+            credentials=(
+                _ISSUE[fields.choice("credentials", _ISSUE)] if "credentials" in fields else "drawn"
+            ),
             maximum_weight=weights.integer("maximum", 1, MAX_WEIGHT),
             total_weight=weights.integer("total", 1, _MAX_TOTAL),
             maximum_voters=voters.integer("maximum", 1, MAX_VOTERS),

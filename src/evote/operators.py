@@ -3,13 +3,11 @@
 Trustees, registrars, authorities, mixers and the board each have a private directory (mode 0700):
 
     card.json      public: role, id, signing key; a trustee's ceremony key with its proof
-    secret.json    mode 0600: the secrets, under scrypt and ChaCha20-Poly1305
+    secret.json    mode 0600: the secrets, see `_sealing`
 
 The card goes into the manifest; the secret never leaves the directory except as a backup, which
-is sealed the same way. Every sealing draws a new salt, so each file has a key of its own and the
-cipher's nonce can be constant. The authenticated data is the card, so that a secret beside
-another card does not open. The cost of scrypt is read from the file between fixed limits: a file
-can ask neither for a weak key nor for all the memory.
+is sealed the same way. The authenticated data is the card, so that a secret beside another card
+does not open.
 
 Not promised: Python does not wipe memory, and swap, core files and hibernation are the machine's
 business. What a passphrase that leaks or is guessed opens, is open.
@@ -17,19 +15,27 @@ business. What a passphrase that leaks or is guessed opens, is open.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NoReturn, TypeAlias
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from evote._files import make_directory, read_file, shown_path, write_file
+from evote._sealing import (
+    MAX_SECRET,
+    PASSPHRASE_MINIMUM,
+    SCRYPT_COST,
+    SCRYPT_COST_CEILING,
+    SCRYPT_COST_FLOOR,
+    Passphrase,
+    SecretBytes,
+    conceal,
+    open_secret,
+    seal_secret,
+)
 from evote.encoding import (
     JSON,
     Fields,
@@ -85,125 +91,7 @@ __all__ = [
 Role: TypeAlias = Literal["trustee", "registrar", "authority", "board", "mixer"]
 ROLES: tuple[Role, ...] = ("trustee", "registrar", "authority", "board", "mixer")
 
-SCRYPT_COST = 2**15  # 32 MiB and about a tenth of a second
-SCRYPT_COST_FLOOR = 2**10
-SCRYPT_COST_CEILING = 2**18  # 256 MiB: the most that a file may ask of its reader
-_SCRYPT_BLOCK = 8
-_SALT_SIZE = 32
-_AEAD_NONCE = bytes(12)  # every key is used once, see the module's docstring
-
-PASSPHRASE_MINIMUM = 8
-"""Characters a passphrase must have when something is sealed under it; opening asks nothing."""
-
 _MAX_CARD = 16 * 2**10
-MAX_SECRET = 8 * 2**20
-
-
-class SecretBytes:
-    """Bytes that no repr, message, traceback or pickle shows; `reveal()` is the only way out."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: bytes) -> None:
-        self._value = bytes(value)
-
-    def reveal(self) -> bytes:
-        """The bytes themselves."""
-        return self._value
-
-    def __len__(self) -> int:
-        return len(self._value)
-
-    def __repr__(self) -> str:
-        return f"<{len(self._value)} secret bytes>"
-
-    def __reduce__(self) -> NoReturn:
-        raise ParameterError("secret bytes are not pickled")
-
-
-Passphrase: TypeAlias = str | SecretBytes
-
-
-def conceal(passphrase: Passphrase, *, sealing: bool = False) -> SecretBytes:
-    """A passphrase that no traceback shows; functions that take one call this first.
-
-    UTF-8 of the NFC form, so that two keyboards which spell an accent differently agree. With
-    `sealing`, a text under `PASSPHRASE_MINIMUM` characters is refused.
-    """
-    if isinstance(passphrase, SecretBytes):
-        return passphrase
-    if not isinstance(passphrase, str):
-        raise ParameterError("a passphrase is text")
-    if sealing and len(passphrase) < PASSPHRASE_MINIMUM:
-        raise ParameterError(f"a passphrase has at least {PASSPHRASE_MINIMUM} characters")
-    try:
-        return SecretBytes(unicodedata.normalize("NFC", passphrase).encode("utf-8"))
-    except UnicodeEncodeError:
-        raise ParameterError("the passphrase holds an unpaired surrogate") from None
-
-
-# -- sealing -------------------------------------------------------------------------------------
-
-
-def seal_secret(
-    plain: SecretBytes, associated: bytes, passphrase: Passphrase, *, cost: int = SCRYPT_COST
-) -> dict[str, JSON]:
-    """Encrypt under a passphrase, bound to `associated`: a JSON object that `open_secret` reads.
-
-    Cost: one scrypt of 1024 * `cost` bytes. Reference: RFC 7914 (scrypt), RFC 8439 (the AEAD).
-    """
-    passphrase = conceal(passphrase, sealing=True)
-    salt = os.urandom(_SALT_SIZE)
-    key = _sealing_key(passphrase, salt, cost)
-    sealed = ChaCha20Poly1305(key.reveal()).encrypt(_AEAD_NONCE, plain.reveal(), associated)
-    kdf: dict[str, JSON] = {"name": "scrypt", "n": cost, "r": _SCRYPT_BLOCK, "p": 1}
-    kdf["salt"] = encode_base64url(salt)
-    return {"kdf": kdf, "cipher": "chacha20-poly1305", "sealed": encode_base64url(sealed)}
-
-
-def open_secret(fields: Fields, associated: bytes, passphrase: Passphrase) -> SecretBytes:
-    """Decrypt what `seal_secret` made.
-
-    Raises:
-        DecodingError: wrong passphrase, altered data, another `associated`, or a scrypt cost
-            outside the limits.
-    """
-    passphrase = conceal(passphrase)
-    kdf = fields.object("kdf")
-    kdf.choice("name", ("scrypt",))
-    cost = kdf.integer("n", SCRYPT_COST_FLOOR, SCRYPT_COST_CEILING)
-    if cost & (cost - 1):
-        kdf.fail("n", "a power of two expected")
-    kdf.integer("r", _SCRYPT_BLOCK, _SCRYPT_BLOCK)
-    kdf.integer("p", 1, 1)
-    salt = kdf.packed("salt", _SALT_SIZE)
-    kdf.end()
-    fields.choice("cipher", ("chacha20-poly1305",))
-    sealed = fields.packed("sealed", max_size=MAX_SECRET)
-    fields.end()
-    key = _sealing_key(passphrase, salt, cost)
-    try:
-        plain = ChaCha20Poly1305(key.reveal()).decrypt(_AEAD_NONCE, sealed, associated)
-    except InvalidTag:
-        fields.fail("sealed", "wrong passphrase, or the file is damaged")
-    return SecretBytes(plain)
-
-
-def _sealing_key(passphrase: SecretBytes, salt: bytes, cost: int) -> SecretBytes:
-    if not SCRYPT_COST_FLOOR <= cost <= SCRYPT_COST_CEILING or cost & (cost - 1):
-        limits = f"{SCRYPT_COST_FLOOR} to {SCRYPT_COST_CEILING}"
-        raise ParameterError(f"scrypt cost {cost} is not a power of two from {limits}")
-    return SecretBytes(
-        hashlib.scrypt(
-            passphrase.reveal(),
-            salt=salt,
-            n=cost,
-            r=_SCRYPT_BLOCK,
-            p=1,
-            maxmem=256 * _SCRYPT_BLOCK * cost,  # twice what scrypt itself needs
-            dklen=32,
-        )
-    )
 
 
 # -- cards ---------------------------------------------------------------------------------------
@@ -211,7 +99,10 @@ def _sealing_key(passphrase: SecretBytes, salt: bytes, cost: int) -> SecretBytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What everybody knows of an operator; a trustee's ceremony key comes with its proof."""
+    """What everybody knows of an operator; a ceremony key comes with its proof.
+
+    Trustees have one. A registrar may have one, which makes the tags of a reconciliation.
+    """
 
     role: Role
     id: str
@@ -222,9 +113,10 @@ class Card:
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ParameterError(f"role {self.role!r} is none of {', '.join(ROLES)}")
-        trustee = self.role == "trustee"
-        if (self.ceremony_key is not None) != trustee or (self.ceremony_proof is None) == trustee:
-            raise ParameterError("trustees have a ceremony key and its proof, others do not")
+        if (self.ceremony_key is None) != (self.ceremony_proof is None) or not (
+            self.role == "registrar" or (self.role == "trustee") == (self.ceremony_key is not None)
+        ):
+            raise ParameterError("trustees have a ceremony key and its proof, registrars may")
 
     def fields(self) -> dict[str, JSON]:
         """The form inside a manifest: without format, version, role and group."""
@@ -248,7 +140,7 @@ def read_card(fields: Fields, role: Role, group: Group | None = None) -> Card:
     Args:
         fields: the object; read to its end.
         role: of the operator; the manifest says it by the list the card is in.
-        group: of the election; needed for trustees.
+        group: of the election; needed for trustees, and registrars with a ceremony key.
 
     Raises:
         DecodingError: a field is no canonical value, or the signing key is not one.
@@ -258,11 +150,11 @@ def read_card(fields: Fields, role: Role, group: Group | None = None) -> Card:
     signing_key = fields.hex("signing_key", 32)
     if not decode_verification_keys([signing_key])[0]:
         fields.fail("signing_key", "not a canonical Ed25519 key of prime order")
-    if role != "trustee":
+    if role != "trustee" and not (role == "registrar" and "ceremony_key" in fields):
         fields.end()
         return Card(role=role, id=identifier, signing_key=signing_key)
     if group is None:
-        raise ParameterError("a trustee's card is read in a group")
+        raise ParameterError("a ceremony key is read in a group")
     key = group.decode_elements(
         fields.packed("ceremony_key", group.element_size), (), where=fields.path("ceremony_key")
     )
@@ -287,7 +179,7 @@ def decode_card(
     check_format(fields, "evote/card", 1)
     name = fields.choice("role", ROLES if role is None else (role,))
     found = next(known for known in ROLES if known == name)
-    if found == "trustee":
+    if found == "trustee" or (found == "registrar" and "ceremony_key" in fields):
         words = fields.text("group", max_length=64)
         if group is None:
             try:
@@ -385,13 +277,13 @@ def draw_operator(
     cost: int = SCRYPT_COST,
     rng: Rng | None = None,
 ) -> OperatorKey:
-    """A new operator in memory; trustees need the group of the election."""
+    """A new operator in memory; trustees need the group of the election, registrars may."""
     try:
         check_identifier(identifier)
     except DecodingError as error:
         raise ParameterError(f"operator id: {error}") from None
-    if (group is not None) != (role == "trustee"):
-        raise ParameterError("trustees are made in a group, others without one")
+    if role != "registrar" and (group is not None) != (role == "trustee"):
+        raise ParameterError("trustees are made in a group, registrars may, others without one")
     signing = SecretBytes((rng or os.urandom)(32))
     public = _signing_public(signing)
     if group is None:

@@ -53,7 +53,7 @@ from evote.board import (
     open_checkpoint,
     tile_name,
 )
-from evote.credentials import MAX_ROW, decode_roll
+from evote.credentials import MAX_ROLL, MAX_ROW, decode_roll
 from evote.election import MAX_MANIFEST, Manifest, decode_manifest, manifest_digest
 from evote.errors import DecodingError, EvoteError
 from evote.mixing import MAX_UNITS, mix_path, step_size
@@ -76,6 +76,7 @@ __all__ = [
     "share_path",
     "write_file",
     "write_roll",
+    "write_rows",
 ]
 
 MANIFEST = "manifest.json"
@@ -93,7 +94,7 @@ _KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can
     for pattern, limit in (
         (r"manifest\.json", MAX_MANIFEST),
         (r"ceremony/(?:commit|reveal|confirm|complaint-[0-9]{3})-[0-9]{3}\.json", 2**20),
-        (r"roll/roll\.json", 2**20),
+        (r"roll/roll\.json", MAX_ROLL),
         (rf"roll/rows/{_TILE}\.jsonl", ROLL_BUNDLE * (MAX_ROW + 1)),
         (r"board/checkpoint", MAX_NOTE),
         (rf"board/tile/entries/{_TILE}(?:\.p/[0-9]{{1,3}})?", MAX_BUNDLE),
@@ -622,6 +623,16 @@ def write_roll(path: Path | str, header: bytes, rows: Iterable[bytes]) -> None:
     Raises:
         ParameterError: another roll is there already.
     """
+    write_rows(path, rows)
+    write_file(Path(path) / ROLL, header, overwrite=True)
+
+
+def write_rows(path: Path | str, rows: Iterable[bytes]) -> None:
+    """Write the rows of a roll, as they come, before its header; repeating it does nothing.
+
+    Raises:
+        ParameterError: other rows are there already.
+    """
     path = Path(path)
     make_directory(path / "roll/rows")
     bundle: list[bytes] = []
@@ -633,7 +644,6 @@ def write_roll(path: Path | str, header: bytes, rows: Iterable[bytes]) -> None:
             bundle, number = [], number + 1
     if bundle:
         _write_rows(path, number, bundle)
-    write_file(path / ROLL, header, overwrite=True)
 
 
 def _write_rows(path: Path, number: int, lines: list[bytes]) -> None:

@@ -363,6 +363,7 @@ class _Audit:
                 maximum_weight=manifest.maximum_weight,
                 place=record.roll_row_place,
                 check_keys=False,
+                district_ids=[district.id for district in header.districts],
             )
             ledger.did("roll.form", len(roll))
             if header.base != self._base_id():

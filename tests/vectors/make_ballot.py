@@ -178,7 +178,7 @@ def build() -> dict[str, Any]:
     key = key_from_exponent(exponent).public
     context = BallotContext(key=key, election_id=ELECTION_ID, contests=CONTESTS, styles=(STYLE,))
     code = encode_code(CODE_BITS)
-    voter = derive_voter_key(code, BASE_ID)
+    voter: Any = derive_voter_key(code, BASE_ID)
     rows = {name: [marks] for name, marks in SELECTIONS.items()}
     bits = {name: [bit] for name, bit in BLANKS.items()}
     with recording() as (messages, drawn_bytes):

@@ -33,6 +33,7 @@ from evote.cli import (
     fates,
     mixing,
     operators,
+    registrar,
     results,
     trustee,
 )
@@ -57,7 +58,8 @@ def command() -> None:
 for verb in (
     demo.demo,
     election.election,
-    operators.registrar,
+    registrar.registrar,
+    registrar.voter,
     operators.authority,
     operators.board,
     mixing.mix,

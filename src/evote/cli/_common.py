@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import sys
 import time
@@ -16,7 +14,6 @@ from typing import Any, TypeVar
 
 import click
 
-from evote._files import write_file
 from evote._pool import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -224,10 +221,3 @@ def secret(what: str, variable: str, file: Path | None, *, confirm: bool = False
 def passphrase(file: Path | None, *, confirm: bool = False) -> str:
     """The passphrase of an operator's directory."""
     return secret("passphrase", PASSPHRASE_VARIABLE, file, confirm=confirm)
-
-
-def write_private_table(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """A CSV that only its owner reads, complete or absent, never over another file."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_file(path, text.getvalue().encode("utf-8"), mode=0o600)

@@ -31,7 +31,7 @@ from evote.cli._common import (
     say,
     secret,
 )
-from evote.credentials import decode_code, verify_ballot_signatures
+from evote.credentials import decode_codes, verify_ballot_signatures
 from evote.election import Manifest
 from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.fates import reckon
@@ -257,7 +257,7 @@ def voting_code(file: Path | None) -> str:
     """The voter's code, checked for typing errors."""
     code = secret("voting code", CODE_VARIABLE, file)
     try:
-        decode_code(code)
+        decode_codes(code)
     except DecodingError as error:
         raise click.UsageError(f"voting code: {error.reason}") from None
     return code

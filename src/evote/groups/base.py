@@ -316,18 +316,26 @@ class Group(ABC):
 
         Each is derived from its own index and try, so the first ten of twenty are those of ten.
         """
-        items: list[Item] = [self._kernel.identity] * count
-        missing = list(range(count))
+        return self.hash_messages(domain, [uint32(index) for index in range(count)])
+
+    def hash_messages(self, domain: bytes, messages: Sequence[bytes]) -> Elements:
+        """An element for each message, whose logarithm nobody knows: a random oracle to the group.
+
+        Never the identity. `hash_to_elements` has indices in four bytes for messages: a domain is
+        for one of the two. Time depends on the messages.
+        """
+        items: list[Item] = [self._kernel.identity] * len(messages)
+        missing = list(range(len(messages)))
         for attempt in range(256):
             if not missing:
-                counted(self, "hashes", count)
-                return Elements._make(self, items, (count,))
+                counted(self, "hashes", len(messages))
+                return Elements._make(self, items, (len(messages),))
             seeds = [
                 xof(
                     "hash-to-elements",
                     self.parameters(),
                     domain,
-                    uint32(index),
+                    messages[index],
                     uint32(attempt),
                     length=self._hash_size,
                 )

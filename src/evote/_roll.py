@@ -1,0 +1,502 @@
+"""The roll: who may vote, as keys with a style, a weight and a district.
+
+A private sibling of `credentials`, which is the public path to all of it. Rows ascend by
+credential in the whole roll, hence in each district too. A row is `provisional` where somebody has
+yet to confirm that its voter may vote. Where there are several districts, the header has count,
+weight and root of each, so that a district's rows can be checked without the others'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evote._merkle import CompactRange, leaf_hash, merkle_root
+from evote.encoding import (
+    JSON,
+    Fields,
+    canonical_json,
+    check_format,
+    check_identifier,
+    encode_base64url,
+    encode_hex,
+    parse_json,
+    uint32,
+)
+from evote.errors import DecodingError, ParameterError, VerificationError
+from evote.groups.eddsa import decode_verification_keys, verify_signatures
+from evote.operators import Card, OperatorKey, signed_message
+
+__all__ = [
+    "MAX_DISTRICTS",
+    "MAX_ROLL",
+    "MAX_ROW",
+    "MAX_WEIGHT",
+    "STATUSES",
+    "Roll",
+    "RollDistrict",
+    "RollHeader",
+    "RollRow",
+    "RollSignature",
+    "RollSums",
+    "Status",
+    "decode_roll",
+    "decode_row",
+    "make_roll",
+    "read_roll",
+    "roll_root",
+    "sign_roll",
+    "verify_roll",
+    "verify_roll_signatures",
+]
+
+Status: TypeAlias = Literal["full", "provisional"]
+STATUSES: tuple[Status, ...] = ("full", "provisional")
+
+MAX_WEIGHT = 2**31 - 1
+MAX_ROW = 1000  # bytes
+MAX_ROLL = 16 * 2**20  # bytes, of the header
+MAX_DISTRICTS = 100_000
+_MAX_SIGNATURES = 99
+_KEYS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollRow:
+    """One voter of the roll: a key, what it votes on, and how much it counts.
+
+    What a provisional voter casts counts only if the authorities confirm the voter.
+    """
+
+    credential: bytes
+    style: str
+    weight: int = 1
+    district: str = "all"
+    status: Status = "full"
+
+    def __post_init__(self) -> None:
+        if len(self.credential) != 32:
+            raise ParameterError("a credential is 32 bytes")
+        if type(self.weight) is not int or not 1 <= self.weight <= MAX_WEIGHT:
+            raise ParameterError(f"a weight is an integer from 1 to {MAX_WEIGHT}")
+        if self.status not in STATUSES:
+            raise ParameterError(f"a status is one of {', '.join(STATUSES)}")
+        try:
+            check_identifier(self.style)
+            check_identifier(self.district)
+        except DecodingError as error:
+            raise ParameterError(f"roll row: {error.reason}") from None
+
+    def encode(self) -> bytes:
+        """The row as canonical JSON: a leaf of the roll's tree."""
+        row: dict[str, JSON] = {
+            "credential": encode_hex(self.credential),
+            "district": self.district,
+            "style": self.style,
+            "weight": self.weight,
+        }
+        return canonical_json(row if self.status == "full" else row | {"status": self.status})
+
+
+def decode_row(data: bytes, *, where: str = "") -> RollRow:
+    """Read one row of the roll."""
+    fields = Fields(parse_json(data, where=where, max_bytes=MAX_ROW), _root(where))
+    row = RollRow(
+        credential=fields.hex("credential", 32),
+        style=fields.identifier("style"),
+        weight=fields.integer("weight", 1, MAX_WEIGHT),
+        district=fields.identifier("district"),
+        status=_read_status(fields),
+    )
+    fields.end()
+    return row
+
+
+def _read_status(fields: Fields) -> Status:
+    if "status" not in fields:
+        return "full"
+    fields.choice("status", ("provisional",))
+    return "provisional"
+
+
+def _root(where: str) -> str:
+    return f"{where}: $" if where else "$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollSignature:
+    """A registrar's signature of the roll."""
+
+    registrar: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollDistrict:
+    """The voters of one district: how many, their weight, and the root of their rows alone."""
+
+    id: str
+    count: int
+    weight: int
+    root: bytes
+
+    def to_json(self) -> JSON:
+        """The object of a header."""
+        return {
+            "id": self.id,
+            "count": self.count,
+            "weight": self.weight,
+            "root": encode_hex(self.root),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollHeader:
+    """What `roll/roll.json` says of the rows: how many, their tree's root, their total weight.
+
+    `districts`, ascending by id, are those of a roll that has several, and none otherwise.
+    """
+
+    base: bytes
+    count: int
+    root: bytes
+    weight: int
+    districts: tuple[RollDistrict, ...] = ()
+    signatures: tuple[RollSignature, ...] = ()
+
+    def signed_parts(self) -> tuple[bytes, ...]:
+        """What registrars sign under the purpose "roll"; the root covers the weights."""
+        parts = (self.base, uint32(self.count), self.root)
+        return (*parts, canonical_json(self._districts())) if self.districts else parts
+
+    def _districts(self) -> JSON:
+        return [district.to_json() for district in self.districts]
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+        districts: dict[str, JSON] = {"districts": self._districts()} if self.districts else {}
+        return canonical_json(
+            districts
+            | {
+                "format": "evote/roll",
+                "version": 1,
+                "base": encode_hex(self.base),
+                "count": self.count,
+                "root": encode_hex(self.root),
+                "weight": self.weight,
+                "signatures": [
+                    {"registrar": s.registrar, "signature": encode_base64url(s.signature)}
+                    for s in self.signatures
+                ],
+            }
+        )
+
+
+def decode_roll(data: bytes, *, where: str = "roll/roll.json") -> RollHeader:
+    """Read `roll/roll.json`."""
+    fields = Fields(parse_json(data, where=where, max_bytes=MAX_ROLL), _root(where))
+    check_format(fields, "evote/roll", 1)
+    header = RollHeader(
+        base=fields.hex("base", 32),
+        count=fields.integer("count", 0, 2**32 - 1),
+        root=fields.hex("root", 32),
+        weight=fields.integer("weight", 0, 2**53 - 1),
+        districts=_read_districts(fields) if "districts" in fields else (),
+        signatures=tuple(_read_signatures(fields)),
+    )
+    fields.end()
+    return header
+
+
+def _read_districts(fields: Fields) -> tuple[RollDistrict, ...]:
+    districts: list[RollDistrict] = []
+    for item in fields.objects("districts", MAX_DISTRICTS):
+        district = RollDistrict(
+            id=item.identifier("id"),
+            count=item.integer("count", 1, 2**32 - 1),
+            weight=item.integer("weight", 1, 2**53 - 1),
+            root=item.hex("root", 32),
+        )
+        item.end()
+        if districts and district.id <= districts[-1].id:
+            item.fail("id", "ids do not ascend, or one occurs twice")
+        districts.append(district)
+    if len(districts) < 2:
+        fields.fail("districts", "two or more expected; a roll of one district has none here")
+    return tuple(districts)
+
+
+def _read_signatures(fields: Fields) -> Iterator[RollSignature]:
+    for item in fields.objects("signatures", _MAX_SIGNATURES):
+        registrar, signature = item.identifier("registrar"), item.packed("signature", 64)
+        item.end()
+        yield RollSignature(registrar=registrar, signature=signature)
+
+
+def roll_root(rows: Iterable[bytes]) -> bytes:
+    """The RFC 6962 Merkle root over the bytes of the rows."""
+    return merkle_root(rows)
+
+
+class RollSums:
+    """What a header says of rows, gathered as they pass in their order: log2(n) hashes a tree."""
+
+    def __init__(self) -> None:
+        self._tree, self._weight = CompactRange(), 0
+        self._districts: dict[str, tuple[CompactRange, list[int]]] = {}
+
+    def passing(self, rows: Iterable[RollRow]) -> Iterator[bytes]:
+        """The bytes of these rows, which are gathered as they are taken.
+
+        Raises:
+            ParameterError: a credential occurs twice, which merges two voters into one; rows do
+                not ascend; or there are too many districts.
+        """
+        previous = b""
+        for row in rows:
+            if row.credential <= previous:
+                twice = "a credential occurs twice on the roll"
+                raise ParameterError(twice if row.credential == previous else "rows do not ascend")
+            previous, data = row.credential, row.encode()
+            leaf = leaf_hash(data)
+            if row.district not in self._districts and len(self._districts) == MAX_DISTRICTS:
+                raise ParameterError(f"more than {MAX_DISTRICTS} districts")
+            tree, weight = self._districts.setdefault(row.district, (CompactRange(), [0]))
+            tree.append(leaf)
+            self._tree.append(leaf)
+            weight[0] += row.weight
+            self._weight += row.weight
+            yield data
+
+    def header(self, base_id: bytes) -> RollHeader:
+        """The header of all rows that have passed, not yet signed."""
+        districts = [
+            RollDistrict(id=name, count=tree.size, weight=weight, root=tree.root())
+            for name, (tree, [weight]) in sorted(self._districts.items())
+        ]
+        return RollHeader(
+            base=base_id,
+            count=self._tree.size,
+            root=self._tree.root(),
+            weight=self._weight,
+            districts=tuple(districts) if len(districts) > 1 else (),
+        )
+
+
+def make_roll(base_id: bytes, rows: Iterable[RollRow]) -> tuple[RollHeader, list[bytes]]:
+    """A roll of these voters: its header, not yet signed, and its rows in their order.
+
+    Raises:
+        ParameterError: a credential occurs twice, which merges two voters into one.
+    """
+    sums = RollSums()
+    encoded = list(sums.passing(sorted(rows, key=lambda row: row.credential)))
+    return sums.header(base_id), encoded
+
+
+def sign_roll(header: RollHeader, registrar: OperatorKey) -> RollHeader:
+    """The header with this registrar's signature, at the end or in place of its former one."""
+    signature = RollSignature(
+        registrar=registrar.card.id, signature=registrar.sign("roll", *header.signed_parts())
+    )
+    if any(s.registrar == signature.registrar for s in header.signatures):
+        signatures = tuple(
+            signature if s.registrar == signature.registrar else s for s in header.signatures
+        )
+    else:
+        signatures = (*header.signatures, signature)
+    return replace(header, signatures=signatures)
+
+
+def verify_roll_signatures(header: RollHeader, registrars: Sequence[Card]) -> None:
+    """Check that every registrar of the manifest, and nobody else, signed this roll.
+
+    Raises:
+        VerificationError: a signature is missing, doubled, foreign or false; names the registrar.
+    """
+    cards = {card.id: card for card in registrars}
+    signers = [s.registrar for s in header.signatures]
+    for i, signer in enumerate(signers):
+        if signer not in cards:
+            raise VerificationError(f"roll: {signer!r} is no registrar of this election")
+        if signer in signers[:i]:
+            raise VerificationError(f"roll: registrar {signer} has signed twice")
+    if missing := [card.id for card in registrars if card.id not in signers]:
+        raise VerificationError(f"roll: not signed by registrar {', '.join(missing)}")
+    holds = verify_signatures(
+        [cards[signer].signing_key for signer in signers],
+        [signed_message("roll", *header.signed_parts())] * len(signers),
+        [s.signature for s in header.signatures],
+    )
+    if not holds.all():
+        signer = signers[int(np.argmin(holds))]
+        raise VerificationError(f"roll: the signature is not that of registrar {signer}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roll:
+    """The rows of a roll as arrays: 47 bytes a voter in memory, however long the names.
+
+    `credentials` ascend; `style_numbers` and `district_numbers` point into `styles`, the styles
+    of the manifest, and `districts`, in the order of first occurrence. `provisional` says where
+    the status is that; `district_roots` are those that the reader asked for.
+    """
+
+    credentials: NDArray[np.bytes_]
+    style_numbers: NDArray[np.uint16]
+    district_numbers: NDArray[np.uint32]
+    weights: NDArray[np.int64]
+    provisional: NDArray[np.bool_]
+    styles: tuple[str, ...]
+    districts: tuple[str, ...]
+    root: bytes
+    district_roots: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.credentials)
+
+    @property
+    def total_weight(self) -> int:
+        """The weight of all voters together."""
+        return int(self.weights.sum())
+
+    def find(self, credentials: Sequence[bytes]) -> NDArray[np.int64]:
+        """The row number of each credential, -1 for one that is not on the roll."""
+        if not len(self) or not len(credentials):
+            return np.full(len(credentials), -1, np.int64)
+        if any(len(credential) != 32 for credential in credentials):
+            raise ParameterError("a credential is 32 bytes")
+        wanted = np.frombuffer(b"".join(credentials), dtype="S32")
+        rows = np.searchsorted(self.credentials, wanted).astype(np.int64)
+        found = self.credentials[np.minimum(rows, len(self) - 1)] == wanted
+        return np.where(found & (rows < len(self)), rows, -1)
+
+    def row(self, number: int) -> RollRow:
+        """One row, by its number."""
+        return RollRow(
+            credential=bytes(self.credentials[number]).ljust(32, b"\0"),
+            style=self.styles[self.style_numbers[number]],
+            weight=int(self.weights[number]),
+            district=self.districts[self.district_numbers[number]],
+            status="provisional" if self.provisional[number] else "full",
+        )
+
+
+def read_roll(
+    rows: Iterable[bytes],
+    styles: Sequence[str],
+    *,
+    maximum_weight: int = MAX_WEIGHT,
+    place: Callable[[int], str] = "row {}".format,
+    check_keys: bool = True,
+    district_ids: Iterable[str] = (),
+) -> Roll:
+    """Read the rows of a roll, in one pass.
+
+    Args:
+        styles: the style ids of the manifest.
+        place: the place of a row in messages, by its number.
+        check_keys: also check that every credential is a canonical, torsion-free Ed25519 key.
+        district_ids: whose roots are wanted: those of the header.
+
+    Raises:
+        DecodingError: a malformed row, rows that do not strictly ascend by credential (so a
+            credential that occurs twice), an unknown style, a weight above the maximum.
+        VerificationError: a credential is no usable key.
+    """
+    numbers = {style: i for i, style in enumerate(styles)}
+    districts: dict[str, int] = {}
+    tree, trees = CompactRange(), {name: CompactRange() for name in district_ids}
+    parts: list[tuple[NDArray[np.bytes_], NDArray[np.int64]]] = []
+    previous = b""
+    for start, chunk in _chunks(rows):
+        keys: list[bytes] = []
+        values: list[tuple[int, int, int, bool]] = []
+        for i, data in enumerate(chunk, start):
+            row = decode_row(data, where=place(i))
+            if row.credential <= previous:
+                reason = "credentials do not ascend, or one occurs twice"
+                raise DecodingError(reason, where=f"{place(i)}: $.credential")
+            if row.style not in numbers:
+                raise DecodingError(f"no style {row.style!r}", where=f"{place(i)}: $.style")
+            if row.weight > maximum_weight:
+                reason = f"weight {row.weight} is above the maximum {maximum_weight}"
+                raise DecodingError(reason, where=f"{place(i)}: $.weight")
+            previous = row.credential
+            keys.append(row.credential)
+            district = districts.setdefault(row.district, len(districts))
+            values.append((numbers[row.style], district, row.weight, row.status == "provisional"))
+            leaf = leaf_hash(data)
+            tree.append(leaf)
+            if row.district in trees:
+                trees[row.district].append(leaf)
+        if check_keys and not (usable := decode_verification_keys(keys)).all():
+            wrong = place(start + int(np.argmin(usable)))
+            raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
+        columns = np.array(values, dtype=np.int64).reshape(-1, 4)
+        parts.append((np.frombuffer(b"".join(keys), dtype="S32"), columns))
+    columns = np.concatenate([np.empty((0, 4), np.int64), *[part[1] for part in parts]])
+    return Roll(
+        credentials=np.concatenate([np.empty(0, "S32"), *[part[0] for part in parts]]),
+        style_numbers=columns[:, 0].astype(np.uint16),
+        district_numbers=columns[:, 1].astype(np.uint32),
+        weights=columns[:, 2].copy(),
+        provisional=columns[:, 3].astype(np.bool_),
+        styles=tuple(styles),
+        districts=tuple(districts),
+        root=tree.root(),
+        district_roots={name: each.root() for name, each in trees.items()},
+    )
+
+
+def _chunks(rows: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    iterator, start = iter(rows), 0
+    while chunk := list(islice(iterator, _KEYS_AT_ONCE)):
+        yield start, chunk
+        start += len(chunk)
+
+
+def verify_roll(roll: Roll, header: RollHeader) -> None:
+    """Check that the header speaks of these rows.
+
+    Raises:
+        VerificationError: count, root or total weight differ, of the roll or of a district.
+    """
+    if len(roll) != header.count:
+        raise VerificationError(f"roll: {header.count} rows announced, {len(roll)} found")
+    if roll.root != header.root:
+        raise VerificationError("roll: the rows do not have the signed root")
+    if roll.total_weight != header.weight:
+        got = f"{roll.total_weight} found"
+        raise VerificationError(f"roll: a total weight of {header.weight} announced, {got}")
+    if header.districts:
+        _verify_districts(roll, header.districts)
+
+
+def _verify_districts(roll: Roll, districts: Sequence[RollDistrict]) -> None:
+    counts = np.bincount(roll.district_numbers, minlength=len(roll.districts)).tolist()
+    weights = [0] * len(roll.districts)
+    order = np.argsort(roll.district_numbers, kind="stable")
+    start = 0
+    for number, count in enumerate(counts):
+        weights[number] = int(roll.weights[order[start : start + count]].sum())
+        start += count
+    found = {name: i for i, name in enumerate(roll.districts)}
+    for district in districts:
+        if district.id not in found:
+            raise VerificationError(f"roll: no voter of the announced district {district.id}")
+        number = found.pop(district.id)
+        if (district.count, district.weight) != (counts[number], weights[number]):
+            announced = f"{district.count} rows of weight {district.weight} announced"
+            got = f"{counts[number]} of weight {weights[number]} found"
+            raise VerificationError(f"roll: district {district.id}: {announced}, {got}")
+        if roll.district_roots.get(district.id) != district.root:
+            reason = "the rows do not have the signed root"
+            raise VerificationError(f"roll: district {district.id}: {reason}")
+    if found:
+        raise VerificationError(f"roll: district {min(found)} is not announced")
