@@ -18,7 +18,7 @@ from evote import registrars, workflow
 from evote._merkle import merkle_root
 from evote._voters import CODE_COLUMNS, check_voters, read_voters
 from evote.credentials import decode_roll, decode_row, derive_voter_key
-from evote.encoding import canonical_json
+from evote.encoding import JSON, canonical_json
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
 from evote.record import ROLL, Record
 from evote.verify import audit
@@ -31,7 +31,14 @@ LIST = HEAD + "".join(
     f'"{name}",all,d{i % 3},{1 + i % 2},{"provisional" if i == 7 else ""}\n'
     for i, name in enumerate(PEOPLE)
 )
-PLAN = Plan(trustees=1, quorum=1, maximum_weight=2, voters=(RollLine(style="all", count=40),))
+CONFIRM: dict[str, JSON] = {"confirm": ["identity-shown"]}  # or nobody could be provisional
+PLAN = Plan(
+    trustees=1,
+    quorum=1,
+    maximum_weight=2,
+    voters=(RollLine(style="all", count=40),),
+    powers=CONFIRM,
+)
 
 
 def founded(directory: Path, plan: Plan) -> Made:
@@ -48,6 +55,7 @@ def make_bare(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="module", name="parted")
 def make_parted(tmp_path_factory: pytest.TempPathFactory) -> Made:
     plan = Plan(
+        powers=CONFIRM,
         trustees=1,
         quorum=1,
         registrars=2,
@@ -60,7 +68,7 @@ def make_parted(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="module", name="enrolled")
 def make_enrolled(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    plan = Plan(trustees=1, quorum=1, credentials="enrolled", voters=PLAN.voters)
+    plan = Plan(trustees=1, quorum=1, credentials="enrolled", voters=PLAN.voters, powers=CONFIRM)
     return founded(tmp_path_factory.mktemp("enrolled"), plan)
 
 
