@@ -56,7 +56,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("verify", "testing"),
     ),
     (
-        *("_ballot_box", "_founding", "_rulings", "fates"),
+        *("_refusals", "_ballot_box", "_founding", "_rulings", "fates", "disputes"),
         *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars"),
         *("interop", "workflow", "demo"),
     ),
