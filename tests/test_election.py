@@ -18,8 +18,10 @@ from evote.election import (
     MAX_OPERATORS,
     MAX_VOTERS,
     TALLY_LIMIT,
+    Districts,
     Manifest,
     Mixing,
+    Powers,
     base_id,
     decode_manifest,
     election_id,
@@ -147,6 +149,7 @@ def test_names_are_found() -> None:
 # -- contradictions ------------------------------------------------------------------------------
 
 # Built by hand. The place is that of the field in manifest.json.
+GOOD_VOTERS = GOOD.maximum_voters
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "nonce": ({"nonce": bytes(31)}, "nonce"),
     "profile": ({"profile": "helios"}, "profile"),
@@ -204,6 +207,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "origin's path": ({"origin": "log.example/"}, "board.origin"),
     "revote": ({"revote": "first"}, "policies.revote"),
     "spoil": ({"spoil": "never"}, "policies.spoil"),
+    "reason twice": ({"powers": Powers(strike=("a", "b", "a"))}, "policies.strike"),
+    "reason": ({"powers": Powers(confirm=("No reason",))}, "policies.confirm"),
+    "reasons": ({"powers": Powers(phase=tuple(f"r{i}" for i in range(65)))}, "policies.phase"),
+    "nothing to extend": ({"powers": Powers(extend=("late",))}, "policies.extend"),
+    "end": ({"powers": Powers(end=-1)}, "policies.end"),
+    "end in 10000": ({"powers": Powers(end=253_402_300_800)}, "policies.end"),
+    "unit": ({"districts": Districts(min_unit=0)}, "districts.min_unit"),
+    "unit of all": ({"districts": Districts(min_unit=GOOD_VOTERS + 1)}, "districts.min_unit"),
 }
 
 
@@ -509,6 +520,12 @@ READ: dict[str, tuple[tuple[str | int, ...], JSON, str]] = {
     "origin": (("board", "origin"), "a b", "$.board.origin"),
     "revote": (("policies", "revote"), "first", "$.policies.revote"),
     "spoil": (("policies", "spoil"), "no", "$.policies.spoil"),
+    "no reasons": (("policies", "strike"), [], "$.policies.strike"),
+    "reason": (("policies", "confirm"), ["a b"], "$.policies.confirm[0]"),
+    "extend": (("policies", "extend"), ["late"], "$.policies.extend"),
+    "end": (("policies", "end"), "soon", "$.policies.end"),
+    "policy": (("policies", "pardon"), ["mercy"], "$.policies"),
+    "districts": (("districts",), {"min_unit": 30}, "$.districts"),
     "weight": (("weights", "maximum"), 21, "$.weights.maximum"),
     "total": (("weights", "total"), 31, "$.weights.total"),
     "too much": (("weights", "total"), 2**40, "$.weights.total"),
@@ -625,6 +642,21 @@ def test_unpublishable_texts() -> None:
 TITLES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
 
 
+CODES = st.lists(
+    st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True), max_size=3, unique=True
+).map(tuple)
+
+
+@st.composite
+def powers(draw: st.DrawFn) -> Powers:
+    """Any powers; voting is extended only where an end is announced."""
+    end = draw(st.none() | st.integers(0, 2**32))
+    extend = draw(CODES) if end is not None else ()
+    return Powers(
+        strike=draw(CODES), confirm=draw(CODES), extend=extend, phase=draw(CODES), end=end
+    )
+
+
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     count = draw(st.integers(1, 3))
@@ -660,6 +692,15 @@ def manifests(draw: st.DrawFn) -> Manifest:
         total_weight=draw(st.integers(weight, voters * weight)),
         maximum_voters=voters,
         mixing=mixing,
+        powers=draw(powers()),
+        districts=draw(
+            st.none()
+            | st.builds(
+                Districts,
+                min_unit=st.integers(1, voters),
+                small_units_accepted=st.booleans(),
+            )
+        ),
     )
 
 

@@ -10,6 +10,7 @@ import click
 from evote import workflow
 from evote._files import read_file, write_file
 from evote._merkle import CompactRange, leaf_hash
+from evote._refusals import encode_refusal
 from evote.ballots import ballot_tracker
 from evote.board import (
     BallotEntry,
@@ -44,6 +45,7 @@ from evote.record import Record
 __all__ = ["ballot"]
 
 RECEIPT_LIMIT = 1 << 20  # bytes
+REFUSAL = "refusal.json"
 
 code_option = click.option(
     "--code-file",
@@ -196,7 +198,14 @@ def deliver(
             raise click.UsageError(f"{plain(target)} is the receipt of another ballot")
     elif not target.parent.is_dir():
         raise click.UsageError(f"{plain(target.parent)}: no such directory, for the receipt")
-    given = workflow.deliver(record, board, submission, unsealed)
+    try:
+        given = workflow.deliver(record, board, submission, unsealed)
+    except workflow.RefusedBallot as refused:
+        if refused.refusal is not None:  # the voter's evidence, for `evote dispute`
+            evidence = target.parent / REFUSAL
+            write_file(evidence, encode_refusal(refused.refusal), overwrite=True)
+            say(f"refused; signed by the board: {evidence}")
+        raise
     if not kept:
         keep_receipt(target, given, submission, Record(record).manifest)
 
