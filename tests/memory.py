@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from evote import (
+    _audit_jobs,
     _audit_log,
     _linear,
     _one_of,
@@ -41,7 +42,7 @@ class Memory:
             self._remember(patch, module, "verify_signatures", _lists)
         for module in (verify, operators):
             self._remember(patch, module, "decode_verification_keys", _lists)
-        for module in (record, verify, _audit_log):
+        for module in (record, _audit_jobs, _audit_log):
             self._remember(patch, module, "decode_entry", _lists)
         self._remember(patch, record, "decode_manifest", _lists)
         self._remember(patch, record, "open_checkpoint", _lists)

@@ -83,8 +83,8 @@ def drop(attacker: Attacker, entry: str) -> None:
 def submit(honest: Honest, attacker: Attacker, credential: bytes, key: Any, **more: Any) -> str:
     """Put a ballot with honest proofs on the board, signed by a key, before the seal."""
     context = more.get("context", honest.context)
-    marks = {"bridge": [[1, 0]], "board": [[1, 1, 0]]}
-    ballots, _ = encrypt_ballots(context, "both", [credential], marks)
+    marks = more.get("marks", {"bridge": [[1, 0]], "board": [[1, 1, 0]]})
+    ballots, _ = encrypt_ballots(context, more.get("style", "both"), [credential], marks)
     [body] = encode_ballots(context, ballots)
     message = ballot_message(honest.context.election_id, ballot_digest(body), "cast")
     entry = {
