@@ -21,6 +21,7 @@ from typing import Any
 from _bench import Bench, arguments
 from gmpy2 import invert, mpz, powmod
 
+from evote._trees import Directory
 from evote.groups import Elements, Group, ModPGroup, WeierstrassGroup
 from evote.interop.electionguard._ballots2 import Ballots2
 from evote.interop.electionguard._codec import Codec, hash1, hash2, tagged
@@ -37,7 +38,8 @@ DIGEST = bytes(31) + b"\1"  # where a digest is looked at by nobody
 
 
 def run_of(root: Path, checks: Any) -> Run:
-    return Run(Record(root), checks, system="", expected=None, jobs=1, progress=lambda *_: None)
+    record = Record(Directory(root))
+    return Run(record, checks, system="", expected=None, jobs=1, progress=lambda *_: None)
 
 
 def parts(elements: Elements) -> list[bytes]:

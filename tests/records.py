@@ -71,9 +71,10 @@ class Plan:
     maximum_weight: int = 1
     revote: str = "last"
     spoil: str = "allowed"
+    credentials: str = "drawn"
+    tags: bool = False
     powers: Mapping[str, JSON] = field(default_factory=dict)  # reason codes, and the end
     districts: Mapping[str, JSON] | None = None
-    credentials: str = "drawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +110,10 @@ def draft(plan: Plan) -> dict[str, JSON]:
     optional: dict[str, JSON] = {}
     if plan.mixing is not None:
         optional["mixing"] = {"mixers": mixers, **plan.mixing}
-    if plan.credentials != "drawn":
-        optional["credentials"] = plan.credentials
     if plan.districts is not None:
         optional["districts"] = dict(plan.districts)
+    if plan.credentials != "drawn":
+        optional["credentials"] = plan.credentials
     return optional | {
         "title": "A small election",
         "profile": plan.profile,
@@ -145,6 +146,7 @@ def make_operators(directory: Path, plan: Plan) -> dict[str, Path]:
         registrars=plan.registrars,
         mixers=plan.mixers,
         group=named_group(plan.group),
+        tags=plan.tags,
         cost=SCRYPT_COST_FLOOR,
     )
 

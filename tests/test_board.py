@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from evote import _files
@@ -20,6 +22,7 @@ from evote._entries import read_entry
 from evote.board import (
     COSIGNER_KEY,
     LOG_KEY,
+    BallotColumns,
     BallotEntry,
     Board,
     Checkpoint,
@@ -48,11 +51,13 @@ from evote.board import (
     merkle_root,
     next_stage,
     open_checkpoint,
+    read_ballot_entries,
     sign_checkpoint,
     tile_name,
     verify_consistency,
     verify_receipt,
 )
+from evote.credentials import Action
 from evote.encoding import canonical_json, digest, encode_base64url
 from evote.errors import (
     BrokenLog,
@@ -672,3 +677,45 @@ def test_every_flipped_byte_of_a_receipt(receipts: list[Receipt]) -> None:
         altered[position] ^= 1 << rng.randrange(8)
         with pytest.raises(EvoteError):
             verify_receipt(decode_receipt(bytes(altered)), LOG.key)
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_bundles_of_ballots_are_read_as_their_entries(number: int) -> None:
+    rng = random.Random(number)
+    actions: tuple[Action, ...] = ("cast", "spoil")
+    entries = [
+        BallotEntry(
+            action=rng.choice(actions),
+            credential=rng.randbytes(32),
+            digest=rng.randbytes(32),
+            signature=rng.randbytes(64),
+        )
+        for _ in range(number)
+    ]
+    columns = read_ballot_entries([encode_entry(entry) for entry in entries])
+    assert columns is not None
+    assert [columns.entry(i) for i in range(len(columns))] == entries
+    if entries:
+        again = BallotColumns.of(entries)
+        assert all(np.array_equal(a, b) for a, b in zip(columns, again, strict=True))
+    data = [encode_entry(entry) for entry in entries]
+    assert read_ballot_entries([*data, encode_entry(TallyEntry(digest=bytes(32)))]) is None
+
+
+@given(st.data())
+def test_what_is_no_ballot_entry_is_in_no_column(data: st.DataObject) -> None:
+    """Whatever the short cut takes, the general reader reads to the same value."""
+    good = encode_entry(
+        BallotEntry(action="cast", credential=b"c" * 32, digest=b"d" * 32, signature=b"s" * 64)
+    )
+    changed = bytearray(good)
+    changed[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    columns = read_ballot_entries([good, bytes(changed)])
+    try:
+        entry = read_entry(bytes(changed))
+    except DecodingError:
+        entry = None
+    if columns is None:
+        assert not isinstance(entry, BallotEntry)
+    else:
+        assert columns.entry(1) == entry

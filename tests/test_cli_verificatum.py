@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evote import cli
-from evote.errors import ParameterError
+from evote.errors import DecodingError, ParameterError
 from evote.groups import named_group
 from evote.interop import recognition
 from evote.interop.verificatum import encode_protinfo
@@ -105,12 +105,14 @@ def test_native_records_and_others_are_told_apart(directory: Path, tmp_path: Pat
     assert system is not None
     assert system.name == "verificatum"
     assert recognition.recognise(directory / "nizkp" / "first") is system
-    assert recognition.recognise(directory / "nizkp") is None
-    assert recognition.recognise(tmp_path) is None
+    for unknown in (directory / "nizkp", tmp_path):
+        with pytest.raises(DecodingError, match="no record of a known system"):
+            recognition.recognise(unknown)
     root = copy_writable(directory, tmp_path / "copy")
     (root / "manifest.json").write_text("{}")
-    assert recognition.recognise(root) is None  # a stray manifest hides no record of ours
+    with pytest.raises(DecodingError, match="no record of a known system"):
+        recognition.recognise(root)  # a stray manifest hides no record of ours
     (root / "manifest.json").write_text('{"format":"evote/manifest"')
     assert recognition.recognise(root) is None
-    with pytest.raises(ParameterError, match="no record of a known system"):
+    with pytest.raises(ParameterError, match="a record of our own"):
         recognition.audit(root, recognition.Options())

@@ -348,8 +348,7 @@ def test_no_personal_data_fits_on_the_roll() -> None:
     """attacks: C13"""
     for data in ROWS:
         assert set(decode_row(data).encode().decode().split('"')[1::2]) >= {"credential"}
-    fields = {"credential", "style", "weight", "district", "status"}
-    assert set(RollRow.__slots__) == fields
+    assert set(RollRow.__slots__) == {"credential", "style", "weight", "district", "status"}
     with pytest.raises(DecodingError, match="unknown field 'name'"):
         decode_row(canonical_json({**_fields(VOTERS[0]), "name": "A. Voter"}))
     for personal in ("A. Voter", "voter@example.org", "4510 123456"):

@@ -15,7 +15,7 @@ PACKAGE = Path(evote.__file__).parent
 # One line a floor; a name stands for the module or for everything in the folder. Private siblings
 # stand before the module whose weight they take.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "encoding", "_files", "_pool", "_fingerprints"),
+    ("errors", "encoding", "_forms", "_files", "_trees", "_archives", "_pool", "_fingerprints"),
     ("groups",),
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_linear", "_one_of", "proofs"),
@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
-        *("_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
+        *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
         *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (
@@ -43,6 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "policies",
             "_districts",
             "_mixing",
+            "_belenios",
             "election",
             "mixing",
             "_mixed_results",
@@ -52,12 +53,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_trustee",
             "ceremony",
         ),
-        *("_report", "_privacy", "_audit_log", "_audit_ballots", "_audit_mixes", "_audit_tally"),
+        *("_report", "_privacy", "_audit_log", "_audit_ballots", "_audit_jobs"),
+        *("_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),
     (
         *("_refusals", "_ballot_box", "_founding", "_rulings", "fates", "disputes"),
-        *("_voters", "_signed_lines", "_tags", "_parts", "_voter_map", "registrars"),
+        *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
+        *("registrars", "reconcile", "turnout"),
         *("interop", "workflow", "demo"),
     ),
     ("cli",),

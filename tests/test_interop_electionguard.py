@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from evote import cli
+from evote._trees import Directory
 from evote.errors import DecodingError, ParameterError, VerificationError
-from evote.groups import named_group
+from evote.groups import modp_group, named_group
 from evote.interop import electionguard
 from evote.interop._reports import ForeignReport
 from evote.interop.electionguard import audit, is_electionguard
@@ -156,14 +157,14 @@ def test_tampering_is_refused_by_its_own_check(case: dict[str, Any], tmp_path: P
 @pytest.mark.parametrize("vector", VECTORS)
 def test_versions_are_recognised_by_the_form_of_files(vector: str, tmp_path: Path) -> None:
     root = copy_writable(ROOT / vector, tmp_path / "record")
-    assert is_electionguard(root)
+    assert is_electionguard(Directory(root))
     system = recognise(root)
     assert system is not None
     assert system.name == "electionguard"
     manifest = read(root / "manifest.json")
     manifest["spec_version"] = "v9.9"
     write(root / "manifest.json", manifest)
-    assert version_of(Record(root)) == VECTORS[vector][1]
+    assert version_of(Record(Directory(root))) == VECTORS[vector][1]
 
 
 @needs_vectors
@@ -190,10 +191,11 @@ def test_a_record_of_ours_is_never_taken_for_one(phases: dict[str, Path], tmp_pa
 
 
 def test_other_directories_are_not_recognised(tmp_path: Path) -> None:
-    assert not is_electionguard(tmp_path)
+    assert not is_electionguard(Directory(tmp_path))
     (tmp_path / "constants.json").write_text("{}", encoding="utf-8")
-    assert not is_electionguard(tmp_path)
-    assert recognise(tmp_path) is None
+    assert not is_electionguard(Directory(tmp_path))
+    with pytest.raises(DecodingError, match="no record of a known system"):
+        recognise(tmp_path)
 
 
 @needs_vectors
@@ -427,7 +429,8 @@ def test_hash_of_version_1() -> None:
 
 def test_lagrange_coefficients() -> None:
     q = 101
-    weights = lagrange([1, 3, 4], q)
+    weights = lagrange([1, 3, 4], modp_group(607, q, pow(2, 6, 607), allow_weak=True))
+    assert lagrange([], modp_group(607, q, pow(2, 6, 607), allow_weak=True)) == {}
     polynomial = (7, 5, 9)
     shares = {x: sum(c * x**i for i, c in enumerate(polynomial)) for x in weights}
     assert sum(weights[x] * shares[x] for x in weights) % q == 7

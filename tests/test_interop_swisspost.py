@@ -19,6 +19,7 @@ import pytest
 
 from evote import cli
 from evote._bayer_groth import ProductStatement, WideCiphertexts, prove_product
+from evote._trees import Directory, SingleFile
 from evote.commitments import commit
 from evote.encoding import digest
 from evote.errors import (
@@ -238,6 +239,26 @@ CHOSEN = [
     ("symmetric/gen-ciphertext-symmetric.json", 2, 1),
     ("hash/get-argon2id.json", 0, 1),
 ]
+
+
+def test_contexts_of_another_form(tmp_path: Path, vectors: Vectors) -> None:
+    """A name that is no text; memory and rounds that would take a machine: never an accident."""
+    vectors.path("swisspost/utils/hkdf-expand.json")
+    cases: tuple[tuple[str, str, tuple[Any, ...], int], ...] = (
+        ("utils/hkdf-expand.json", "hash", (["SHA-256"], {}, None, 1), 3),
+        ("hash/get-argon2id.json", "m", (20, 21), 3),
+        ("hash/get-argon2id.json", "m", (22, 2**40, [14], "14"), 1),
+    )
+    for name, key, values, code in cases:
+        case = load(name)[0]
+        assert report_on([case], tmp_path).exit_code == 0
+        for value in values:
+            report = report_on([changed(case, ("context", key), value)], tmp_path)
+            assert report.exit_code == code, (name, value, report.to_text())
+    many = changed(
+        changed(load("hash/get-argon2id.json")[0], ("context", "m"), 19), ("context", "i"), 16
+    )
+    assert report_on([many], tmp_path).exit_code == 3
 
 
 @pytest.mark.parametrize(("name", "index", "step"), CHOSEN, ids=lambda v: str(v))
@@ -694,9 +715,9 @@ def test_exponents_from_keys() -> None:
 def test_other_files_are_not_recognised(text: str, tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_text(text)
-    assert not swisspost.is_swisspost(path)
+    assert not swisspost.is_swisspost(SingleFile(path))
     assert swisspost.audit(path).exit_code in (1, 4)
-    assert not swisspost.is_swisspost(tmp_path)
+    assert not swisspost.is_swisspost(Directory(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evote._trees import Directory
 from evote._verificatum import _proofs, encode_protinfo
 from evote._verificatum._oracle import Oracle
 from evote._verificatum._protinfo import decode_protinfo
@@ -132,7 +133,9 @@ def reencoded(session: Session) -> dict[str, bytes]:
             codec.encode_item(key, widths.key_parts),
         )
     }
-    lists = [p.relative_to(files.root).as_posix() for p in files.root.rglob("*Ciphertexts*.bt")]
+    lists = [
+        p.relative_to(files.tree.path).as_posix() for p in files.tree.path.rglob("*Ciphertexts*.bt")
+    ]
     for name in lists:
         ciphertexts = session.read_list(name, count).ciphertexts
         found[name] = codec.encode_ciphertexts(ciphertexts, widths.ciphertext_parts)
@@ -185,12 +188,12 @@ def reencoded(session: Session) -> dict[str, bytes]:
 @pytest.mark.parametrize("entry", MANIFEST, ids=named)
 def test_files_are_written_as_they_were(entry: dict[str, Any]) -> None:
     protocol = decode_protinfo((ROOT / entry["protInfo"]).read_bytes())
-    files = Files(ROOT / entry["nizkp"], entry["auxsid"])
+    files = Files(Directory(ROOT / entry["nizkp"]), entry["auxsid"])
     session = open_session(protocol, files)
     found = reencoded(session)
     for name, data in found.items():
         assert data == files.read(name), name
-    names = {p.relative_to(files.root).as_posix() for p in files.root.rglob("*.bt")}
+    names = {p.relative_to(files.tree.path).as_posix() for p in files.tree.path.rglob("*.bt")}
     assert names - set(found) <= {"proofs/CorrectIndices.bt"}
 
 
@@ -308,7 +311,7 @@ def test_our_sessions_verify(name: str, tmp_path: Path) -> None:
     assert report.notices == ()
     session = tmp_path / "nizkp" / "default"
     if kind != "shuffling":
-        files = Files(session, "x")
+        files = Files(Directory(session), "x")
         opened = open_session(election.protocol, files)
         reader = files.reader("Plaintexts.bt")
         codec, parts = election.protocol.codec, opened.widths.message_parts
@@ -341,7 +344,7 @@ def test_parties_write_one_after_the_other(tmp_path: Path) -> None:
         protocol, "a", "shuffling", election.key, election.inputs, mixers=2
     )
     for party in (1, 2):
-        assert not verificatum.is_verificatum(tmp_path) or not audit(tmp_path).ok
+        assert not verificatum.is_verificatum(Directory(tmp_path)) or not audit(tmp_path).ok
         outputs, witness = election.shuffle(current)
         files = whole | verificatum.shuffle_files(
             protocol, "a", party, election.key, current, outputs, witness
@@ -625,7 +628,9 @@ def test_a_list_of_no_ciphertexts(written: Path, tmp_path: Path) -> None:
     (root / "nizkp" / "default" / "Ciphertexts.bt").write_bytes(empty)
     report = audit(root)
     assert "an empty list" in report.finding("verificatum.ciphertexts").detail
-    session = open_session(decode_protinfo(ALONE), Files(root / "nizkp" / "default", "x"))
+    session = open_session(
+        decode_protinfo(ALONE), Files(Directory(root / "nizkp" / "default"), "x")
+    )
     with pytest.raises(DecodingError, match="empty list"):
         session.read_list("Ciphertexts.bt")
 

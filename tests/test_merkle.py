@@ -27,6 +27,7 @@ from evote.board import (
     decode_bundle,
     encode_bundle,
     leaf_hash,
+    leaf_hashes,
     merkle_root,
     open_checkpoint,
     sign_checkpoint,
@@ -194,3 +195,21 @@ def test_known_tree(vectors: Vectors) -> None:
     signed = sign_checkpoint(head, NoteSigner(key=public, sign=lambda m: key.sign(m).signature))
     assert signed == known["checkpoint_signed_by_log"].encode()
     assert open_checkpoint(signed, public) == head
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3, 4, 6, 8, 11, 12, 16])
+@pytest.mark.parametrize("more", [0, 1, 2, 3, 4, 5, 8, 16])
+def test_many_leaves_at_once_are_the_same_leaves(before: int, more: int) -> None:
+    """A whole subtree in its place is added by its root; everywhere else leaf by leaf."""
+    data = [bytes([i]) for i in range(before + more + 3)]
+    leaves = leaf_hashes(data)
+    assert leaves == [leaf_hash(item) for item in data]
+    at_once, alone = CompactRange(), CompactRange()
+    for leaf in leaves[:before]:
+        at_once.append(leaf)
+    at_once.extend(iter(leaves[before : before + more]))
+    at_once.extend(leaves[before + more :])
+    for leaf in leaves:
+        alone.append(leaf)
+    assert at_once.size == alone.size == len(data)
+    assert at_once.root() == alone.root() == merkle_root(data)

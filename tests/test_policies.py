@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from evote.board import (
     MAX_ENTRY,
     MAX_ROWS,
+    BallotColumns,
     BallotEntry,
     Confirm,
     Entry,
@@ -447,6 +448,37 @@ def test_as_a_dictionary_would_count(steps: list[tuple[int, Literal["cast", "spo
     assert found.cast == found.counted + found.superseded
     assert len(found) == found.cast + found.spoiled
     assert found.counted == len(last)
+
+
+@given(actions, st.integers(0, 30))
+def test_ballots_added_together_are_ballots_added_alone(
+    steps: list[tuple[int, Literal["cast", "spoil"]]], cut: int
+) -> None:
+    ballots = [ballot(v, n, action) for n, (v, action) in enumerate(steps)]
+    together = Counting(ROLL, revote="last", spoil="allowed")
+    together.add(0, OPEN)
+    for first, part in ((0, ballots[:cut]), (cut, ballots[cut:])):
+        if part:
+            together.add_ballots(1 + first, BallotColumns.of(part))
+    found, alone = together.finish(), fates([OPEN, *ballots])
+    for name in ("indices", "voters", "fates", "digests", "openings", "causes"):
+        assert np.array_equal(getattr(found, name), getattr(alone, name))
+
+
+def test_ballots_added_together_break_the_same_rules() -> None:
+    counting = Counting(ROLL, revote="last", spoil="forbidden")
+    columns = BallotColumns.of([ballot(0, 0), ballot(1, 1, "spoil"), ballot(2, 2, "spoil")])
+    with pytest.raises(BrokenLog, match=r"^entry 0: ballot has no place"):
+        counting.add_ballots(0, columns)
+    counting.add(0, OPEN)
+    with pytest.raises(BrokenLog, match=r"^entry 2: a spoiled ballot"):
+        counting.add_ballots(1, columns)
+    counting = Counting(ROLL, revote="last", spoil="allowed")
+    counting.add(0, OPEN)
+    stranger = replace(ballot(0, 0), credential=bytes(32))
+    counting.add_ballots(1, BallotColumns.of([ballot(1, 1), stranger]))
+    with pytest.raises(BrokenLog, match=r"^entry 2: the credential is not on the roll"):
+        counting.finish()
 
 
 def test_memory() -> None:

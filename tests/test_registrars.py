@@ -6,10 +6,12 @@ The election of each test is founded anew from one that has its trustees' key an
 from __future__ import annotations
 
 import csv
+import html
 import json
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from evote import registrars, workflow
 from evote._merkle import merkle_root
 from evote._voters import CODE_COLUMNS, check_voters, read_voters
 from evote.credentials import decode_roll, decode_row, derive_voter_key
-from evote.encoding import JSON, canonical_json
+from evote.encoding import canonical_json
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
 from evote.record import ROLL, Record
 from evote.verify import audit
@@ -31,13 +33,12 @@ LIST = HEAD + "".join(
     f'"{name}",all,d{i % 3},{1 + i % 2},{"provisional" if i == 7 else ""}\n'
     for i, name in enumerate(PEOPLE)
 )
-CONFIRM: dict[str, JSON] = {"confirm": ["identity-shown"]}  # or nobody could be provisional
 PLAN = Plan(
     trustees=1,
     quorum=1,
     maximum_weight=2,
     voters=(RollLine(style="all", count=40),),
-    powers=CONFIRM,
+    powers={"confirm": ["checked"]},
 )
 
 
@@ -54,21 +55,13 @@ def make_bare(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="module", name="parted")
 def make_parted(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    plan = Plan(
-        powers=CONFIRM,
-        trustees=1,
-        quorum=1,
-        registrars=2,
-        credentials="parts",
-        voters=PLAN.voters,
-        maximum_weight=2,
-    )
+    plan = replace(PLAN, registrars=2, credentials="parts")
     return founded(tmp_path_factory.mktemp("parted"), plan)
 
 
 @pytest.fixture(scope="module", name="enrolled")
 def make_enrolled(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    plan = Plan(trustees=1, quorum=1, credentials="enrolled", voters=PLAN.voters, powers=CONFIRM)
+    plan = Plan(trustees=1, quorum=1, credentials="enrolled", voters=PLAN.voters)
     return founded(tmp_path_factory.mktemp("enrolled"), plan)
 
 
@@ -226,6 +219,13 @@ def test_wrong_lines_are_named(office: Office, line: str) -> None:
     assert office.issue(voters=honest) == 1
 
 
+def test_provisional_voters_need_somebody_who_confirms(enrolled: Made, tmp_path: Path) -> None:
+    path = tmp_path / "voters.csv"
+    path.write_text("style,status\nall,full\nall,provisional\n", encoding="utf-8")
+    with pytest.raises(ParameterError, match="line 3: status: the manifest has no way to confirm"):
+        check_voters(path, Record(enrolled.path).manifest)
+
+
 def test_all_wrong_lines_at_once(bare: Made, tmp_path: Path) -> None:
     path = tmp_path / "many.csv"
     path.write_text("style\n" + "all\nNONE\n" * 30, encoding="utf-8")
@@ -301,6 +301,30 @@ def test_a_mistyped_code_is_refused(office: Office) -> None:
     office.codes.write_text(text[:place] + wrong + text[place + 1 :], encoding="utf-8")
     with pytest.raises(DecodingError, match="mistyped"):
         office.issue()
+
+
+def test_sheets(office: Office) -> None:
+    """attacks: G7. A page for each voter, names escaped, for their owner's eyes only."""
+    name = '<img src="http://example.org/"> & Sons'
+    text = f'{HEAD}"{name.replace(chr(34), chr(34) * 2)}",all,,,\n' + LIST[len(HEAD) :]
+    office.issue(voters=office.write("hostile.csv", text))
+    folder = office.offline / "sheets"
+    made = registrars.print_sheets(office.record, office.codes, folder, advice="until 8", pages=5)
+    assert [path.name for path in made] == [f"sheets-0000{i}.html" for i in (1, 2, 3)]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, *made)] == [0o700] + [0o600] * 3
+    pages = "".join(path.read_text(encoding="utf-8") for path in made)
+    assert pages.count("<section>") == 13
+    assert pages.count("until 8") == 13
+    assert "<img" not in pages
+    assert html.unescape(pages).count(name) == 1
+    for row in office.rows():
+        assert pages.count(f"<code>{row['code']}</code>") == 1
+    with pytest.raises(ParameterError, match="not written over"):
+        registrars.print_sheets(office.record, office.codes, folder)
+    with pytest.raises(ParameterError, match="stays offline"):
+        registrars.print_sheets(office.record, office.codes, office.record / "sheets")
+    with pytest.raises(ParameterError, match="the columns are code"):
+        registrars.print_sheets(office.record, office.list, office.offline / "more")
 
 
 # -- several registrars --------------------------------------------------------------------------

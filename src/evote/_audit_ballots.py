@@ -1,4 +1,4 @@
-"""The part of an audit that costs: the ballots of one entry bundle, checked together.
+"""The part of an audit that costs: the ballots of some entry bundles, checked together.
 
 A bundle is up to 256 board entries, so a job is small, stands alone and runs in any process.
 It brings all that it needs: what the board says, and the bodies, which count only if they have the
@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evote._fingerprints import fingerprint_rows
-from evote._nonces import nonce_rows
+from evote._forms import Rows, to_rows
 from evote.ballots import (
     BallotContext,
     Ballots,
@@ -29,8 +29,8 @@ from evote.ballots import (
     false_claims,
     open_ballots,
 )
-from evote.board import BallotEntry, Opening, bodies_path, entry_place
-from evote.credentials import verify_ballot_signatures
+from evote.board import BUNDLE, BallotColumns, Opening, bodies_path, entry_place
+from evote.credentials import Action, verify_ballot_signatures
 from evote.election import Manifest, ballot_context, decode_manifest
 from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.mixing import MixInputs, MixPart
@@ -38,10 +38,10 @@ from evote.record import Record
 from evote.tally import Summation
 
 __all__ = [
-    "BundleJob",
-    "BundleOutcome",
+    "BallotsJob",
+    "BallotsOutcome",
     "auditor",
-    "check_bundle",
+    "check_ballots",
     "read_bodies",
     "verify_opening",
 ]
@@ -52,33 +52,38 @@ _Keys: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BundleJob:
-    """The ballot entries of one entry bundle, and what the rest of the record says of them.
+class BallotsJob:
+    """The ballot entries of some entry bundles, and what the rest of the record says of them.
 
-    `size` is that of the log. `styles` are those of the roll, empty for a credential that is not
-    on it. `weights` are those of the roll where the ballot counts, and 0 where it does not;
-    `districts` those of the roll, empty where the election has no results by district.
-    `openings` are (position in this job, entry index of the opening, the opening). `problem` says
-    why there are not exactly as many bodies as entries.
+    `size` is that of the log; `indices` and `lines` say which entries these are, and where their
+    bodies are. `rows` are those of the roll, -1 for a credential that is not on it; `styles` their
+    styles, "" for none; `weights` their weights where the ballot counts, and 0 where it does not;
+    `districts` their districts, empty where the election has no results by district. `openings`
+    are (position in this job, entry index of the opening, the opening). `problem` says why there
+    are not exactly as many bodies as entries; such a job has one bundle only.
     """
 
-    number: int
     size: int
-    indices: tuple[int, ...]
-    entries: tuple[BallotEntry, ...]
+    indices: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    entries: BallotColumns
     bodies: tuple[bytes, ...]
     problem: str
     styles: tuple[str, ...]
-    weights: tuple[int, ...]
+    weights: NDArray[np.int64]
     districts: tuple[str, ...]
     openings: tuple[tuple[int, int, Opening], ...]
 
+    def place(self, i: int) -> str:
+        """Where the body of a ballot is, for messages."""
+        index = int(self.indices[i])
+        return f"{bodies_path(index // BUNDLE)}: line {self.lines[i]} (entry {index})"
+
 
 @dataclass(slots=True, kw_only=True)
-class BundleOutcome:
+class BallotsOutcome:
     """What came of a job. `unsummed` counts the counted ballots that could not be added."""
 
-    number: int
     ballots: int
     checked: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -128,42 +133,58 @@ def auditor(manifest_bytes: bytes, key: bytes, election_id: bytes) -> Auditor:
     return Auditor(manifest, ballot_context(manifest, key, election_id))
 
 
-def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
-    """Check the ballots of one bundle: form, digests, credentials, signatures, proofs, openings."""
+class _Places(Sequence[str]):
+    """Where bodies are, written out for the few that somebody asks for."""
+
+    def __init__(self, job: BallotsJob, chosen: Sequence[int]) -> None:
+        self._job, self._chosen = job, chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, key: int) -> str: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[str]: ...
+    def __getitem__(self, key: int | slice) -> str | Sequence[str]:
+        if isinstance(key, slice):
+            return _Places(self._job, self._chosen[key])
+        return self._job.place(self._chosen[key])
+
+
+def check_ballots(shared: Auditor, job: BallotsJob) -> BallotsOutcome:
+    """Check the ballots of a job: form, digests, credentials, signatures, proofs, openings."""
     manifest, context = shared
     total, bodies = len(job.entries), job.bodies
-    outcome = BundleOutcome(number=job.number, ballots=total)
-    name = bodies_path(job.number)
-    places = [f"{name}: line {i + 1} (entry {n})" for i, n in enumerate(job.indices)]
+    outcome = BallotsOutcome(ballots=total)
     if job.problem:
         outcome.fail("ballots.form", job.problem)
-    present = _check_digests(outcome, job, bodies, places)
-    batch = decode_ballots(context, [bodies[i] for i in present], [places[i] for i in present])
+    present = _check_digests(outcome, job)
+    batch = decode_ballots(context, [bodies[i] for i in present], _Places(job, present))
     for position in sorted(batch.errors):
         outcome.fail("ballots.form", str(batch.errors[position]))
     outcome.did("ballots.form", total)
     _check_signatures(outcome, context, job)
     summation, mixed = Summation(manifest), MixInputs()
     added = 0
-    for positions, ballots in batch.batches:
-        where = [present[int(p)] for p in positions]
-        _check_credentials(outcome, job, ballots, where, places)
-        _check_proofs(outcome, context, ballots, where, places)
-        rows = [nonce_rows(context, bodies[i]) for i in where]
-        owners, size = [job.indices[i] for i in where], context.group.element_size
-        outcome.ciphertexts.append(_owned(owners, [row[0] for row in rows], size))
-        outcome.commitments.append(_owned(owners, [row[1] for row in rows], size))
-        counted = [i for i, w in enumerate(where) if job.weights[w]]
-        weights = [job.weights[where[i]] for i in counted]
-        districts = [job.districts[where[i]] for i in counted] if manifest.districts else []
+    for (positions, ballots), nonces in zip(batch.batches, batch.nonces, strict=True):
+        where = np.array(present, dtype=np.intp)[positions]
+        _check_credentials(outcome, job, ballots, where)
+        _check_proofs(outcome, context, ballots, job, where)
+        owners, size = job.indices[where], context.group.element_size
+        outcome.ciphertexts.append(_owned(owners, nonces.ciphertexts, size))
+        outcome.commitments.append(_owned(owners, nonces.commitments, size))
+        counted = np.flatnonzero(job.weights[where])
+        weights = job.weights[where[counted]].tolist()
+        districts = [job.districts[i] for i in where[counted]] if manifest.districts else []
         summation.add(ballots.take(counted), weights, districts)
         mixed.add(ballots.take(counted), weights)
         added += len(counted)
     decoded = sum(len(ballots) for _, ballots in batch.batches)
     for check in ("ballots.credentials", "ballots.proofs", "ballots.unique", "ballots.nonces"):
         outcome.did(check, decoded, total)
-    _check_openings(outcome, context, job, bodies, frozenset(present))
-    outcome.unsummed = sum(1 for weight in job.weights if weight) - added
+    _check_openings(outcome, context, job, frozenset(present))
+    outcome.unsummed = int(np.count_nonzero(job.weights)) - added
     outcome.sums = [
         (part.id, part.districts, part.ballots, part.weight, part.sums.encode())
         for part in summation.pieces()
@@ -172,45 +193,39 @@ def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
     return outcome
 
 
-def _check_digests(
-    outcome: BundleOutcome, job: BundleJob, bodies: Sequence[bytes], places: Sequence[str]
-) -> list[int]:
+def _check_digests(outcome: BallotsOutcome, job: BallotsJob) -> list[int]:
     """The positions whose bodies are those of the board; nothing else of a body is looked at."""
-    present = []
-    for i, (body, entry) in enumerate(zip(bodies, job.entries, strict=False)):
-        if ballot_digest(body) == entry.digest:
-            present.append(i)
-        else:
-            outcome.fail("ballots.digests", f"{places[i]}: not the ballot on the board")
-    outcome.did("ballots.digests", len(bodies), len(job.entries))
-    return present
+    found = to_rows([ballot_digest(body) for body in job.bodies]).reshape((-1, 32))  # none too
+    right = (found == job.entries.digests[: len(found)]).all(axis=1)
+    for i in np.flatnonzero(~right).tolist():
+        outcome.fail("ballots.digests", f"{job.place(i)}: not the ballot on the board")
+    outcome.did("ballots.digests", len(found), len(job.entries))
+    return np.flatnonzero(right).tolist()
 
 
-def _check_signatures(outcome: BundleOutcome, context: BallotContext, job: BundleJob) -> None:
+def _check_signatures(outcome: BallotsOutcome, context: BallotContext, job: BallotsJob) -> None:
     entries = job.entries
+    actions: list[Action] = ["spoil" if spoiled else "cast" for spoiled in entries.spoiled]
     holds = verify_ballot_signatures(
         context.election_id,
-        [entry.credential for entry in entries],
-        [entry.digest for entry in entries],
-        [entry.action for entry in entries],
-        [entry.signature for entry in entries],
+        list(map(bytes, entries.credentials)),
+        list(map(bytes, entries.digests)),
+        actions,
+        list(map(bytes, entries.signatures)),
     )
     for i in np.flatnonzero(~holds):
-        where = entry_place(job.indices[i], job.size)
+        where = entry_place(int(job.indices[i]), job.size)
         reason = f"{where}: the signature is not that of its credential"
         outcome.fail("ballots.signatures", reason)
     outcome.did("ballots.signatures", len(entries))
 
 
 def _check_credentials(
-    outcome: BundleOutcome,
-    job: BundleJob,
-    ballots: Ballots,
-    where: Sequence[int],
-    places: Sequence[str],
+    outcome: BallotsOutcome, job: BallotsJob, ballots: Ballots, where: NDArray[np.intp]
 ) -> None:
-    for i, credential in zip(where, ballots.credentials, strict=True):
-        if credential != job.entries[i].credential:
+    same = (to_rows(ballots.credentials) == job.entries.credentials[where]).all(axis=1)
+    for i, bound in zip(where.tolist(), same.tolist(), strict=True):
+        if not bound:
             reason = "the ballot is bound to another credential than its entry"
         elif not job.styles[i]:
             reason = "the credential is not on the roll"
@@ -218,17 +233,19 @@ def _check_credentials(
             reason = f"a ballot of style {ballots.style!r}, on the roll it is {job.styles[i]!r}"
         else:
             continue
-        outcome.fail("ballots.credentials", f"{places[i]}: {reason}")
+        outcome.fail("ballots.credentials", f"{job.place(i)}: {reason}")
 
 
 def _check_proofs(
-    outcome: BundleOutcome,
+    outcome: BallotsOutcome,
     context: BallotContext,
     ballots: Ballots,
-    where: Sequence[int],
-    places: Sequence[str],
+    job: BallotsJob,
+    where: NDArray[np.intp],
 ) -> None:
     wrong = np.flatnonzero(~ballots_hold(context, ballots))
+    if not len(wrong):
+        return
     claims = false_claims(context, ballots.take(wrong[:_EXPLAINED]))
     for place, i in enumerate(wrong.tolist()):
         what = ""
@@ -236,15 +253,11 @@ def _check_proofs(
             shown = "; ".join(claims[place][:_EXPLAINED])
             more = len(claims[place]) - _EXPLAINED
             what = f" of {shown}" + (f" and {more} more" if more > 0 else "")
-        outcome.fail("ballots.proofs", f"{places[where[i]]}: invalid proof{what}")
+        outcome.fail("ballots.proofs", f"{job.place(int(where[i]))}: invalid proof{what}")
 
 
 def _check_openings(
-    outcome: BundleOutcome,
-    context: BallotContext,
-    job: BundleJob,
-    bodies: Sequence[bytes],
-    present: frozenset[int],
+    outcome: BallotsOutcome, context: BallotContext, job: BallotsJob, present: frozenset[int]
 ) -> None:
     done = 0
     for position, index, opening in job.openings:
@@ -252,7 +265,7 @@ def _check_openings(
             continue
         done += 1
         try:
-            verify_opening(context, bodies[position], opening)
+            verify_opening(context, job.bodies[position], opening)
         except EvoteError as error:
             outcome.fail("spoiled.openings", f"{entry_place(index, job.size)}: {error}")
     if job.openings:
@@ -288,8 +301,7 @@ def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> Non
     )
 
 
-def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:
-    """The fingerprints of all rows, each with the entry index of its ballot."""
-    counts = [len(data) // size for data in rows]
-    whose = np.repeat(np.array(owners, dtype=np.uint64), counts)
-    return fingerprint_rows(b"".join(rows), size), whose
+def _owned(owners: NDArray[np.int64], rows: Rows, size: int) -> _Keys:
+    """The fingerprints of all items of the rows, each with the entry index of its ballot."""
+    whose = np.repeat(owners.astype(np.uint64), rows.shape[1] // size)
+    return fingerprint_rows(rows.tobytes(), size), whose

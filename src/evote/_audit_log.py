@@ -6,11 +6,15 @@ themselves are read again when their ballots are.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from evote._report import Ledger
 from evote.board import (
+    BallotColumns,
     BallotEntry,
     Checkpoint,
     CompactRange,
@@ -31,7 +35,9 @@ from evote.board import (
     decode_entry,
     entry_place,
     leaf_hash,
+    leaf_hashes,
     next_stage,
+    read_ballot_entries,
     ruling_bytes,
 )
 from evote.credentials import Roll
@@ -45,6 +51,7 @@ from evote.record import Record
 __all__ = [
     "LogSummary",
     "PinnedReceipt",
+    "bundle_digest",
     "check_authorities",
     "read_log",
     "ruling_parts",
@@ -71,6 +78,7 @@ class LogSummary:
     ballots: int = 0
     rulings: int = 0
     root: bytes = b""
+    bundles: list[bytes] = field(default_factory=list)  # the `bundle_digest` of each
     opened: tuple[int, Open] | None = None
     seal: tuple[int, bytes, Seal] | None = None  # index, root before it, the entry
     tally: tuple[int, TallyEntry] | None = None
@@ -120,6 +128,14 @@ def read_log(
     witnessed = _Witnessed(receipts)
     with ledger.guard("board.entries", "board.root", "policy.counted"):
         for first, bundle in record.entry_bundles():
+            log.bundles.append(bundle_digest(bundle))
+            ballots = None if receipts else _ballots(log, bundle)
+            if ballots is not None:
+                log.ballots += len(ballots)
+                if counting is not None and not ledger.failed("policy.counted"):
+                    _count(ledger, log, counting, first, ballots)
+                tree.extend(leaf_hashes(bundle))
+                continue
             for index, data in enumerate(bundle, first):
                 witnessed.see(index, data, tree)
                 entry = _entry(ledger, log, index, data)
@@ -169,6 +185,19 @@ def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes) -> Entry | 
     return entry
 
 
+def _ballots(log: LogSummary, bundle: Sequence[bytes]) -> BallotColumns | None:
+    """All entries of a bundle, where all are ballots and have their place."""
+    if log.in_order and log.stage == Stage.VOTING:
+        return read_ballot_entries(bundle)
+    return None
+
+
+def bundle_digest(bundle: Sequence[bytes]) -> bytes:
+    """By which the same entries are known again: SHA-256 of their lengths, then of their bytes."""
+    lengths = np.array([len(data) for data in bundle], dtype="<u4")
+    return hashlib.sha256(lengths.tobytes() + b"".join(bundle)).digest()
+
+
 def _check_ruling(
     ledger: Ledger,
     manifest: Manifest,
@@ -187,11 +216,16 @@ def _check_ruling(
         check_authorities(manifest, ruling.signatures, log.place(index), "ruling", *parts)
 
 
-def _count(ledger: Ledger, log: LogSummary, counting: Counting, index: int, entry: Entry) -> None:
+def _count(
+    ledger: Ledger, log: LogSummary, counting: Counting, index: int, entry: Entry | BallotColumns
+) -> None:
     if not log.in_order:  # who counts depends on the order
         return
     try:
-        counting.add(index, entry)
+        if isinstance(entry, BallotColumns):
+            counting.add_ballots(index, entry)
+        else:
+            counting.add(index, entry)
     except BrokenLog as error:
         _broken(ledger, "policy.counted", log, error, index)
 

@@ -22,11 +22,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evote._forms import HOLE, Form, Rows, to_rows
 from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action
 from evote.encoding import (
@@ -340,6 +341,69 @@ def decode_entry(data: bytes, *, where: str = "") -> Entry:
             signature=base64.urlsafe_b64decode(signature + b"=="),
         )
     return read_entry(data, where=where)
+
+
+class BallotColumns(NamedTuple):
+    """n ballot entries as arrays: n truth values, and rows of 32, 32 and 64 bytes."""
+
+    spoiled: NDArray[np.bool_]
+    credentials: Rows
+    digests: Rows
+    signatures: Rows
+
+    def __len__(self) -> int:
+        return len(self.spoiled)
+
+    @classmethod
+    def of(cls, entries: Sequence[BallotEntry]) -> BallotColumns:
+        """These entries, one or more."""
+        return cls(
+            np.array([entry.action == "spoil" for entry in entries], dtype=np.bool_),
+            to_rows([entry.credential for entry in entries]),
+            to_rows([entry.digest for entry in entries]),
+            to_rows([entry.signature for entry in entries]),
+        )
+
+    def entry(self, i: int) -> BallotEntry:
+        """One of them."""
+        return BallotEntry(
+            action="spoil" if self.spoiled[i] else "cast",
+            credential=self.credentials[i].tobytes(),
+            digest=self.digests[i].tobytes(),
+            signature=self.signatures[i].tobytes(),
+        )
+
+
+_FORMS = {
+    action: Form(
+        canonical_json(
+            {
+                "type": "ballot",
+                "action": action,
+                "credential": HOLE * 64,
+                "digest": HOLE * 64,
+                "signature": HOLE * 86,
+            }
+        ),
+        ["hex", "hex", "base64url"],
+    )
+    for action in ("cast", "spoil")
+}
+
+
+def read_ballot_entries(entries: Sequence[bytes]) -> BallotColumns | None:
+    """All entries of a bundle, where all are ballots: as nearly all are in a large election."""
+    cast, casts = _FORMS["cast"].read(entries)
+    if len(cast) == len(entries):
+        return BallotColumns(np.zeros(len(entries), dtype=np.bool_), *casts)
+    spoiled, spoils = _FORMS["spoil"].read(entries)
+    if len(cast) + len(spoiled) < len(entries):
+        return None
+    mask = np.zeros(len(entries), dtype=np.bool_)
+    mask[spoiled] = True
+    order = np.argsort(np.concatenate([cast, spoiled]))
+    columns = (np.concatenate(pair)[order] for pair in zip(casts, spoils, strict=True))
+    return BallotColumns(mask, *columns)
 
 
 def read_entry(data: bytes, *, where: str = "") -> Entry:

@@ -21,6 +21,7 @@ __all__ = [
     "CompactRange",
     "MerkleTree",
     "leaf_hash",
+    "leaf_hashes",
     "merkle_root",
     "node_hash",
     "verify_consistency",
@@ -35,6 +36,12 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 def leaf_hash(data: bytes) -> bytes:
     """SHA-256(0x00 || data)."""
     return hashlib.sha256(b"\x00" + data).digest()
+
+
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """The leaf hash of each."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + data).digest() for data in entries]
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -70,6 +77,21 @@ class CompactRange:
 
     def extend(self, leaves: Iterable[bytes]) -> None:
         """Add leaf hashes in order."""
+        leaves = list(leaves)
+        height = max(len(leaves), 1).bit_length() - 1
+        if height and len(leaves) == 1 << height and not self.size % len(leaves):
+            # A whole subtree, where one has its place: its root is appended as if it were a leaf.
+            sha256 = hashlib.sha256
+            while len(leaves) > 1:
+                pairs = zip(leaves[::2], leaves[1::2], strict=True)
+                leaves = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+            whole, above = leaves[0], self.size >> height
+            while above & 1:
+                whole = node_hash(self._peaks.pop(), whole)
+                above >>= 1
+            self._peaks.append(whole)
+            self.size += 1 << height
+            return
         for leaf in leaves:
             self.append(leaf)
 

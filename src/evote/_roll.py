@@ -365,8 +365,12 @@ class Roll:
         """The weight of all voters together."""
         return int(self.weights.sum())
 
-    def find(self, credentials: Sequence[bytes]) -> NDArray[np.int64]:
-        """The row number of each credential, -1 for one that is not on the roll."""
+    def find(self, credentials: Sequence[bytes] | NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The row number of each credential, -1 for one that is not on the roll.
+
+        Args:
+            credentials: n of 32 bytes, or an array of shape (n, 32).
+        """
         if not len(self) or not len(credentials):
             return np.full(len(credentials), -1, np.int64)
         if any(len(credential) != 32 for credential in credentials):

@@ -81,6 +81,7 @@ def _open_board(
 ) -> tuple[Board, OperatorKey]:
     """The same, with the key that signs refusals."""
     manifest = Record(record).manifest
+    manifest.check_native()
     key = operator_key(directory, passphrase, manifest, "board")
     return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note)), key
 

@@ -25,7 +25,14 @@ from nacl.signing import SigningKey, VerifyKey
 
 from evote._parts import Portion
 from evote._signed_lines import SignedLines, write_signed_lines
-from evote._tags import TagShares, decode_tag_shares
+from evote._tags import (
+    TagShares,
+    decode_tag_shares,
+    hash_identities,
+    join_tags,
+    tag_registrars,
+    verify_tag_shares,
+)
 from evote.election import Manifest
 from evote.encoding import (
     JSON,
@@ -41,10 +48,10 @@ from evote.encoding import (
     uint32,
     xof,
 )
-from evote.errors import DecodingError, ParameterError
+from evote.errors import DecodingError, ParameterError, VerificationError
 from evote.operators import Card, OperatorKey
 
-__all__ = ["MappedVoters", "read_voter_map", "write_voter_map"]
+__all__ = ["MappedVoters", "checked_tags", "read_voter_map", "write_voter_map"]
 
 _FORMAT = "evote/voter-map"
 _SHARE = 32
@@ -152,6 +159,25 @@ def _read_portion(data: bytes, manifest: Manifest, where: str) -> MappedVoters:
     inner.end()
     fields.end()
     return MappedVoters(identities=tuple(identities), credentials=tuple(credentials), shares=shares)
+
+
+def checked_tags(
+    manifest: Manifest, base: bytes, number: int, portion: MappedVoters
+) -> list[bytes]:
+    """The tags of a portion, after it was checked that they are those of its identities.
+
+    Raises:
+        VerificationError: they are not, or a registrar's shares are missing.
+    """
+    hashed = hash_identities(manifest.group, base, portion.identities)
+    makers = tag_registrars(manifest.registrars, manifest.group)
+    if missing := [card.id for card in makers if card.id not in portion.shares]:
+        raise VerificationError(f"the map has no tags of registrar {', '.join(missing)}")
+    for card in makers:
+        verify_tag_shares(card, base, b"", number, hashed, portion.shares[card.id])
+    tags = join_tags([portion.shares[card.id] for card in makers])
+    data, size = tags.encode(), manifest.group.element_size
+    return [data[i : i + size] for i in range(0, len(data), size)]
 
 
 def _cipher(base: bytes, shares: Sequence[bytes]) -> ChaCha20Poly1305:

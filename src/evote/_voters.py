@@ -37,7 +37,10 @@ __all__ = [
     "check_voters",
     "code_row",
     "private_file",
+    "read_code_rows",
+    "read_identities",
     "read_issued",
+    "read_numbers",
     "read_voters",
     "write_codes",
 ]
@@ -98,6 +101,8 @@ def check_voters(path: Path | str, manifest: Manifest) -> tuple[int, bool]:
             wrong.append(f"line {voter.line}: style: the manifest has none called {voter.style!a}")
         if voter.weight > manifest.maximum_weight:
             wrong.append(f"line {voter.line}: weight: at most {manifest.maximum_weight} expected")
+        if voter.status != "full" and not manifest.powers.confirm:
+            wrong.append(f"line {voter.line}: status: the manifest has no way to confirm voters")
         voters += voter.repeats
         weight += voter.repeats * voter.weight
         lines += 1
@@ -143,8 +148,57 @@ def _lines(path: Path) -> Iterator[Voter | str]:
             yield f"line {number}: {error.where}: {error.reason}"
 
 
+def read_identities(path: Path | str) -> dict[int, str]:
+    """The column `identity` of any CSV, by line; for the poll book of those who voted on paper.
+
+    Raises:
+        ParameterError: a line is wrong or says who stands in one before it; it is named.
+    """
+    found: dict[int, str] = {}
+    lines: dict[str, int] = {}
+    for number, row in _table(Path(path), None, ("identity",)):
+        reason = row if isinstance(row, str) else ""
+        identity = ""
+        if not isinstance(row, str):
+            try:
+                identity = _identity(row["identity"])
+            except DecodingError as error:
+                reason = f"line {number}: {error.where}: {error.reason}"
+            if identity in lines:
+                reason = f"line {number}: the identity of line {lines[identity]} again"
+            elif not identity and not reason:
+                reason = f"line {number}: no identity"
+        if reason:
+            raise ParameterError(f"{_name(path)}: {reason}")
+        found[number], lines[identity] = identity, number
+    return found
+
+
+def read_numbers(
+    path: Path | str, name: str, needed: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, int]]]:
+    """Of each line of a CSV: its place, the column `name`, and columns of whole numbers.
+
+    Raises:
+        ParameterError: a line is wrong; it is named.
+    """
+    columns = (name, *needed, *optional)
+    for line, row in _table(Path(path), columns, (name, *needed)):
+        if isinstance(row, str):
+            raise ParameterError(f"{_name(path)}: {row}")
+        where, numbers = f"{_name(path)}: line {line}", {}
+        for column in columns[1:]:
+            text = row.get(column) or ""
+            if not text and column in optional:
+                continue
+            if not (text.isascii() and text.isdigit() and len(text) <= 10):
+                raise ParameterError(f"{where}: {column}: a whole number expected")
+            numbers[column] = int(text)
+        yield where, row[name], numbers
+
+
 def _table(
-    path: Path, columns: Sequence[str], needed: Sequence[str]
+    path: Path, columns: Sequence[str] | None, needed: Sequence[str]
 ) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Number and fields of every line; in the place of the fields what is wrong with them."""
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -163,15 +217,22 @@ def _table(
                 break
             if names is None:
                 names = row
-                if not set(needed) <= set(names) <= set(columns) or len(set(names)) < len(names):
-                    raise ParameterError(f"{_name(path)}: the columns are {', '.join(columns)}")
+                known = set(names if columns is None else columns)
+                if not set(needed) <= set(names) <= known or len(set(names)) < len(names):
+                    raise ParameterError(f"{_name(path)}: {_expected(columns, needed)}")
             elif len(row) != len(names):
                 reason = f"{len(names)} fields expected, got {len(row)}"
                 yield reader.line_num, f"line {reader.line_num}: {reason}"
             else:
                 yield reader.line_num, dict(zip(names, row, strict=True))
     if names is None:
-        raise ParameterError(f"{_name(path)}: the columns are {', '.join(columns)}")
+        raise ParameterError(f"{_name(path)}: {_expected(columns, needed)}")
+
+
+def _expected(columns: Sequence[str] | None, needed: Sequence[str]) -> str:
+    if columns is None:
+        return f"a column {', '.join(needed)} expected"
+    return f"the columns are {', '.join(columns)}"
 
 
 def _voter(line: int, row: dict[str, str]) -> Voter:
@@ -239,6 +300,18 @@ def read_issued(path: Path | str, voters: Path | str) -> Iterator[tuple[str, Vot
         yield row["code"], voter
     if next(found, None) is not None:
         raise ParameterError(reason)
+
+
+def read_code_rows(path: Path | str) -> Iterator[dict[str, str]]:
+    """The lines of a codes' file, by column.
+
+    Raises:
+        ParameterError: it is none.
+    """
+    for _, row in _table(Path(path), CODE_COLUMNS, CODE_COLUMNS):
+        if isinstance(row, str):
+            raise ParameterError(f"{_name(path)}: {row}")
+        yield row
 
 
 # -- files of the offline part ---------------------------------------------------------------------

@@ -467,7 +467,12 @@ def uint32(number: int) -> bytes:
 
 def frame(*parts: bytes) -> bytes:
     """Each part after its length in four bytes: no two lists of parts give the same bytes."""
-    return b"".join([piece for part in parts for piece in (uint32(len(part)), part)])
+    try:
+        return b"".join(
+            [piece for part in parts for piece in (len(part).to_bytes(4, "little"), part)]
+        )
+    except OverflowError:
+        raise ParameterError("a part of 4 GiB or more") from None
 
 
 def digest(purpose: str, *parts: bytes) -> bytes:

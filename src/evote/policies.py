@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from evote._powers import NO_POWERS, Powers
 from evote.board import (
+    BallotColumns,
     BallotEntry,
     Confirm,
     Entry,
@@ -264,7 +265,7 @@ class Counting:
         self._actions = bytearray()
         self._digests = bytearray()
         self._voters: list[NDArray[np.uint32]] = []
-        self._pending: list[bytes] = []  # credentials of the latest ballots, not yet looked up
+        self._pending = bytearray()  # credentials of the latest ballots, not yet looked up
         self._openings: list[tuple[int, bytes]] = []
 
     def add(self, index: int, entry: Entry) -> None:
@@ -281,13 +282,30 @@ class Counting:
             self._indices.append(index)
             self._actions.append(entry.action == "spoil")
             self._digests += entry.digest
-            self._pending.append(entry.credential)
-            if len(self._pending) == _FIND_AT_ONCE:
+            self._pending += entry.credential
+            if len(self._pending) >= 32 * _FIND_AT_ONCE:
                 self._find()
         elif isinstance(entry, Opening):
             self._openings.append((index, entry.ballot))
         elif isinstance(entry, Strike | Confirm | Extend | PhaseEntry):
             self._rule(index, entry)
+
+    def add_ballots(self, first: int, ballots: BallotColumns) -> None:
+        """The next entries of the log, all of them ballots, the first at index `first`.
+
+        Raises:
+            BrokenLog: as `add`.
+        """
+        self._stage = next_stage(self._stage, ballots.entry(0), first)
+        if self._spoil == "forbidden" and ballots.spoiled.any():
+            index = first + int(np.argmax(ballots.spoiled))
+            raise BrokenLog("a spoiled ballot, which the manifest forbids", entry=index)
+        self._indices.extend(range(first, first + len(ballots)))
+        self._actions += ballots.spoiled.tobytes()
+        self._digests += ballots.digests.tobytes()
+        self._pending += ballots.credentials.tobytes()
+        if len(self._pending) >= 32 * _FIND_AT_ONCE:
+            self._find()
 
     @property
     def stage(self) -> Stage:
@@ -350,9 +368,10 @@ class Counting:
         return marks
 
     def _find(self) -> None:
-        rows = self._roll.find(self._pending)
+        pending = np.frombuffer(bytes(self._pending), dtype=np.uint8).reshape((-1, 32))
+        rows = self._roll.find(pending)
         if (rows < 0).any():
-            first = len(self._indices) - len(self._pending) + int(np.argmax(rows < 0))
+            first = len(self._indices) - len(pending) + int(np.argmax(rows < 0))
             raise BrokenLog("the credential is not on the roll", entry=self._indices[first])
         self._voters.append(rows.astype(np.uint32))
         self._pending.clear()

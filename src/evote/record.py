@@ -1,4 +1,4 @@
-"""The election record as a directory: which files, how large, and read in what portions.
+"""The election record, a directory or an archive of one: which files, and read in what portions.
 
     manifest.json
     ceremony/commit-001.json reveal-001.json complaint-002-001.json confirm-001.json
@@ -19,17 +19,16 @@ may write while a record is read: readers take no lock, and see a half-made step
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
-from evote._files import make_directory, open_file, read_file, shown_path, write_file
+from evote._files import make_directory, shown_path, write_file
+from evote._trees import Directory, Tree
 from evote.ballots import body_sizes
 from evote.board import (
     BUNDLE,
@@ -51,6 +50,7 @@ from evote.board import (
     entry_place,
     next_stage,
     open_checkpoint,
+    read_ballot_entries,
     tile_name,
 )
 from evote.credentials import MAX_ROLL, MAX_ROW, decode_roll
@@ -183,11 +183,13 @@ class Survey:
 
 
 class Record:
-    """Read-only access to the record in a directory. Two of them on one directory see the same."""
+    """Read-only access to a record. Two of them on one directory see the same."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Name the directory; nothing is read yet."""
-        self.path = Path(path)
+    def __init__(self, place: Path | str | Tree) -> None:
+        """Name the directory, or hand over an archive that is open; nothing is read yet."""
+        self._tree = place if isinstance(place, Tree) else Directory(Path(place))
+        self.path = self._tree.path
+        self._surveyed: tuple[bytes, Survey] | None = None  # and under which checkpoint
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -243,7 +245,7 @@ class Record:
 
     def has(self, name: str) -> bool:
         """Whether there is anything of that name."""
-        return os.path.lexists(self.path / name)
+        return self._tree.has(name)
 
     def read(self, name: str) -> bytes:
         """One file, whole.
@@ -251,7 +253,7 @@ class Record:
         Raises:
             DecodingError: missing, larger than its kind may be, or not a regular file.
         """
-        return read_file(self._checked(name), self._limit(name), where=name)
+        return self._tree.read(name, self._limit(name))
 
     def _limit(self, name: str) -> int:
         limit = _limit(name)
@@ -266,22 +268,6 @@ class Record:
             return limit + share_size(group, ballots * sum(widths))
         return limit + step_size(group, ballots, max(widths))
 
-    def _open(self, name: str) -> BinaryIO:
-        descriptor, _ = open_file(self._checked(name), _limit(name), where=name)
-        return os.fdopen(descriptor, "rb")
-
-    def _checked(self, name: str) -> Path:
-        """The path of a file whose directories inside the record are no symlinks."""
-        path = self.path
-        for part in name.split("/")[:-1]:
-            path /= part
-            if path.is_symlink():
-                raise DecodingError("a symlink", where=shown_path(path.relative_to(self.path)))
-        return self.path / name
-
-    def _shown(self) -> str:
-        return shown_path(self.path.name) or "record"
-
     def _walk(self) -> tuple[tuple[str, ...], list[DecodingError]]:
         """All files that a record may have, and a problem for everything else there is."""
         names: list[str] = []
@@ -291,22 +277,18 @@ class Record:
         while waiting:
             above = waiting.pop()
             try:
-                with os.scandir(self.path / above) as found:
-                    items = list(found)
-            except OSError as error:
-                reason = f"not a readable directory: {error.strerror}"
-                problems.append(DecodingError(reason, where=above or self._shown()))
+                entries = self._tree.entries(above)
+            except DecodingError as error:
+                problems.append(error)
                 continue
-            for item in items:
-                name = f"{above}/{item.name}" if above else item.name
-                mode = item.stat(follow_symlinks=False).st_mode
-                if stat.S_ISDIR(mode) and _DIRECTORY.fullmatch(name):
+            for own, kind in entries:
+                name = f"{above}/{own}" if above else own
+                if kind == "directory" and _DIRECTORY.fullmatch(name):
                     waiting.append(name)
                     directories.add(name)
-                elif stat.S_ISREG(mode) and any(kind.fullmatch(name) for kind, _ in _KINDS):
+                elif kind == "file" and any(known.fullmatch(name) for known, _ in _KINDS):
                     names.append(name)
                 else:
-                    kind = _file_type(mode)
                     reason = f"a {kind} of this name belongs to no record"
                     problems.append(DecodingError(reason, where=shown_path(name)))
         for name in names:
@@ -422,7 +404,7 @@ class Record:
     def _lines(self, name: str, max_bytes: int, count: int | None = None) -> Iterator[bytes]:
         """The lines of a file, each ended by LF; exactly `count` of them if given."""
         number = 0
-        with self._open(name) as file:
+        with self._tree.open(name, _limit(name)) as file:
             while line := file.readline(max_bytes + 1):
                 number += 1
                 where = f"{name}: line {number}"
@@ -536,17 +518,26 @@ class Record:
     # -- phase -------------------------------------------------------------------------------------
 
     def survey(self) -> Survey:
-        """One pass over the log. Without a checkpoint the log is empty.
+        """One pass over the log, once for each checkpoint. Without one the log is empty.
 
         Raises:
             DecodingError, VerificationError: the log is malformed or its entries out of order.
         """
+        head = self.checkpoint_bytes() if self.has(CHECKPOINT) else b""
+        if self._surveyed is None or self._surveyed[0] != head:
+            self._surveyed = head, self._survey()
+        return self._surveyed[1]
+
+    def _survey(self) -> Survey:
         stage, ballots = Stage.EMPTY, bytearray()
         tally: bytes | None = None
         result: bytes | None = None
         shares: dict[int, bytes] = {}
         size = self.checkpoint().size if self.has(CHECKPOINT) else 0
         for first, bundle in self._entry_bundles(size):
+            if stage == Stage.VOTING and read_ballot_entries(bundle) is not None:
+                ballots.append(1)
+                continue
             ballots.append(0)
             for index, data in enumerate(bundle, first):
                 entry = decode_entry(data, where=entry_place(index, size))
@@ -602,17 +593,6 @@ def _limit(name: str) -> int:
         if pattern.fullmatch(name):
             return limit
     raise DecodingError("no file of this name belongs to a record", where=shown_path(name))
-
-
-def _file_type(mode: int) -> str:
-    names = {
-        stat.S_IFREG: "file",
-        stat.S_IFDIR: "directory",
-        stat.S_IFLNK: "symlink",
-        stat.S_IFIFO: "pipe",
-        stat.S_IFSOCK: "socket",
-    }
-    return names.get(stat.S_IFMT(mode), "device")
 
 
 def write_roll(path: Path | str, header: bytes, rows: Iterable[bytes]) -> None:

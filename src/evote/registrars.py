@@ -4,6 +4,8 @@
     combine    publish or sign the roll that the parts of all registrars make
     collect    publish the roll of keys that voters have drawn themselves
     enrol      what such a voter does
+    print_sheets   the codes, a page each
+    open_map   open the sealed map of who has which credential
 
 A list of millions is read as a stream, several times: everything is checked before anything is
 drawn, all codes are on the disk before the first row is published, and a step that was interrupted
@@ -16,6 +18,7 @@ to one another, tell who is on the list to whoever can guess it.
 
 from __future__ import annotations
 
+import csv
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,12 +34,20 @@ from evote._files import make_directory, read_file, shown_path, write_file
 from evote._founding import operator_key
 from evote._parts import Portion, read_parts, write_part
 from evote._pool import Work, run_jobs, spread
-from evote._tags import hash_identities, make_tag_shares, tag_registrars, write_tags
-from evote._voter_map import write_voter_map
+from evote._sheets import write_sheets
+from evote._tags import (
+    hash_identities,
+    make_tag_shares,
+    read_tags,
+    tag_registrars,
+    write_tags,
+)
+from evote._voter_map import checked_tags, read_voter_map, write_voter_map
 from evote._voters import (
     Voter,
     check_offline,
     check_voters,
+    private_file,
     read_issued,
     read_voters,
     write_codes,
@@ -50,6 +61,7 @@ from evote.credentials import (
     derive_voter_key,
     draw_code,
     draw_codes,
+    read_roll,
     sign_roll,
 )
 from evote.election import Manifest
@@ -68,7 +80,7 @@ from evote.operators import OperatorKey, Passphrase
 from evote.record import ROLL, Record, write_rows
 from evote.verify import Progress
 
-__all__ = ["collect", "combine", "enrol", "issue"]
+__all__ = ["collect", "combine", "enrol", "issue", "open_map", "print_sheets"]
 
 _AT_ONCE = 4096  # voters
 _MAX_REQUEST = 4096  # bytes
@@ -239,6 +251,72 @@ def enrol(record: Path | str, folder: Path | str) -> Path:
     return request
 
 
+def open_map(
+    record: Path | str,
+    registrar_directories: Sequence[Path | str],
+    sealed_map: Path | str,
+    target: Path | str,
+    passphrase: Passphrase,
+    *,
+    tags: Path | str | None = None,
+) -> int:
+    """Open a sealed map with the keys of all registrars into a CSV of identity and credential.
+
+    With `tags`, those of the roll, it is also checked that each credential's tag is that of its
+    identity under the keys on the registrars' cards: what a reconciliation takes the registrars'
+    word for. Arguments and returns otherwise as of `issue`.
+
+    Raises:
+        DecodingError, VerificationError: the map or the tags are damaged, of another election, not
+            signed by a registrar; a tag is another identity's.
+        ParameterError: a registrar's key is missing.
+    """
+    opened = Record(record)
+    check_offline(record, sealed_map, target, tags, *registrar_directories)
+    manifest, base = opened.manifest, ceremony_parameters(opened).base_id
+    keys = [operator_key(path, passphrase, manifest, "registrar") for path in registrar_directories]
+    header = decode_roll(opened.roll_header())
+    styles = [style.id for style in manifest.styles]
+    roll = read_roll(opened.roll_rows(), styles, check_keys=False)
+    listed = None if tags is None else list(read_tags(tags, manifest, base, header))
+    seen = np.zeros(len(roll), dtype=np.bool_)
+    with private_file(target) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("identity", "credential"))
+        for number, portion in enumerate(read_voter_map(sealed_map, keys, manifest, base)):
+            rows = roll.find(portion.credentials)
+            if (rows < 0).any() or seen[rows].any():
+                name = shown_path(Path(sealed_map).name)
+                raise VerificationError(f"{name}: a credential that is not on the roll, or twice")
+            seen[rows] = True
+            if listed is not None:
+                found = checked_tags(manifest, base, number, portion)
+                for row, tag in zip(rows, found, strict=True):
+                    if listed[row] != tag:
+                        raise VerificationError(f"row {row} of the roll: the tag of another person")
+            pairs = zip(portion.identities, map(encode_hex, portion.credentials), strict=True)
+            writer.writerows(pairs)
+        if not seen.all():
+            raise VerificationError(f"{len(roll)} voters on the roll, {seen.sum()} in the map")
+    return len(roll)
+
+
+def print_sheets(
+    record: Path | str, codes: Path | str, folder: Path | str, *, advice: str = "", pages: int = 500
+) -> list[Path]:
+    """A page for each voter of a codes' file, as HTML to be printed, many to a file of a folder.
+
+    Args:
+        record: of the election, whose title stands on every page.
+        codes: what `issue` has drawn.
+        folder: for files that only their owner reads; to be deleted once they are printed.
+        advice: what else stands on every page: where to vote, and until when.
+        pages: most in one file.
+    """
+    check_offline(record, codes, folder)
+    return write_sheets(codes, folder, Record(record).manifest.title, advice, pages=pages)
+
+
 # -- steps of these ------------------------------------------------------------------------------
 
 
@@ -301,6 +379,7 @@ def _begin(
         if path is not None and Path(path).exists():
             raise ParameterError(f"{shown_path(Path(path).name)} exists, and is not written over")
     manifest = opened.manifest
+    manifest.check_native()
     key = operator_key(directory, passphrase, manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     return _Desk(record=opened, key=key, manifest=manifest, base=base)

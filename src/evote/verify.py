@@ -19,17 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from evote._archives import open_tree
 from evote._audit_ballots import (
-    BundleJob,
-    BundleOutcome,
+    BallotsOutcome,
     auditor,
-    check_bundle,
+    check_ballots,
     read_bodies,
 )
+from evote._audit_jobs import BallotJobs, entries_of_bundle, entry_or_none
 from evote._audit_log import (
     LogSummary,
     PinnedReceipt,
@@ -38,26 +40,21 @@ from evote._audit_log import (
 )
 from evote._audit_mixes import MIX_CHECKS, UnitProgress, check_mixes
 from evote._audit_tally import AuditedElection, check_seal, check_tally
+from evote._ballot_tables import read_nonces
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
-from evote._nonces import nonce_rows
 from evote._pool import Work, Workers, run_jobs, spread
 from evote._privacy import privacy_notices
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Notice, Outcome, Report
+from evote._trees import Directory, SingleFile, Tree
 from evote.ballots import BallotContext
 from evote.board import (
     BUNDLE,
     BallotEntry,
-    CompactRange,
-    Opening,
     WitnessPolicy,
-    bundle_path,
-    decode_bundle,
-    decode_entry,
     decode_policy,
     decode_receipt,
     entry_place,
-    leaf_hash,
     verify_receipt,
 )
 from evote.ceremony import ceremony_parameters
@@ -66,7 +63,6 @@ from evote.election import Manifest, ballot_context, election_id
 from evote.elgamal import PublicKey, decode_ciphertexts
 from evote.encoding import decode_hex
 from evote.errors import (
-    BrokenLog,
     DecodingError,
     EvoteError,
     ParameterError,
@@ -124,7 +120,7 @@ def audit(
     """Run every check on a record.
 
     Args:
-        path: the directory.
+        path: the directory, or an archive of one: zip, tar or tar.gz.
         phase: the phase the record must have reached; a shorter one leaves checks not checked.
         expect_manifest: its digest as published elsewhere, 32 bytes or hex.
         witness_policy: a file that says which witnesses must have cosigned the checkpoint.
@@ -201,9 +197,22 @@ def _audited(
         "board.receipts": receipts is not None,
     }
     ledger = Ledger(phase, [pin for pin, wanted in pins.items() if wanted])
-    run = _Audit(Path(path), ledger, jobs, progress or _silent)
-    run.everything(expected, policy, Path(receipts) if receipts is not None else None)
+    with _opened(Path(path), ledger) as tree:
+        run = _Audit(Record(tree), ledger, jobs, progress or _silent)
+        run.everything(expected, policy, Path(receipts) if receipts is not None else None)
     return run
+
+
+@contextmanager
+def _opened(path: Path, ledger: Ledger) -> Iterator[Tree]:
+    """The files of a record; what is no tree of files is an empty one, and a failure."""
+    tree: Tree = SingleFile(path)
+    try:
+        tree = open_tree(path) if path.is_file() else Directory(path)
+    except DecodingError as error:
+        ledger.fail("record.files", error)
+    with tree:
+        yield tree
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -213,9 +222,8 @@ def _silent(what: str, done: int, total: int) -> None:
 class _Audit:
     """One audit: what it has learned so far, for the checks that build on it."""
 
-    def __init__(self, path: Path, ledger: Ledger, jobs: Workers, progress: Progress) -> None:
-        self.path = path
-        self.record = Record(path)
+    def __init__(self, record: Record, ledger: Ledger, jobs: Workers, progress: Progress) -> None:
+        self.record = record
         self.ledger = ledger
         self.jobs = jobs
         self.progress = progress
@@ -288,7 +296,9 @@ class _Audit:
         ledger, record = self.ledger, self.record
         with ledger.guard("manifest.form"):
             try:
-                self.manifest = record.manifest
+                manifest = record.manifest
+                manifest.check_native()
+                self.manifest = manifest
             except DecodingError as error:
                 if error.where != f"{MANIFEST}: $.group":
                     raise
@@ -480,9 +490,10 @@ class _Audit:
             done = 0
             key = self.ceremony.key.element.encode()
             start = (self.record.manifest_bytes, key, self.election_id)
-            work = Work(auditor, start, check_bundle)
+            work = Work(auditor, start, check_ballots)
             workers = self.jobs if log.ballots > _ONE_JOB else 1
-            for outcome in run_jobs(work, self._jobs(log), workers):
+            jobs = BallotJobs(self.record, manifest, self.roll, log)
+            for outcome in run_jobs(work, jobs.guarded(ledger, _BALLOT_CHECKS), workers):
                 if isinstance(outcome, EvoteError):
                     for check in _BALLOT_CHECKS:
                         ledger.fail(check, outcome)
@@ -529,85 +540,13 @@ class _Audit:
                     self.ledger, self.record, self.cascade, self.inputs, complete, self.progress
                 )
 
-    def _book(self, outcome: BundleOutcome) -> None:
+    def _book(self, outcome: BallotsOutcome) -> None:
         for check, count in outcome.checked.items():
             self.ledger.did(check, count)
         for check, reason in outcome.failures:
             self.ledger.fail(check, reason)
         for check, count in outcome.skipped.items():
             self.ledger.block(f"{count} ballots or more could not be read", check)
-
-    def _jobs(self, log: LogSummary) -> Iterator[BundleJob]:
-        """The ballots of each entry bundle with what board and roll say of them."""
-        assert self.roll is not None
-        tree = CompactRange()
-        ballots = 0
-        with self.ledger.guard("board.entries", *_BALLOT_CHECKS):
-            for first, bundle in self.record.entry_bundles():
-                indices, entries, broken = [], [], False
-                for index, data in enumerate(bundle, first):
-                    tree.append(leaf_hash(data))
-                    entry = _entry_or_none(data, index)
-                    broken |= entry is None
-                    if isinstance(entry, BallotEntry):
-                        indices.append(index)
-                        entries.append(entry)
-                ballots += len(entries)
-                if broken:
-                    reason = f"an entry of bundle {first // BUNDLE} cannot be read"
-                    self.ledger.block(reason, *_BALLOT_CHECKS)
-                elif entries:
-                    yield self._job(log, first // BUNDLE, indices, entries)
-            if tree.root() != log.root or ballots != log.ballots:
-                raise BrokenLog("the record changed while it was audited")
-
-    def _job(
-        self, log: LogSummary, number: int, indices: list[int], entries: list[BallotEntry]
-    ) -> BundleJob:
-        assert self.roll is not None
-        rows = self.roll.find([entry.credential for entry in entries])
-        styles = self.roll.styles
-        weights = [0] * len(entries)
-        districts: tuple[str, ...] = ()
-        if self.manifest is not None and self.manifest.districts is not None:
-            names = self.roll.districts
-            numbers = self.roll.district_numbers
-            districts = tuple("" if r < 0 else names[numbers[r]] for r in rows)
-        openings = []
-        if log.fates is not None:
-            start = int(np.searchsorted(log.fates.indices, indices[0]))
-            here = slice(start, start + len(indices))
-            for i, fate in enumerate(log.fates.fates[here]):
-                if fate == Fate.COUNTED:
-                    weights[i] = int(self.roll.weights[rows[i]])
-            for i, opening in enumerate(log.fates.openings[here]):
-                if opening >= 0:
-                    openings.append((i, int(opening), self._opening(int(opening))))
-        bodies, problem = read_bodies(self.record, number, len(entries))
-        return BundleJob(
-            number=number,
-            size=self.size,
-            indices=tuple(indices),
-            entries=tuple(entries),
-            bodies=tuple(bodies),
-            problem=problem,
-            styles=tuple("" if r < 0 else styles[self.roll.style_numbers[r]] for r in rows),
-            weights=tuple(weights),
-            districts=districts,
-            openings=tuple(openings),
-        )
-
-    def _bundle(self, number: int) -> list[bytes]:
-        """The entries of one bundle, read again."""
-        width = min(BUNDLE, self.size - number * BUNDLE)
-        name = bundle_path(number, width)
-        return decode_bundle(self.record.read(name), width, where=name)
-
-    def _opening(self, index: int) -> Opening:
-        entry = _entry_or_none(self._bundle(index // BUNDLE)[index % BUNDLE], index)
-        if not isinstance(entry, Opening):
-            raise BrokenLog("the record changed while it was audited", entry=index)
-        return entry
 
     def _repeats(
         self, context: BallotContext, found: Fingerprints, check: str, what: str, which: int
@@ -631,10 +570,10 @@ class _Audit:
                     return
 
     def _nonce_rows(self, context: BallotContext, index: int) -> tuple[bytes, bytes]:
-        before = self._bundle(index // BUNDLE)[: index % BUNDLE]
-        place = sum(isinstance(_entry_or_none(data, 0), BallotEntry) for data in before)
+        before = entries_of_bundle(self.record, self.size, index // BUNDLE)[: index % BUNDLE]
+        place = sum(isinstance(entry_or_none(data, 0), BallotEntry) for data in before)
         bodies, _ = read_bodies(self.record, index // BUNDLE, place + 1)
-        return nonce_rows(context, bodies[place])
+        return read_nonces(context, bodies[place:])[0]
 
 
 def check_roll_keys(roll: Roll) -> None:
@@ -654,14 +593,7 @@ def check_roll_keys(roll: Roll) -> None:
             raise VerificationError(f"{where}: the credential is no key of prime order")
 
 
-def _entry_or_none(data: bytes, index: int) -> object:
-    try:
-        return decode_entry(data, where=f"entry {index}")
-    except EvoteError:
-        return None  # reported by the first pass
-
-
-def _read_sums(manifest: Manifest, outcome: BundleOutcome) -> list[ContestTally]:
+def _read_sums(manifest: Manifest, outcome: BallotsOutcome) -> list[ContestTally]:
     return [
         ContestTally(
             id=name,

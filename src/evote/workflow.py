@@ -387,6 +387,7 @@ def mix(
             ballots are tallied already.
     """
     opened = Record(record)
+    opened.manifest.check_native()
     if verificatum is not None:
         check_group(opened.manifest.group)  # before the hours that the audit may take
     key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")

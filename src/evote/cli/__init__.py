@@ -34,9 +34,11 @@ from evote.cli import (
     fates,
     mixing,
     operators,
+    reconcile,
     registrar,
     results,
     trustee,
+    turnout,
 )
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
@@ -61,6 +63,7 @@ for verb in (
     election.election,
     registrar.registrar,
     registrar.voter,
+    reconcile.reconcile,
     operators.authority,
     operators.board,
     mixing.mix,
@@ -70,6 +73,7 @@ for verb in (
     disputes.dispute,
     results.tally,
     results.result,
+    turnout.turnout,
     audit.inspect,
     audit.verify,
     export.export,

@@ -25,7 +25,7 @@ from evote.cli._common import (
     workers,
 )
 from evote.errors import EvoteError, ParameterError
-from evote.interop.recognition import Options, check_known, recognise
+from evote.interop.recognition import Options, recognise
 from evote.interop.recognition import audit as audit_foreign
 from evote.interop.recognition import inspect as inspect_path
 from evote.verify import PHASES, Report, audit
@@ -92,18 +92,17 @@ def verify(
     """Audit RECORD: run every check on it and print the report.
 
     RECORD is an election's; a directory of Verificatum, protInfo.xml and nizkp/; a record of
-    ElectionGuard; an archive of Belenios, <uuid>.bel; or an election of Helios, as a directory of
-    its files, an archive of one, or a bundle.
+    ElectionGuard; an election of Helios; each of them as a directory or as an archive of one (zip,
+    tar, tar.gz). Or an archive of Belenios, <uuid>.bel, a bundle of Helios, a file of Swiss Post.
 
     Exit code 0 means that every required check passed, 1 that one failed, 3 that nothing failed
     but a required check could not be done, 4 that this is not a readable record.
     """
-    if not (session or protinfo):
-        check_known(record)
+    foreign = bool(session or protinfo) or recognise(record) is not None
     try:
         report: Report
         with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
-            if recognise(record) is not None or session or protinfo or extends:
+            if foreign or extends:
                 if witness_policy or receipts or phase != "finished":
                     raise ParameterError("witnesses, receipts, phases: of evote's own records only")
                 options = Options(

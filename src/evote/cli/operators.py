@@ -40,7 +40,6 @@ def _init_verb(group: click.Group, role: Role) -> None:
         say(directory / "card.json")
 
 
-_init_verb(registrar, "registrar")
 _init_verb(authority, "authority")
 _init_verb(board, "board")
 _init_verb(mix, "mixer")

@@ -9,19 +9,40 @@ import click
 from evote import registrars, workflow
 from evote.cli._common import (
     directory_argument,
+    directory_option,
     jobs_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     progress,
     quiet_option,
     record_argument,
+    refuse_belenios,
     say,
 )
+from evote.groups import named_group
+from evote.interop.belenios import profile
+from evote.operators import create_operator
 
 __all__ = ["registrar", "voter"]
 
 voters_argument = click.argument(
     "voters", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+
+
+map_option = click.option(
+    "--map",
+    "sealed_map",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Who has which credential, sealed to all registrars; stays offline.",
+)
+tags_option = click.option(
+    "--tags",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The tags of the voters' identities, for `evote reconcile`.",
 )
 
 
@@ -33,6 +54,33 @@ def registrar() -> None:
 @click.group()
 def voter() -> None:
     """What a voter does who draws the key, where the manifest says `enrolled`."""
+
+
+@registrar.group("map")
+def map_() -> None:
+    """The sealed map of who has which credential."""
+
+
+@registrar.command()
+@directory_argument
+@click.option("--id", "identifier", required=True, metavar="ID", help="Name in the manifest.")
+@click.option(
+    "--tags",
+    "group",
+    metavar="GROUP",
+    help="Make a key for the tags of a reconciliation too, in the group of the election.",
+)
+@passphrase_option
+def init(directory: Path, identifier: str, group: str | None, passphrase_file: Path | None) -> None:
+    """Make the registrar's key in DIRECTORY; card.json there goes into the manifest."""
+    create_operator(
+        directory,
+        "registrar",
+        identifier,
+        passphrase(passphrase_file, confirm=True),
+        group=None if group is None else named_group(group),
+    )
+    say(directory / "card.json")
 
 
 @registrar.command()
@@ -52,6 +100,8 @@ def voter() -> None:
     type=click.Path(path_type=Path),
     help="Where each registrar draws a part: the keys, for `combine`.",
 )
+@map_option
+@tags_option
 @jobs_option
 @quiet_option
 @passphrase_option
@@ -61,6 +111,8 @@ def issue(
     voters: Path,
     codes: Path,
     part: Path | None,
+    sealed_map: Path | None,
+    tags: Path | None,
     jobs: int,
     quiet: bool,
     passphrase_file: Path | None,
@@ -75,9 +127,20 @@ def issue(
     Repeated after an interruption, it publishes the roll of the codes that are there already.
     """
     secret = passphrase(passphrase_file)
+    if of_belenios(record):
+        if part is not None or sealed_map is not None or tags is not None:
+            raise click.UsageError("an election of the profile belenios has no parts, map or tags")
+        count = profile.issue_credentials(record, directory, voters, codes, secret)
+        say(f"{count} codes in {codes}")
+        return
     with progress(quiet=quiet) as show:
         count = registrars.issue(
-            record, directory, voters, codes, secret, part=part, jobs=jobs, progress=show
+            *(record, directory, voters, codes, secret),
+            part=part,
+            sealed_map=sealed_map,
+            tags=tags,
+            jobs=jobs,
+            progress=show,
         )
     say(f"{count} codes in {codes}")
     if part is not None:
@@ -97,6 +160,8 @@ def issue(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="What a registrar has drawn; once for each of them.",
 )
+@map_option
+@tags_option
 @quiet_option
 @passphrase_option
 def combine(
@@ -104,6 +169,8 @@ def combine(
     directory: Path,
     voters: Path,
     parts: tuple[Path, ...],
+    sealed_map: Path | None,
+    tags: Path | None,
     quiet: bool,
     passphrase_file: Path | None,
 ) -> None:
@@ -113,7 +180,16 @@ def combine(
     """
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show:
-        count = registrars.combine(record, directory, voters, parts, secret, progress=show)
+        count = registrars.combine(
+            record,
+            directory,
+            voters,
+            parts,
+            secret,
+            sealed_map=sealed_map,
+            tags=tags,
+            progress=show,
+        )
     say(f"roll of {count} voters signed")
 
 
@@ -128,6 +204,8 @@ def combine(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where the files are that the column `request` names.",
 )
+@map_option
+@tags_option
 @quiet_option
 @passphrase_option
 def collect(
@@ -135,6 +213,8 @@ def collect(
     directory: Path,
     voters: Path,
     requests: Path,
+    sealed_map: Path | None,
+    tags: Path | None,
     quiet: bool,
     passphrase_file: Path | None,
 ) -> None:
@@ -144,7 +224,16 @@ def collect(
     """
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show:
-        count = registrars.collect(record, directory, voters, requests, secret, progress=show)
+        count = registrars.collect(
+            record,
+            directory,
+            voters,
+            requests,
+            secret,
+            sealed_map=sealed_map,
+            tags=tags,
+            progress=show,
+        )
     say(f"roll of {count} voters signed")
 
 
@@ -154,8 +243,60 @@ def collect(
 @passphrase_option
 def sign(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Add a further registrar's signature to a roll that another has published."""
+    refuse_belenios(record, "second registrar")
     workflow.cosign_roll(record, directory, passphrase(passphrase_file))
     say("roll signed")
+
+
+@registrar.command()
+@record_argument
+@click.argument("codes", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--advice", default="", help="Stands on every page: where to vote, until when.")
+@click.option(
+    "--pages", type=click.IntRange(1), default=500, show_default=True, help="Most in one file."
+)
+def sheets(record: Path, codes: Path, folder: Path, advice: str, pages: int) -> None:
+    """Make a page for each voter of CODES: HTML in FOLDER, to be printed and then deleted.
+
+    Nothing is sent anywhere, and the pages load nothing.
+    """
+    made = registrars.print_sheets(record, codes, folder, advice=advice, pages=pages)
+    say(f"{len(made)} files in {folder}")
+
+
+@map_.command("open")
+@record_argument
+@click.argument("sealed_map", metavar="MAP", type=click.Path(exists=True, path_type=Path))
+@directory_option("--registrar", "Directory of a registrar; once for each.", several=True)
+@click.option(
+    "-o", "--target", required=True, metavar="FILE", type=click.Path(path_type=Path), help="CSV."
+)
+@click.option(
+    "--tags",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Check these tags of the roll too: each is that of its voter's identity.",
+)
+@passphrase_option
+def open_(
+    record: Path,
+    sealed_map: Path,
+    registrar: tuple[Path, ...],
+    target: Path,
+    tags: Path | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Open a MAP with the keys of all registrars: a CSV of identities and credentials.
+
+    Whoever holds the result knows who voted. Do it where nobody else can read, and only if a
+    dispute or an audit needs it.
+    """
+    secret = passphrase(passphrase_file)
+    count = registrars.open_map(record, registrar, sealed_map, target, secret, tags=tags)
+    say(f"{count} voters in {target}")
+    if tags is not None:
+        say("every tag is that of its voter")
 
 
 @voter.command()

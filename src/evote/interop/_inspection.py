@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evote._trees import Tree
 from evote.encoding import JSON, canonical_json
-from evote.interop._archives import Tree
 
 __all__ = ["Inspection", "describe"]
 

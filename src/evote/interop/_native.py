@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 from evote._entries import BallotEntry
-from evote._files import read_file
-from evote.election import MAX_MANIFEST, decode_manifest
+from evote._trees import Tree
+from evote.election import MAX_MANIFEST
 from evote.errors import DecodingError, EvoteError
-from evote.interop._archives import Directory, Tree
 from evote.interop._inspection import Inspection
+from evote.interop.belenios._archive import Archive
+from evote.interop.belenios._terms import load_terms
 from evote.record import MANIFEST, Record
 
 __all__ = ["LOOKED_FOR", "inspect", "is_native"]
@@ -19,30 +19,33 @@ LOOKED_FOR = f"{MANIFEST} of the format evote/manifest"
 _MARK = b'"evote/manifest"'
 
 
-def is_native(path: Path) -> bool:
+def is_native(tree: Tree) -> bool:
     """Whether there is a manifest that is ours, though broken perhaps, or that cannot be read."""
-    if not (path / MANIFEST).exists():
+    if not tree.has(MANIFEST):
         return False
     try:
-        return _MARK in read_file(path / MANIFEST, MAX_MANIFEST)
+        return _MARK in tree.read(MANIFEST, MAX_MANIFEST)
     except DecodingError:
         return True
 
 
-def inspect(tree: Tree) -> Inspection | None:
-    """What is in a tree; None if that is no record of our own."""
-    if not tree.has(MANIFEST) or _MARK not in (data := tree.read(MANIFEST, MAX_MANIFEST)):
-        return None
+def inspect(tree: Tree) -> Inspection:
+    """What a record of our own is."""
     files, size = tree.size()
+    record = Record(tree)
     try:
-        manifest = decode_manifest(data, where=MANIFEST)
+        manifest = record.manifest
     except EvoteError as error:
         return Inspection(
             system="evote", form=tree.kind, files=files, size=size, notes=(str(error),)
         )
     ballots, notes = None, []
-    if isinstance(tree, Directory):
-        record = Record(tree.path)
+    if manifest.profile == "belenios":
+        with suppress(EvoteError, OSError), Archive(load_terms(tree.path).archive) as archive:
+            archive.read()
+            ballots = len(archive.kind("Ballot"))
+            notes.append(f"last {archive.events[-1].kind}")
+    else:
         with suppress(EvoteError):
             stage = record.survey().stage
             notes.append(f"phase {stage.name.lower()}")

@@ -6,19 +6,22 @@ it; nobody asks here first, so that a stray file cannot hide one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from evote._archives import open_tree
 from evote._files import shown_path
 from evote._pool import Workers
+from evote._trees import SingleFile, Tree
 from evote.errors import DecodingError, ParameterError
 from evote.interop import _native, belenios, electionguard, helios, swisspost, verificatum
-from evote.interop._archives import SingleFile, Tree, open_tree
 from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
 from evote.interop._support import Support, matrix
+from evote.interop.belenios import profile
 from evote.verify import CHECKS
 
 __all__ = [
@@ -26,7 +29,6 @@ __all__ = [
     "Options",
     "System",
     "audit",
-    "check_known",
     "inspect",
     "recognise",
     "support_matrix",
@@ -60,7 +62,7 @@ class _Audit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Another system: its name, whether a path is a record of its, and the audit of one.
+    """Another system: its name, whether a tree is a record of its, and the audit of one.
 
     Attributes:
         has_manifest: whether its records have a manifest.json. Beside one that does not say whose
@@ -72,7 +74,7 @@ class System:
     """
 
     name: str
-    recognises: Callable[[Path], bool]
+    recognises: Callable[[Tree], bool]
     audit: _Audit
     looked_for: str = "its files"
     inspect: Callable[[Tree], Inspection | None] | None = None
@@ -80,8 +82,8 @@ class System:
     has_manifest: bool = False
 
 
-def _is_verificatum(path: Path) -> bool:
-    return verificatum.is_verificatum(path) or verificatum.is_session(path)
+def _is_verificatum(tree: Tree) -> bool:
+    return verificatum.is_verificatum(tree) or verificatum.is_session(tree)
 
 
 def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
@@ -123,6 +125,18 @@ def _audit_belenios(path: Path, options: Options) -> ForeignReport:
     )
 
 
+def _audit_profile(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("a record of the profile belenios has no sessions")
+    return profile.audit_record(
+        path,
+        extends=options.extends,
+        expect_manifest=options.expect,
+        jobs=options.jobs,
+        progress=options.progress,
+    )
+
+
 def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
     if options.session is not None or options.extends is not None:
         raise ParameterError("a file of Swiss Post has no sessions, and extends no other")
@@ -132,6 +146,15 @@ def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
 
 
 SYSTEMS = (
+    System(
+        "evote, profile belenios",
+        profile.is_record,
+        _audit_profile,
+        "manifest.json of the profile belenios",
+        inspect=_native.inspect,
+        support=(Support("evote, profile belenios", "1", profile.OWN_CHECKS),),
+        has_manifest=True,
+    ),
     System(
         "verificatum",
         _is_verificatum,
@@ -182,13 +205,52 @@ SYSTEMS = (
 
 
 def recognise(path: Path | str) -> System | None:
-    """The system whose record a path is; None for a native record, or none at all."""
-    path = Path(path)
-    if _native.is_native(path):
+    """The system whose record is at a path; None if it is one of our own.
+
+    One of our own whose profile is `belenios` is that system's.
+
+    Raises:
+        DecodingError: nothing that is known here; it says what was looked for.
+    """
+    with _opened(path) as tree:
+        return _system(tree)
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Tree]:
+    """What is at a path. An archive that is refused is one file, which a system may know.
+
+    Raises:
+        DecodingError: nothing is there; or the refusal, in the place of whatever else is raised.
+    """
+    refusal = None
+    try:
+        tree = open_tree(path)
+    except DecodingError as error:
+        if not Path(path).is_file():
+            raise
+        tree, refusal = SingleFile(Path(path)), error
+    with tree:
+        try:
+            yield tree
+        except DecodingError:
+            if refusal is not None:
+                raise refusal from None
+            raise
+
+
+def _system(tree: Tree) -> System | None:
+    if _native.is_native(tree) and not profile.is_record(tree):
         return None
-    beside = (path / "manifest.json").exists()
-    systems = (system for system in SYSTEMS if system.has_manifest or not beside)
-    return next((system for system in systems if system.recognises(path)), None)
+    beside = tree.has("manifest.json")
+    for system in SYSTEMS:
+        if (system.has_manifest or not beside) and system.recognises(tree):
+            return system
+    names = [("evote", _native.LOOKED_FOR), *((s.name, s.looked_for) for s in SYSTEMS)]
+    wanted = "; ".join(f"{name}: {what}" for name, what in names)
+    raise DecodingError(
+        f"no record of a known system. Looked for {wanted}", where=shown_path(tree.path)
+    )
 
 
 def audit(path: Path | str, options: Options) -> ForeignReport:
@@ -202,7 +264,7 @@ def audit(path: Path | str, options: Options) -> ForeignReport:
         return _audit_verificatum(Path(path), options)
     system = recognise(path)
     if system is None:
-        raise ParameterError("no record of a known system")
+        raise ParameterError("a record of our own, which evote.verify audits")
     return system.audit(Path(path), options)
 
 
@@ -212,45 +274,12 @@ def inspect(path: Path | str) -> Inspection:
     Raises:
         DecodingError: nothing that is known here; it says what was looked for.
     """
-    refusal = None
-    try:
-        tree = open_tree(path)
-    except DecodingError as error:
-        if not Path(path).is_file():
-            raise
-        tree, refusal = SingleFile(Path(path)), error  # a system may have a reader of its own
-    with tree:
-        found = _native.inspect(tree)
-        for system in SYSTEMS:
-            if found is not None:
-                break
-            if system.inspect is not None:
-                found = system.inspect(tree)
-            elif system.recognises(tree.path):
-                found = describe(tree, system.name)
-    if found is None and refusal is not None:
-        raise refusal
-    if found is None:
-        names = [("evote", _native.LOOKED_FOR), *((s.name, s.looked_for) for s in SYSTEMS)]
-        wanted = "; ".join(f"{name}: {what}" for name, what in names)
-        raise DecodingError(
-            f"no record of a known system. Looked for {wanted}", where=shown_path(path)
-        )
-    return found
-
-
-def check_known(path: Path | str) -> None:
-    """Refuse what no audit here is for, in one line.
-
-    Raises:
-        DecodingError: nothing that is known here, or a record that has to be unpacked first.
-    """
-    path = Path(path)
-    if _native.is_native(path) or recognise(path) is not None:
-        return
-    found = inspect(path)
-    reason = f"a record of {found.system} in this form is not verified; unpack it into a directory"
-    raise DecodingError(reason, where=shown_path(path))
+    with _opened(path) as tree:
+        system = _system(tree)
+        if system is None:
+            return _native.inspect(tree)
+        found = None if system.inspect is None else system.inspect(tree)
+        return describe(tree, system.name) if found is None else found
 
 
 def support_matrix() -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from evote._trees import Tree
 from evote.errors import EvoteError
-from evote.interop._archives import Tree
 from evote.interop._inspection import Inspection
 from evote.interop.belenios._archive import Archive
 from evote.interop.belenios._audit import find_archive

@@ -7,13 +7,13 @@ and the place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
 
+from evote._archives import open_tree
 from evote._pool import Workers
-from evote.encoding import decode_hex
-from evote.errors import EvoteError, ParameterError
-from evote.interop._reports import ForeignReport
+from evote._trees import Tree
+from evote.errors import EvoteError
+from evote.interop._reports import ForeignReport, check_jobs, decode_pin, silent
 from evote.interop.electionguard._reading import Record
 from evote.interop.electionguard._run import Run
 from evote.interop.electionguard._v2 import CHECKS_20, CHECKS_21, audit_2
@@ -32,10 +32,10 @@ CHECKS = {version: checks for version, (checks, _) in _AUDITS.items()}
 _ASKED = 20  # ballots that are looked at, until one says which version it is
 
 
-def is_electionguard(path: Path) -> bool:
-    """Whether a directory holds a record of ElectionGuard, of whatever version."""
+def is_electionguard(tree: Tree) -> bool:
+    """Whether a tree holds a record of ElectionGuard, of whatever version."""
     settings = ("context.json", "election_config.json")
-    return (path / "constants.json").is_file() and any((path / n).is_file() for n in settings)
+    return tree.has("constants.json") and any(map(tree.has, settings))
 
 
 def version_of(record: Record) -> str:
@@ -78,7 +78,7 @@ def audit(
     """Verify a record.
 
     Args:
-        path: the directory.
+        path: the directory, or an archive of one.
         expect_manifest: the SHA-256 of manifest.json as published elsewhere, 32 bytes or hex.
         jobs: processes of this machine, or an executor.
         progress: called with what is being done, how much is done, and of how much.
@@ -86,14 +86,18 @@ def audit(
     Raises:
         ParameterError, DecodingError: an argument is wrong. Never because of what files hold.
     """
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
-    expected = expect_manifest
-    if isinstance(expected, str):
-        expected = decode_hex(expected, 32, where="expect_manifest")
-    elif expected is not None and len(expected) != 32:
-        raise ParameterError("expect_manifest: 32 bytes expected")
-    record = Record(Path(path))
+    check_jobs(jobs)
+    expected = decode_pin(expect_manifest, "expect_manifest")
+    with open_tree(path) as tree:
+        return _audited(Record(tree), expected, jobs, progress or silent)
+
+
+def _audited(
+    record: Record,
+    expected: bytes | None,
+    jobs: Workers,
+    progress: Callable[[str, int, int], None],
+) -> ForeignReport:
     version = version_of(record)
     checks, check = _AUDITS.get(version, (CHECKS_10, _unsupported))
     run = Run(
@@ -102,7 +106,7 @@ def audit(
         system=f"ElectionGuard {version}",
         expected=expected,
         jobs=jobs,
-        progress=progress or _silent,
+        progress=progress,
     )
     with run.step("0.format"):
         check(run)
@@ -117,7 +121,3 @@ def audit(
 def _unsupported(run: Run) -> None:
     """Recognised, and no check of it is known."""
     run.block(f"{run.system} is recognised and not supported", *run.names(0, 99))
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from evote._trees import Tree
 from evote.errors import EvoteError
-from evote.interop._archives import Directory, Tree
 from evote.interop._inspection import Inspection
 from evote.interop.electionguard._audit import is_electionguard, version_of
-from evote.interop.electionguard._reading import Record
+from evote.interop.electionguard._reading import Node, Record
+from evote.interop.electionguard._setup1 import DIALECT_10, DIALECT_191, named, read_constants
+from evote.interop.electionguard._setup2 import read_group
 
 __all__ = ["inspect"]
 
@@ -16,10 +18,10 @@ _BALLOTS = ("submitted_ballots", "encrypted_ballots")
 
 
 def inspect(tree: Tree) -> Inspection | None:
-    """What is in a directory; None if that is no record of ElectionGuard."""
-    if not isinstance(tree, Directory) or not is_electionguard(tree.path):
+    """What is in a tree; None if that is no record of ElectionGuard."""
+    if not is_electionguard(tree):
         return None
-    record = Record(tree.path)
+    record = Record(tree)
     files, size = tree.size()
     version, contests, trustees, title = version_of(record), None, None, None
     newer = version in ("2.0", "2.1")
@@ -34,6 +36,9 @@ def inspect(tree: Tree) -> Inspection | None:
             trustees = len(record.json("election_initialized.json")["guardians"].list())
         else:
             trustees = record.json("context.json")["number_of_guardians"].integer()
+    group = None
+    with suppress(EvoteError):
+        group = _group(record.json("constants.json"), version)
     ballots = 0
     with suppress(EvoteError):
         for directory in _BALLOTS:
@@ -48,7 +53,19 @@ def inspect(tree: Tree) -> Inspection | None:
         ballots=ballots,
         contests=contests,
         trustees=trustees,
+        group=group,
         files=files,
         size=size,
         notes=("files of ballots are counted, those that close a chain among them",) * newer,
     )
+
+
+def _group(constants: Node, version: str) -> str | None:
+    if version in ("2.0", "2.1"):
+        group = read_group(constants, version == "2.1")
+        return None if group is None else group.name
+    p, q, r, g = read_constants(constants)
+    for dialect in (DIALECT_10, DIALECT_191):
+        if named((p, q, r, g), dialect.group) is not None:
+            return dialect.group
+    return f"p of {p.bit_length()} bits, q of {q.bit_length()}"

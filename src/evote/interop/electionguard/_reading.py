@@ -7,21 +7,16 @@ file and the place in it.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NoReturn
 
-from evote._files import read_file, shown_path
-from evote.encoding import MAX_BYTES, check_json_limits, unique_keys
+from evote._files import shown_path
+from evote._trees import Tree
+from evote.encoding import MAX_BYTES
 from evote.errors import DecodingError
+from evote.interop._json import read_json
 
-__all__ = ["MAX_FILES", "Node", "Record", "parse_json"]
-
-MAX_FILES = 10_000_000  # in one directory
-_MAX_DIGITS = 1300  # a 4096-bit prime in decimal has 1234
-_SURROGATE = re.compile("[\ud800-\udfff]")
+__all__ = ["Node", "Record", "parse_json"]
 
 
 def parse_json(data: bytes, *, where: str) -> Node:
@@ -30,34 +25,7 @@ def parse_json(data: bytes, *, where: str) -> Node:
     Raises:
         DecodingError: at `where`, with the reason.
     """
-
-    def refuse(reason: str) -> NoReturn:
-        raise DecodingError(reason, where=where)
-
-    def integer(digits: str) -> int:
-        if len(digits) > _MAX_DIGITS:
-            refuse(f"a number of {len(digits)} digits")
-        return int(digits)
-
-    check_json_limits(data, where=where)
-    try:
-        text = data.decode("utf-8")
-        value = json.loads(
-            text,
-            parse_int=integer,
-            parse_float=lambda _: refuse("a number that is not an integer"),
-            parse_constant=lambda name: refuse(f"{name} is not JSON"),
-            object_pairs_hook=lambda pairs: unique_keys(pairs, where),
-        )
-        if "\\u" in text and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
-            refuse("an unpaired surrogate")
-    except UnicodeDecodeError as error:
-        raise DecodingError(f"not UTF-8 at byte {error.start}", where=where) from None
-    except json.JSONDecodeError as error:
-        raise DecodingError(f"not JSON: {error.msg} at {error.pos}", where=where) from None
-    except RecursionError:
-        raise DecodingError("JSON nested too deep", where=where) from None
-    return Node(value, f"{where}: $")
+    return Node(read_json(data, where=where), f"{where}: $")
 
 
 class Node:
@@ -137,37 +105,25 @@ def _kind(value: object) -> str:
 
 
 class Record:
-    """The files of a directory."""
+    """The files of a directory or an archive."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
 
     def has(self, name: str) -> bool:
-        path = self.root / name
-        return path.exists() or path.is_symlink()
+        return self.tree.has(name)
 
     def names(self, directory: str) -> list[str]:
         """The JSON files of a directory, by their names in the record, sorted; none if absent."""
-        return [name for name in self._entries(directory) if name.endswith(".json")]
+        entries = self.tree.entries(directory)
+        return [f"{directory}/{name}" for name, _ in entries if name.endswith(".json")]
 
     def directories(self, directory: str) -> list[str]:
         """The directories in a directory, by their names in the record, sorted."""
-        return [name for name in self._entries(directory) if (self.root / name).is_dir()]
-
-    def _entries(self, directory: str) -> list[str]:
-        path = self.root / directory
-        if not path.exists():
-            return []
-        try:
-            found = sorted(entry.name for entry in path.iterdir())
-        except OSError as error:
-            raise DecodingError(f"not readable: {error.strerror}", where=directory) from None
-        if len(found) > MAX_FILES:
-            raise DecodingError(f"more than {MAX_FILES} files", where=directory)
-        return [f"{directory}/{name}" for name in found]
+        return [f"{directory}/{name}" for name in self.tree.directories(directory)]
 
     def bytes(self, name: str) -> bytes:
-        return read_file(self.root / name, MAX_BYTES, where=shown_path(name))
+        return self.tree.read(name, MAX_BYTES)
 
     def json(self, name: str) -> Node:
         return parse_json(self.bytes(name), where=shown_path(name))

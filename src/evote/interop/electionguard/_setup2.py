@@ -17,7 +17,7 @@ from evote.interop.electionguard._reading import Node
 from evote.interop.electionguard._run import Run
 from evote.interop.electionguard._setup1 import MAX_GUARDIANS, named, read_constants
 
-__all__ = ["Contest2", "Setup2", "octet_list", "read_setup2"]
+__all__ = ["Contest2", "Setup2", "octet_list", "read_group", "read_setup2"]
 
 MAX_LIMIT = 1000  # of a contest or an option: a proof has a branch for each vote
 _DST = b"QUUX-V01-CS02-with-P256_XMD:SHA-256_SSWU_RO_"
@@ -72,7 +72,7 @@ def read_setup2(run: Run) -> Setup2 | None:
         newer = constants.get("protocolVersion") is not None
         group = None
         with run.step("1.params", *rest):
-            group = _group(constants, newer)
+            group = read_group(constants, newer)
             run.expect("1.params", group is not None, "constants.json: not ElectionGuard's group")
         if group is None:
             run.block("the group is not known", *rest)
@@ -82,7 +82,7 @@ def read_setup2(run: Run) -> Setup2 | None:
     return None
 
 
-def _group(node: Node, newer: bool) -> Group | None:
+def read_group(node: Node, newer: bool) -> Group | None:
     """The group, if the parameters are those of one of ElectionGuard's."""
     if not newer:
         return named(read_constants(node), _INTEGERS)

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 from evote._files import shown_path
+from evote._trees import Tree
 from evote.errors import EvoteError
 from evote.groups import ModPGroup, named_group
-from evote.interop._archives import Tree
 from evote.interop._inspection import Inspection
 from evote.interop.helios._election import USUAL, Election, read_election
 from evote.interop.helios._forms import number, the_list
-from evote.interop.helios._source import Source, open_source, source_of
+from evote.interop.helios._source import Source, source_of
 
 __all__ = ["inspect", "is_helios"]
 
 
-def is_helios(path: Path) -> bool:
+def is_helios(tree: Tree) -> bool:
     """Whether an election, or an audited ballot, is there: by the files, and what is in them."""
     try:
-        source = open_source(path)
+        return source_of(tree) is not None
     except EvoteError:
         return False
-    if source is not None:
-        source.tree.close()
-    return source is not None
 
 
 def inspect(tree: Tree) -> Inspection | None:

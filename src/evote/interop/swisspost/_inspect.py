@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from evote._trees import SingleFile, Tree
 from evote.errors import DecodingError
-from evote.interop._archives import SingleFile, Tree
 from evote.interop._inspection import Inspection
 from evote.interop.swisspost._audit import is_swisspost, read_cases
 from evote.interop.swisspost._reading import profile_of
@@ -13,7 +13,7 @@ __all__ = ["inspect"]
 
 def inspect(tree: Tree) -> Inspection | None:
     """What a file is; None if it holds no such cases."""
-    if not isinstance(tree, SingleFile) or not is_swisspost(tree.path):
+    if not isinstance(tree, SingleFile) or not is_swisspost(tree):
         return None
     files, size = tree.size()
     try:

@@ -7,18 +7,18 @@ and the place. A check whose inputs failed is not checked, which is never succes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from evote._archives import open_tree
 from evote._files import read_file, shown_path
 from evote._pool import Workers, processes
 from evote._report import Ledger
+from evote._trees import Tree
 from evote._verificatum._codec import Codec
 from evote._verificatum._oracle import Oracle, file_digest
 from evote._verificatum._protinfo import MAX_PROTINFO, Protocol, decode_protinfo
-from evote.encoding import decode_hex
 from evote.errors import (
     DecodingError,
     EvoteError,
@@ -27,7 +27,7 @@ from evote.errors import (
     VerificationError,
 )
 from evote.groups import Elements
-from evote.interop._reports import ForeignReport, Notice, checks_of
+from evote.interop._reports import ForeignReport, Notice, check_jobs, checks_of, decode_pin, silent
 from evote.interop.verificatum._decryption import (
     POLYNOMIAL,
     Polynomial,
@@ -40,7 +40,6 @@ from evote.interop.verificatum._session import (
     CiphertextList,
     Files,
     Session,
-    list_directory,
     open_session,
 )
 from evote.interop.verificatum._shuffles import check_shuffle
@@ -73,15 +72,15 @@ _SESSION, _KEY, _CIPHERTEXTS, *_PROOFS = _OF_SESSIONS
 _SHUFFLES, _QUORUM, _OUTPUT, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS = _PROOFS
 
 
-def is_verificatum(path: Path) -> bool:
-    """Whether a directory holds protInfo.xml and nizkp/."""
-    return (path / PROTINFO).is_file() and (path / SESSIONS).is_dir()
+def is_verificatum(tree: Tree) -> bool:
+    """Whether a tree holds protInfo.xml and nizkp/."""
+    return tree.has(PROTINFO) and SESSIONS in tree.directories()
 
 
-def is_session(path: Path) -> bool:
-    """Whether a directory is one session, `nizkp/<auxsid>`."""
+def is_session(tree: Tree) -> bool:
+    """Whether a tree is one session, `nizkp/<auxsid>`."""
     names = ("version", "type", "auxsid", "width", "FullPublicKey.bt")
-    return (path / "proofs").is_dir() and all((path / name).is_file() for name in names)
+    return all(map(tree.has, names)) and "proofs" in tree.directories()
 
 
 def audit(
@@ -99,7 +98,7 @@ def audit(
     """Verify every session of a directory.
 
     Args:
-        path: a directory with protInfo.xml and nizkp/, or one session of it.
+        path: a directory with protInfo.xml and nizkp/, or one session of it, or an archive.
         protinfo: the file of parameters; needed for one session, by default that of the directory.
         session: verify this session alone.
         expect_protinfo: the SHA-256 of protInfo.xml as published elsewhere, 32 bytes or hex.
@@ -112,37 +111,26 @@ def audit(
         ParameterError, DecodingError: an argument is wrong. Never because of what files hold.
     """
     path = Path(path)
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
-    expected = expect_protinfo
-    if isinstance(expected, str):
-        expected = decode_hex(expected, 32, where="expect_protinfo")
-    elif expected is not None and len(expected) != 32:
-        raise ParameterError("expect_protinfo: 32 bytes expected")
-    whole = is_verificatum(path) or (protinfo is not None and (path / SESSIONS).is_dir())
-    if not whole and protinfo is None:
-        raise ParameterError(f"{shown_path(path)}: one session needs its protInfo.xml named")
-    if not whole and session is not None:
-        raise ParameterError(f"{shown_path(path)} is one session: there is none to choose")
-    run = _Audit(jobs, progress or _silent, expected)
-    protocol = run.read_protocol(Path(protinfo) if protinfo is not None else path / PROTINFO)
-    places: list[tuple[Files, str | None]]
-    if whole:
-        names = run.session_names(path, session)
-        places = [
-            (Files(path / SESSIONS / name, f"{SESSIONS}/{shown_path(name)}"), name)
-            for name in names
-        ]
-    else:
-        places = [(Files(path, shown_path(path.name)), None)]
-    for files, name in places if protocol is not None else ():
-        assert protocol is not None
-        run.verify_session(protocol, files, kind, name if auxsid is None else auxsid, width)
+    check_jobs(jobs)
+    expected = decode_pin(expect_protinfo, "expect_protinfo")
+    with open_tree(path) as tree:
+        whole = is_verificatum(tree) or (protinfo is not None and SESSIONS in tree.directories())
+        if not whole and protinfo is None:
+            raise ParameterError(f"{shown_path(path)}: one session needs its protInfo.xml named")
+        if not whole and session is not None:
+            raise ParameterError(f"{shown_path(path)} is one session: there is none to choose")
+        run = _Audit(jobs, progress or silent, expected)
+        protocol = run.read_protocol(tree, None if protinfo is None else Path(protinfo))
+        places: list[tuple[Files, str | None]] = [(Files(tree, shown_path(path.name)), None)]
+        if whole:
+            places = [
+                (Files(tree, f"{SESSIONS}/{shown_path(name)}", f"{SESSIONS}/{name}/"), name)
+                for name in run.session_names(tree, session)
+            ]
+        for files, name in places if protocol is not None else ():
+            assert protocol is not None
+            run.verify_session(protocol, files, kind, name if auxsid is None else auxsid, width)
     return run.report(protocol)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""
 
 
 class _Audit:
@@ -164,19 +152,12 @@ class _Audit:
         self.broken = False  # whether something could not be done for reasons of our own
 
     def report(self, protocol: Protocol | None) -> ForeignReport:
-        return ForeignReport(
-            findings=self.ledger.findings(),
-            required=self.ledger.required,
+        return ForeignReport.of(
+            self.ledger,
+            f"Verificatum {protocol.version}" if protocol else "Verificatum",
             readable=self.readable,
-            phase="finished",
-            required_phase="finished",
-            manifest=None,
-            manifest_digest=None,
-            election_id=None,
-            result=None,
-            system=f"Verificatum {protocol.version}" if protocol else "Verificatum",
-            parts=tuple(self.parts),
-            notices=tuple(self.notices),
+            parts=self.parts,
+            notices=self.notices,
             unpinned=(*((PROTINFO,) if self.expected is None else ()), "public key", "ciphertexts"),
         )
 
@@ -207,12 +188,15 @@ class _Audit:
             return
         ledger.block(f"{check} failed or was not done in {place}", *blocks)
 
-    def read_protocol(self, path: Path) -> Protocol | None:
+    def read_protocol(self, tree: Tree, other: Path | None) -> Protocol | None:
         """The parameters, with a group that uses every process asked for."""
         ledger, protocol = self.ledger, None
         with self._step(PROTINFO, _PROTINFO, *CHECKS):
             try:
-                data = read_file(path, MAX_PROTINFO, where=PROTINFO)
+                if other is not None:
+                    data = read_file(other, MAX_PROTINFO, where=PROTINFO)
+                else:
+                    data = tree.read(PROTINFO, MAX_PROTINFO)
                 if self.expected is not None:
                     ledger.did(_DIGEST)
                     if file_digest(data) != self.expected:
@@ -235,9 +219,9 @@ class _Audit:
             protocol = replace(protocol, group=group, codec=Codec(group))
         return protocol
 
-    def session_names(self, path: Path, session: str | None) -> list[str]:
+    def session_names(self, tree: Tree, session: str | None) -> list[str]:
         """Of all sessions, or of the one chosen."""
-        names = list_directory(path / SESSIONS)
+        names = tree.directories(SESSIONS)
         if session is not None and session not in names:
             shown = ", ".join(map(shown_path, names)) or "none"
             raise ParameterError(f"no session {session!r}; there are {shown}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from evote._files import shown_path
+from evote._trees import Tree
 from evote._verificatum._codec import Widths
 from evote._verificatum._protinfo import MAX_PROTINFO, MAX_WIDTH, Protocol, decimal, decode_protinfo
 from evote.errors import EvoteError
-from evote.interop._archives import Tree
 from evote.interop._inspection import Inspection
 from evote.interop.verificatum._audit import PROTINFO, SESSIONS
 

@@ -7,9 +7,8 @@ read whole, up to a limit. Files that a session of its kind does not use are not
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from evote._files import read_file, shown_path
+from evote._trees import Tree
 from evote._verificatum._codec import Widths
 from evote._verificatum._protinfo import (
     MAX_PARTIES,
@@ -23,7 +22,7 @@ from evote.elgamal import Ciphertexts
 from evote.errors import DecodingError, VerificationError
 from evote.groups import Elements
 
-__all__ = ["KINDS", "CiphertextList", "Files", "Session", "list_directory", "open_session"]
+__all__ = ["KINDS", "CiphertextList", "Files", "Session", "open_session"]
 
 KINDS = ("mixing", "shuffling", "decryption")
 MAX_FILE = 2**30  # bytes
@@ -32,21 +31,24 @@ _MAX_LIST = 2**24  # ciphertexts
 
 
 class Files:
-    """The files of a session's directory, by their names in it."""
+    """The files of a session, by their names in its directory."""
 
-    def __init__(self, root: Path, shown: str) -> None:
-        self.root = root
+    def __init__(self, tree: Tree, shown: str, place: str = "") -> None:
+        self.tree = tree
         self.shown = shown  # what messages call the directory
+        self.place = place  # where it is in the tree, ended by a slash
 
     def where(self, name: str) -> str:
         return f"{self.shown}/{name}"
 
     def has(self, name: str) -> bool:
-        path = self.root / name
-        return path.exists() or path.is_symlink()
+        return self.tree.has(self.place + name)
 
     def read(self, name: str, limit: int = MAX_FILE) -> bytes:
-        return read_file(self.root / name, limit, where=self.where(name))
+        try:
+            return self.tree.read(self.place + name, limit)
+        except DecodingError as error:
+            raise DecodingError(error.reason, where=self.where(name)) from None
 
     def reader(self, name: str, limit: int = MAX_FILE) -> Reader:
         """A reader of a byte tree that is the whole file."""
@@ -179,12 +181,3 @@ def open_session(
         active=active,
         precomputed=precomputed,
     )
-
-
-def list_directory(path: Path) -> list[str]:
-    """Names of the directories in a directory, sorted; links are not followed."""
-    try:
-        entries = sorted(path.iterdir())
-    except OSError as error:
-        raise DecodingError(f"not readable: {error.strerror}", where=shown_path(path)) from None
-    return [entry.name for entry in entries if entry.is_dir() and not entry.is_symlink()]

@@ -1,0 +1,162 @@
+"""The ballots of a record as jobs of an audit: with what board and roll say of each.
+
+A private sibling of `verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evote._audit_ballots import BallotsJob, read_bodies
+from evote._audit_log import LogSummary, bundle_digest
+from evote._report import Ledger
+from evote.board import (
+    BUNDLE,
+    BallotColumns,
+    BallotEntry,
+    Entry,
+    Opening,
+    bundle_path,
+    decode_bundle,
+    decode_entry,
+    read_ballot_entries,
+)
+from evote.credentials import Roll
+from evote.election import Manifest
+from evote.errors import BrokenLog, EvoteError
+from evote.policies import Fate
+from evote.record import Record
+
+__all__ = ["BallotJobs", "entries_of_bundle", "entry_or_none"]
+
+_BUNDLES_AT_ONCE = 4  # entry bundles of one job
+_CHANGED = "the record changed while it was audited"
+
+
+class _Bundle(NamedTuple):
+    """The ballots of one entry bundle: which entries they are, what these say, and the bodies."""
+
+    indices: NDArray[np.int64]
+    entries: BallotColumns
+    bodies: list[bytes]
+
+
+def _ballots_of(
+    first: int, bundle: Sequence[bytes]
+) -> tuple[NDArray[np.int64], BallotColumns] | None:
+    """The ballots among the entries of a bundle; None where an entry cannot be read."""
+    columns = read_ballot_entries(bundle)
+    if columns is not None:
+        return np.arange(first, first + len(bundle)), columns
+    entries = [entry_or_none(data, first + i) for i, data in enumerate(bundle)]
+    if None in entries:
+        return None
+    ballots = [(first + i, e) for i, e in enumerate(entries) if isinstance(e, BallotEntry)]
+    indices = np.array([index for index, _ in ballots], dtype=np.int64)
+    return indices, BallotColumns.of([entry for _, entry in ballots])
+
+
+class BallotJobs:
+    """The second pass over a log, whose first is `log`."""
+
+    def __init__(self, record: Record, manifest: Manifest, roll: Roll, log: LogSummary) -> None:
+        self._record, self._manifest, self._roll, self._log = record, manifest, roll, log
+
+    def guarded(self, ledger: Ledger, checks: Sequence[str]) -> Iterator[BallotsJob]:
+        """All jobs, in the order of the log; what keeps one from being made blocks `checks`.
+
+        Entries are read again: a record that has changed since the first pass is an error.
+        """
+        log, waiting, ballots, bundles = self._log, list[_Bundle](), 0, 0
+        with ledger.guard("board.entries", *checks):
+            for first, entries in self._record.entry_bundles():
+                if bundles >= len(log.bundles) or bundle_digest(entries) != log.bundles[bundles]:
+                    raise BrokenLog(_CHANGED)
+                bundles += 1
+                read = _ballots_of(first, entries)
+                if read is None:
+                    ledger.block(f"an entry of bundle {first // BUNDLE} cannot be read", *checks)
+                    continue
+                indices, columns = read
+                ballots += len(indices)
+                if not len(indices):
+                    continue
+                bodies, problem = read_bodies(self._record, first // BUNDLE, len(indices))
+                if waiting and (problem or len(waiting) == _BUNDLES_AT_ONCE):
+                    yield self._job(waiting)
+                    waiting = []
+                waiting.append(_Bundle(indices, columns, bodies))
+                if problem:  # entries and bodies are not pairs: such a bundle goes alone
+                    yield self._job(waiting, problem)
+                    waiting = []
+            if waiting:
+                yield self._job(waiting)
+            if bundles != len(log.bundles) or ballots != log.ballots:
+                raise BrokenLog(_CHANGED)
+
+    def _job(self, bundles: Sequence[_Bundle], problem: str = "") -> BallotsJob:
+        roll, fates = self._roll, self._log.fates
+        indices = np.concatenate([bundle.indices for bundle in bundles])
+        columns = zip(*(bundle.entries for bundle in bundles), strict=True)
+        entries = BallotColumns(*map(np.concatenate, columns))
+        rows = roll.find(entries.credentials)
+        weights = np.zeros(len(indices), dtype=np.int64)
+        openings = []
+        if fates is not None:
+            places = np.searchsorted(fates.indices, indices)
+            counted = fates.fates[places] == Fate.COUNTED
+            weights[counted] = roll.weights[rows[counted]]
+            opened = fates.openings[places]
+            for i in np.flatnonzero(opened >= 0).tolist():
+                openings.append((i, int(opened[i]), self._opening(int(opened[i]))))
+        districts: tuple[str, ...] = ()
+        if self._manifest.districts is not None:
+            districts = _named(roll.districts, roll.district_numbers, rows)
+        return BallotsJob(
+            size=self._log.size,
+            indices=indices,
+            lines=np.concatenate([np.arange(1, len(b.indices) + 1) for b in bundles]),
+            entries=entries,
+            bodies=tuple([body for bundle in bundles for body in bundle.bodies]),
+            problem=problem,
+            styles=_named(roll.styles, roll.style_numbers, rows),
+            weights=weights,
+            districts=districts,
+            openings=tuple(openings),
+        )
+
+    def _opening(self, index: int) -> Opening:
+        bundle = entries_of_bundle(self._record, self._log.size, index // BUNDLE)
+        entry = entry_or_none(bundle[index % BUNDLE], index)
+        if not isinstance(entry, Opening):
+            raise BrokenLog(_CHANGED, entry=index)
+        return entry
+
+
+def _named(
+    names: Sequence[str], numbers: NDArray[np.integer], rows: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """What rows of the roll are called, "" for those that are not on it."""
+    found = np.full(len(rows), len(names))
+    found[rows >= 0] = numbers[rows[rows >= 0]]
+    known = (*names, "")
+    return tuple([known[number] for number in found.tolist()])
+
+
+def entries_of_bundle(record: Record, size: int, number: int) -> list[bytes]:
+    """The entries of one bundle of a log of `size`."""
+    width = min(BUNDLE, size - number * BUNDLE)
+    name = bundle_path(number, width)
+    return decode_bundle(record.read(name), width, where=name)
+
+
+def entry_or_none(data: bytes, index: int) -> Entry | None:
+    """The entry; None for what is none, which the first pass has reported."""
+    try:
+        return decode_entry(data, where=f"entry {index}")
+    except EvoteError:
+        return None
