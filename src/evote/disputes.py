@@ -19,9 +19,10 @@ nothing. Then the voter sends it again, in public if need be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 from evote._ballot_box import Submission, judge_bodies, signed_roll
@@ -84,6 +85,7 @@ __all__ = [
     "judge",
 ]
 
+_AT_ONCE = 1000  # ballots
 MAX_DISPUTE = 2 * (MAX_BODY + MAX_REFUSAL + MAX_RECEIPT)  # bytes
 
 
@@ -419,14 +421,14 @@ class _Case:
         context = self._parameters.ballot_context
         width = context.group.element_size
 
-        def values(data: bytes) -> tuple[set[bytes], ...]:
-            [rows] = read_nonces(context, [data])
-            return tuple({r[i : i + width] for i in range(0, len(r), width)} for r in rows)
+        def values(bodies: Sequence[bytes]) -> Iterator[tuple[set[bytes], ...]]:
+            for pair in read_nonces(context, bodies):
+                yield tuple({r[i : i + width] for i in range(0, len(r), width)} for r in pair)
 
-        mine = values(body)
-        for index, _, other in self._record.ballots():
-            if index >= size:
-                return False
-            if any(a & b for a, b in zip(mine, values(other), strict=True)):
-                return True
+        [mine] = values([body])
+        before = (data for index, _, data in self._record.ballots() if index < size)
+        while some := list(islice(before, _AT_ONCE)):
+            for other in values(some):
+                if any(a & b for a, b in zip(mine, other, strict=True)):
+                    return True
         return False
