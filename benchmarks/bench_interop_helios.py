@@ -19,9 +19,10 @@ from _bench import Bench, arguments
 from gmpy2 import invert, mpz, powmod
 
 from evote.groups import Group, ModPGroup
+from evote.interop._json import read_json
 from evote.interop.helios._ballots import Layout, read_vote, verify_votes, vote_hashes
 from evote.interop.helios._election import Election, read_election, read_key
-from evote.interop.helios._forms import parse, sha1_number
+from evote.interop.helios._forms import sha1_number
 
 VECTOR = Path(os.environ.get("EVOTE_VECTORS", "vectors")) / "helios" / "multi-trustee"
 
@@ -53,7 +54,7 @@ def verify_plainly(election: Election, group: ModPGroup, y: mpz, data: bytes) ->
         if total % q != sha1_number(*hashed) % q:
             raise ValueError("the challenges are not the hash")
 
-    cast = parse(data, where="ballot")
+    cast = read_json(data, where="ballot")
     if cast["vote_hash"] not in vote_hashes(cast["vote"]):
         raise ValueError("not the hash of the vote")
     for question, answer in zip(election.questions, cast["vote"]["answers"], strict=True):
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--election", type=Path, default=VECTOR)
     options = parser.parse_args()
     data = (options.election / "election.json").read_bytes()
-    election = read_election(data, parse(data, where="election"), where="election")
+    election = read_election(data, read_json(data, where="election"), where="election")
     layout = Layout(election.questions)
     found = [path.read_bytes() for path in sorted((options.election / "ballots").iterdir())]
     ballots = (found * (options.n // len(found) + 1))[: options.n]
@@ -85,7 +86,7 @@ def main() -> None:
     def ours() -> None:
         votes = []
         for ballot in ballots:
-            cast = parse(ballot, where="ballot")
+            cast = read_json(ballot, where="ballot")
             assert cast["vote_hash"] in vote_hashes(cast["vote"])
             votes.append(read_vote(election, layout, group, cast["vote"], where="ballot"))
         verify_votes(layout, key, votes, lambda check, reason: failures.append(check))

@@ -18,8 +18,10 @@ from evote.election import (
     MAX_OPERATORS,
     MAX_VOTERS,
     TALLY_LIMIT,
+    Districts,
     Manifest,
     Mixing,
+    Powers,
     base_id,
     decode_manifest,
     election_id,
@@ -147,9 +149,11 @@ def test_names_are_found() -> None:
 # -- contradictions ------------------------------------------------------------------------------
 
 # Built by hand. The place is that of the field in manifest.json.
+GOOD_VOTERS = GOOD.maximum_voters
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "nonce": ({"nonce": bytes(31)}, "nonce"),
-    "profile": ({"profile": "belenios"}, "profile"),
+    "profile": ({"profile": "helios"}, "profile"),
+    "belenios": ({"profile": "belenios"}, "group"),
     "no contests": ({"contests": ()}, "contests"),
     "no styles": ({"styles": ()}, "styles"),
     "contest twice": ({"contests": (GOOD.contests[0],) * 2}, "contests[1].id"),
@@ -216,6 +220,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"registrars": (draw_operator("registrar", "r8", group=named_group("ffdhe2048")).card,)},
         "registrars[0].ceremony_key",
     ),
+    "reason twice": ({"powers": Powers(strike=("a", "b", "a"))}, "policies.strike"),
+    "reason": ({"powers": Powers(confirm=("No reason",))}, "policies.confirm"),
+    "reasons": ({"powers": Powers(phase=tuple(f"r{i}" for i in range(65)))}, "policies.phase"),
+    "nothing to extend": ({"powers": Powers(extend=("late",))}, "policies.extend"),
+    "end": ({"powers": Powers(end=-1)}, "policies.end"),
+    "end in 10000": ({"powers": Powers(end=253_402_300_800)}, "policies.end"),
+    "unit": ({"districts": Districts(min_unit=0)}, "districts.min_unit"),
+    "unit of all": ({"districts": Districts(min_unit=GOOD_VOTERS + 1)}, "districts.min_unit"),
 }
 
 
@@ -521,6 +533,12 @@ READ: dict[str, tuple[tuple[str | int, ...], JSON, str]] = {
     "origin": (("board", "origin"), "a b", "$.board.origin"),
     "revote": (("policies", "revote"), "first", "$.policies.revote"),
     "spoil": (("policies", "spoil"), "no", "$.policies.spoil"),
+    "no reasons": (("policies", "strike"), [], "$.policies.strike"),
+    "reason": (("policies", "confirm"), ["a b"], "$.policies.confirm[0]"),
+    "extend": (("policies", "extend"), ["late"], "$.policies.extend"),
+    "end": (("policies", "end"), "soon", "$.policies.end"),
+    "policy": (("policies", "pardon"), ["mercy"], "$.policies"),
+    "districts": (("districts",), {"min_unit": 30}, "$.districts"),
     "weight": (("weights", "maximum"), 21, "$.weights.maximum"),
     "total": (("weights", "total"), 31, "$.weights.total"),
     "too much": (("weights", "total"), 2**40, "$.weights.total"),
@@ -607,9 +625,10 @@ def test_every_object_is_read_strictly(path: tuple[str | int, ...]) -> None:
 
 
 def test_versions_and_profiles() -> None:
-    for path, value in ((("version",), 2), (("profile",), "belenios")):
-        with pytest.raises(UnsupportedError, match=rf"manifest.json: \$.{path[0]}"):
-            decode_manifest(altered(*path, value=value))
+    with pytest.raises(UnsupportedError, match=r"manifest.json: \$.version"):
+        decode_manifest(altered("version", value=2))
+    with pytest.raises(DecodingError, match=r"manifest.json: \$.profile"):
+        decode_manifest(altered("profile", value="helios"))
     with pytest.raises(DecodingError, match=r"\$.format"):
         decode_manifest(altered("format", value="evote/roll"))
 
@@ -634,6 +653,21 @@ def test_unpublishable_texts() -> None:
 # -- any manifest --------------------------------------------------------------------------------
 
 TITLES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
+
+
+CODES = st.lists(
+    st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True), max_size=3, unique=True
+).map(tuple)
+
+
+@st.composite
+def powers(draw: st.DrawFn) -> Powers:
+    """Any powers; voting is extended only where an end is announced."""
+    end = draw(st.none() | st.integers(0, 2**32))
+    extend = draw(CODES) if end is not None else ()
+    return Powers(
+        strike=draw(CODES), confirm=draw(CODES), extend=extend, phase=draw(CODES), end=end
+    )
 
 
 @st.composite
@@ -672,6 +706,15 @@ def manifests(draw: st.DrawFn) -> Manifest:
         total_weight=draw(st.integers(weight, voters * weight)),
         maximum_voters=voters,
         mixing=mixing,
+        powers=draw(powers()),
+        districts=draw(
+            st.none()
+            | st.builds(
+                Districts,
+                min_unit=st.integers(1, voters),
+                small_units_accepted=st.booleans(),
+            )
+        ),
     )
 
 

@@ -43,6 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "policies",
             "_districts",
             "_mixing",
+            "_belenios",
             "election",
             "mixing",
             "_mixed_results",
@@ -57,7 +58,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("verify", "testing"),
     ),
     (
-        *("_ballot_box", "_founding", "_rulings", "fates"),
+        *("_refusals", "_ballot_box", "_founding", "_rulings", "fates", "disputes"),
         *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
         *("registrars", "reconcile", "turnout"),
         *("interop", "workflow", "demo"),

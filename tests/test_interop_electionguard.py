@@ -16,7 +16,7 @@ import pytest
 from evote import cli
 from evote._trees import Directory
 from evote.errors import DecodingError, ParameterError, VerificationError
-from evote.groups import named_group
+from evote.groups import modp_group, named_group
 from evote.interop import electionguard
 from evote.interop._reports import ForeignReport
 from evote.interop.electionguard import audit, is_electionguard
@@ -429,7 +429,8 @@ def test_hash_of_version_1() -> None:
 
 def test_lagrange_coefficients() -> None:
     q = 101
-    weights = lagrange([1, 3, 4], q)
+    weights = lagrange([1, 3, 4], modp_group(607, q, pow(2, 6, 607), allow_weak=True))
+    assert lagrange([], modp_group(607, q, pow(2, 6, 607), allow_weak=True)) == {}
     polynomial = (7, 5, 9)
     shares = {x: sum(c * x**i for i, c in enumerate(polynomial)) for x in weights}
     assert sum(weights[x] * shares[x] for x in weights) % q == 7

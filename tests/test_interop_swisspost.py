@@ -241,6 +241,26 @@ CHOSEN = [
 ]
 
 
+def test_contexts_of_another_form(tmp_path: Path, vectors: Vectors) -> None:
+    """A name that is no text; memory and rounds that would take a machine: never an accident."""
+    vectors.path("swisspost/utils/hkdf-expand.json")
+    cases: tuple[tuple[str, str, tuple[Any, ...], int], ...] = (
+        ("utils/hkdf-expand.json", "hash", (["SHA-256"], {}, None, 1), 3),
+        ("hash/get-argon2id.json", "m", (20, 21), 3),
+        ("hash/get-argon2id.json", "m", (22, 2**40, [14], "14"), 1),
+    )
+    for name, key, values, code in cases:
+        case = load(name)[0]
+        assert report_on([case], tmp_path).exit_code == 0
+        for value in values:
+            report = report_on([changed(case, ("context", key), value)], tmp_path)
+            assert report.exit_code == code, (name, value, report.to_text())
+    many = changed(
+        changed(load("hash/get-argon2id.json")[0], ("context", "m"), 19), ("context", "i"), 16
+    )
+    assert report_on([many], tmp_path).exit_code == 3
+
+
 @pytest.mark.parametrize(("name", "index", "step"), CHOSEN, ids=lambda v: str(v))
 def test_every_leaf_counts(
     name: str, index: int, step: int, tmp_path: Path, vectors: Vectors

@@ -324,13 +324,13 @@ def split(honest: Honest, attacker: Attacker) -> None:
             attacker.pinned.add((TALLY, ("contests", i, field)))
 
 
-MOVED = f"ballots.signatures ballots.proofs spoiled.openings tally.sums {COUNTED}"
+MOVED = f"ballots.signatures ballots.proofs spoiled.openings tally.sums {COUNTED} result.form"
 
 
 @attack("F4", f"open.signatures {UNSIGNED} {MOVED}", MOVED)
 def a_voter_moved_to_another_district(honest: Honest, attacker: Attacker) -> None:
     """On the roll, which every ballot is bound to."""
-    attacker.docs[f"row {row_of(honest, 'entry 11')}"]["district"] = "north"
+    attacker.docs[f"row {row_of(honest, 'entry 6')}"]["district"] = "south"
 
 
 def rows(*numbers: int) -> str:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import random
 import subprocess
 import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +17,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evote._archives import open_tree
 from evote.contests import Contest, check_selections
+from evote.credentials import decode_roll, decode_row
+from evote.election import decode_manifest
 from evote.elgamal import Ciphertexts
 from evote.encoding import JSON, canonical_json
-from evote.errors import ParameterError
+from evote.errors import EvoteError, ParameterError
 from evote.groups import Elements, Scalars, modp_group, ristretto255
-from evote.testing import strategies, tamper
+from evote.interop import scottish
+from evote.testing import mutate, strategies, tamper
 
 TINY = modp_group(23, 11, 4, allow_weak=True)
 
@@ -192,3 +202,95 @@ def test_tamper_needs_no_hypothesis() -> None:
     command = [sys.executable, "-c", program]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ran.stdout == "evote.testing.strategies needs hypothesis: pip install 'evote[test]'\n"
+
+
+# -- random changes --------------------------------------------------------------------------------
+
+RECORD = Path(__file__).parent / "records" / "v1-small" / "record"
+BLT = b'2 1\n5 1 2 0\n2 2 0\n0\n"Ann"\n"Bob"\n"A ward"\n'
+
+
+def _archive(form: str) -> bytes:
+    target = io.BytesIO()
+    if form == "zip":
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("a/b.json"), b"{}")
+    else:
+        with tarfile.open(fileobj=target, mode="w") as tar:
+            info = tarfile.TarInfo("a/b.json")
+            info.size = 2
+            tar.addfile(info, io.BytesIO(b"{}"))
+    return target.getvalue()
+
+
+def test_random_changes_repeat() -> None:
+    data = (RECORD / "manifest.json").read_bytes()
+    made = [mutate.mutate(data, random.Random(seed)) for seed in range(200)]
+    assert made == [mutate.mutate(data, random.Random(seed)) for seed in range(200)]
+    assert len({changed for changed, _ in made}) > 150
+    assert sum(changed != data for changed, _ in made) > 190
+    files = tamper.read_files(RECORD)
+    for seed in range(200):
+        changed, what = mutate.mutate_files(files, random.Random(seed))
+        assert (changed, what) == mutate.mutate_files(files, random.Random(seed))
+        assert sum(changed.get(name) != data for name, data in files.items()) <= 2
+
+
+def test_random_changes_of_json_are_mostly_json() -> None:
+    """Or nothing beyond the syntax would ever be fuzzed. All kinds of damage to it occur too."""
+    value = {"a": [1, {"b": "x"}], "c": {"d": True, "e": None}}
+    read, refused = [], 0
+    for seed in range(500):
+        changed, _ = mutate.mutate_json(json.dumps(value).encode(), random.Random(seed))
+        try:
+            read.append(json.loads(changed))
+        except (ValueError, RecursionError):
+            refused += 1
+    assert len(read) > 400
+    assert refused > 5
+    assert sum(other != value for other in read) > 250
+    assert any(isinstance(v, dict) and "b" not in json.dumps(v) for v in read)
+    assert mutate.mutate_json(b"{no json", random.Random(1))[0] != b"{no json"
+
+
+def test_random_changes_of_archives_keep_checksums() -> None:
+    tar, done = _archive("tar"), 0
+    for seed in range(300):
+        changed, what = mutate.mutate_archive(tar, random.Random(seed))
+        header = changed[:512]
+        if "tar header at 0" in what and changed != tar:
+            plain = header[:148] + b" " * 8 + header[156:]
+            done += header[148:154] == b"%06o" % sum(plain)
+    assert done > 100
+    names = [mutate.mutate_archive(_archive("zip"), random.Random(i))[0] for i in range(200)]
+    assert any(b"../../a" in changed for changed in names)
+
+
+@pytest.mark.parametrize("what", ["manifest", "roll", "row", "blt", "zip", "tar"])
+def test_random_changes_end_in_a_value_or_a_refusal(what: str, tmp_path: Path) -> None:
+    """attacks: G1 to G3. The harness in benchmarks/fuzz_interop.py does this at length."""
+
+    def files(data: bytes) -> None:
+        (tmp_path / "a").write_bytes(data)
+        with open_tree(tmp_path / "a") as tree:
+            for name in tree.names("") + [f"b/{name}" for name in tree.names("b")]:
+                tree.read(name, 2**20)
+
+    rows = (RECORD / "roll" / "rows" / "000.jsonl").read_bytes().split(b"\n")
+    cases: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
+        "manifest": ((RECORD / "manifest.json").read_bytes(), decode_manifest),
+        "roll": ((RECORD / "roll" / "roll.json").read_bytes(), decode_roll),
+        "row": (rows[0], decode_row),
+        "blt": (BLT, scottish.read_blt),
+        "zip": (_archive("zip"), files),
+        "tar": (_archive("tar"), files),
+    }
+    data, read = cases[what]
+    read(data)
+    refused = 0
+    for seed in range(300):
+        try:
+            read(mutate.mutate(data, random.Random(seed))[0])
+        except EvoteError:
+            refused += 1
+    assert refused > 30  # of a tar nearly all is padding

@@ -195,7 +195,7 @@ def check_ballots(shared: Auditor, job: BallotsJob) -> BallotsOutcome:
 
 def _check_digests(outcome: BallotsOutcome, job: BallotsJob) -> list[int]:
     """The positions whose bodies are those of the board; nothing else of a body is looked at."""
-    found = to_rows([ballot_digest(body) for body in job.bodies])
+    found = to_rows([ballot_digest(body) for body in job.bodies]).reshape((-1, 32))  # none too
     right = (found == job.entries.digests[: len(found)]).all(axis=1)
     for i in np.flatnonzero(~right).tolist():
         outcome.fail("ballots.digests", f"{job.place(i)}: not the ballot on the board")

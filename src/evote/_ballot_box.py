@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, NoReturn, Self
+from typing import NamedTuple, Self
 
 from evote._audit_ballots import verify_opening
 from evote._ballot_tables import read_nonces
 from evote._files import make_directory, read_file, shown_path, write_file
 from evote._fingerprints import fingerprint_rows
 from evote._pool import Work, run_jobs
+from evote._refusals import REASONS, RefusedBallot, sign_refusal
 from evote.ballots import (
     BallotContext,
     ballot_digest,
@@ -41,6 +42,7 @@ from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
 from evote.election import ElectionParameters, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
+from evote.operators import OperatorKey
 from evote.record import Record
 from evote.verify import Progress
 
@@ -335,9 +337,12 @@ class BallotBox:
     fingerprints are kept in sets.
     """
 
-    def __init__(self, record: Record, parameters: ElectionParameters, board: Board) -> None:
-        """Read what is on the board so far."""
+    def __init__(
+        self, record: Record, parameters: ElectionParameters, board: Board, key: OperatorKey
+    ) -> None:
+        """Read what is on the board so far; its key signs refusals."""
         self._record, self._parameters, self._board = record, parameters, board
+        self._key = key
         self._context = parameters.ballot_context
         try:
             self._roll = signed_roll(record, parameters)
@@ -349,6 +354,11 @@ class BallotBox:
         except BaseException:
             board.close()
             raise
+
+    @property
+    def board(self) -> Board:
+        """The log that ballots go into."""
+        return self._board
 
     def __enter__(self) -> Self:
         return self
@@ -362,8 +372,10 @@ class BallotBox:
         self._board.close()
 
     def _read_board(self) -> None:
-        if self._board.stage not in (Stage.VOTING, Stage.CLOSED):
-            self._refuse_all()
+        if self._board.stage == Stage.EMPTY:
+            self._check_stage()
+        if self._board.stage > Stage.CLOSED:
+            return  # nothing is taken in any more
         ballots = self._record.ballots()
         while some := list(islice(ballots, _AT_ONCE)):
             keys = self._keys([body for _, _, body in some])
@@ -373,8 +385,10 @@ class BallotBox:
             if isinstance(other, Opening):
                 self._opened.add(other.ballot)
 
-    def _refuse_all(self) -> NoReturn:
-        raise VerificationError(f"no ballots while the log is {self._board.stage.name.lower()}")
+    def _check_stage(self, *stages: Stage) -> None:
+        if self._board.stage not in stages:
+            stage = self._board.stage.name.lower()
+            raise RefusedBallot(f"no ballots while the log is {stage}", 0, "closed")
 
     def _note(self, index: int, entry: BallotEntry, keys: tuple[set[int], set[int]]) -> None:
         for used, new in zip(self._used, keys, strict=True):
@@ -404,14 +418,20 @@ class BallotBox:
         """Verify submissions and append them: all of them, or none.
 
         Raises:
-            VerificationError: names the first that is refused, and why.
+            RefusedBallot: names the first that is refused, and why; with the board's signature.
         """
-        if self._board.stage != Stage.VOTING:
-            self._refuse_all()
-        self._check_entries(submissions)
-        self._check_bodies(submissions, jobs, progress)
-        keys = self._keys([item.body for item in submissions])
-        self._check_nonces(keys)
+        try:
+            self._check_stage(Stage.VOTING)
+            self._check_entries(submissions)
+            self._check_bodies(submissions, jobs, progress)
+            keys = self._keys([item.body for item in submissions])
+            self._check_nonces(keys)
+        except RefusedBallot as refused:
+            if submissions:
+                data = encode_entry(submissions[refused.position].entry)
+                election, head = self._parameters.election_id, self._board.checkpoint
+                refused.refusal = sign_refusal(self._key, election, data, refused.reason, head)
+            raise
         entries = [item.entry for item in submissions]
         indices = self._board.append(entries, [item.body for item in submissions])
         for index, entry, new in zip(indices, entries, keys, strict=True):
@@ -431,13 +451,13 @@ class BallotBox:
         cast = set(self._cast)
         for i, item in enumerate(submissions):
             if rows[i] < 0:
-                _refuse(i, "the credential is not on the roll")
+                _refuse(i, "voter")
             if not signed[i]:
-                _refuse(i, "the signature is not that of its credential")
+                _refuse(i, "signature")
             if item.action == "spoil" and manifest.spoil == "forbidden":
-                _refuse(i, "this election spoils no ballots")
+                _refuse(i, "spoil")
             if item.action == "cast" and manifest.revote == "forbidden" and item.credential in cast:
-                _refuse(i, "this voter has cast a ballot, and only the first may be cast")
+                _refuse(i, "revote")
             if item.action == "cast":
                 cast.add(item.credential)
 
@@ -462,7 +482,7 @@ class BallotBox:
                 raise outcome
             for reason in outcome:
                 if reason:
-                    _refuse(done, reason)
+                    _refuse(done, "ballot", reason)
                 done += 1
             if progress is not None:
                 progress("verifying", done, len(submissions))
@@ -475,7 +495,7 @@ class BallotBox:
             seen = set(self._used[which])
             for i, new in enumerate(keys):
                 if not seen.isdisjoint(new[which]):
-                    _refuse(i, what[which])
+                    _refuse(i, "copy", what[which])
                 seen |= new[which]
 
     def receipt(self, entry: Entry) -> Receipt | None:
@@ -491,6 +511,7 @@ class BallotBox:
         Raises:
             VerificationError: not spoiled here, open already, or it opens to something else.
         """
+        self._check_stage(Stage.VOTING, Stage.CLOSED)
         index = self._spoiled.get(opening.ballot)
         if index is None:
             raise VerificationError("the ballot is not among the spoiled ones of this board")
@@ -503,8 +524,8 @@ class BallotBox:
         return self._board.receipt(place)
 
 
-def _refuse(position: int, reason: str) -> None:
-    raise VerificationError(f"submission {position}: {reason}")
+def _refuse(position: int, reason: str, words: str = "") -> None:
+    raise RefusedBallot(f"submission {position}: {words or REASONS[reason]}", position, reason)
 
 
 def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str]]) -> list[str]:

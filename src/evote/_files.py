@@ -8,6 +8,7 @@ in `evote` that must survive a power failure goes through the functions of the f
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 import time
@@ -21,6 +22,7 @@ if sys.platform != "win32":
 
 __all__ = [
     "append_file",
+    "copy_file",
     "create_file",
     "cut_file",
     "lock_directory",
@@ -34,6 +36,7 @@ __all__ = [
     "write_file",
 ]
 
+_PIECE = 2**20
 TEMPORARY = ".new-"  # prefix of a file that is not yet what its name will say
 
 
@@ -78,6 +81,22 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         _discard(temporary)
         raise
     sync_directory(path.parent)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Put a copy of a regular file in the place of another, atomically and durably."""
+    temporary = target.parent / (TEMPORARY + target.name)
+    _discard(temporary)
+    try:
+        with open(source, "rb") as given, open(temporary, "xb") as made:
+            shutil.copyfileobj(given, made, _PIECE)
+            made.flush()
+            os.fsync(made.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        _discard(temporary)
+        raise
+    sync_directory(target.parent)
 
 
 def _discard(path: Path) -> None:

@@ -111,7 +111,8 @@ def new_election(
 
     A draft is manifest.json without `format`, `version` and `nonce`; where it has the identifier
     of an operator in the place of a card, that card is taken from `cards`. In `mixing` only
-    `mixers` and `packs` must be given, in `districts` nothing.
+    `mixers` and `packs` must be given, in `districts` nothing; in the profile `belenios` trustees
+    mix, and no `mixers`.
 
     Raises:
         DecodingError: the draft is malformed or contradicts itself; names the field.
@@ -131,6 +132,8 @@ def new_election(
     if isinstance(districts := value.get("districts"), dict):
         value["districts"] = {**Districts().to_json(), **districts}
     if isinstance(mixing := value.get("mixing"), dict):
+        if value["profile"] == "belenios":
+            mixing = {"mixers": [], **mixing}
         value["mixing"] = {**_MIXING, **mixing, "mixers": _with_cards(mixing.get("mixers"), known)}
     value |= {"format": "evote/manifest", "version": 1, "nonce": encode_hex(urandom(32))}
     manifest = decode_manifest(canonical_json(value), where="draft")
@@ -205,6 +208,7 @@ def draw_credentials(record: Path | str, lines: Sequence[RollLine]) -> list[Cred
     """
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     if opened.has(ROLL):
         raise ParameterError("the record has a roll already")
     if manifest.credentials != "drawn":
@@ -246,6 +250,7 @@ def publish_roll(
         ParameterError: the record has another roll already.
     """
     opened = Record(record)
+    opened.manifest.check_native()
     key = operator_key(registrar_directory, passphrase, opened.manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     rows = [
@@ -284,6 +289,7 @@ def cosign_roll(
     """Add another registrar's signature to the roll, after checking it."""
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     if manifest.credentials == "parts":
         raise ParameterError("each registrar draws a part: combine them, which signs the roll too")
     key = operator_key(registrar_directory, passphrase, manifest, "registrar")
@@ -322,6 +328,7 @@ def load_parameters(record: Path | str) -> ElectionParameters:
     """
     opened = Record(record)
     manifest = opened.manifest
+    manifest.check_native()
     ceremony = audit_ceremony(ceremony_parameters(opened), opened.ceremony_files())
     header = decode_roll(opened.roll_header())
     parameters = election_parameters(opened.manifest_bytes, ceremony, header.root)

@@ -27,7 +27,7 @@ from evote.groups import Elements, Group
 from evote.mixing import Unit
 from evote.packing import ContestAnswers, join_answers
 
-__all__ = ["Messages", "count_mixed", "decode_messages"]
+__all__ = ["Messages", "count_mixed", "decode_messages", "draw_lots"]
 
 Messages: TypeAlias = Sequence[tuple[Unit, Sequence[bytes | None]]]
 """What came out of each unit, in the order of its last outputs; None for what is no message."""
@@ -81,11 +81,11 @@ def _count(
     weights = np.concatenate(
         [np.full(len(part.verdicts), weight, dtype=np.int64) for part, weight in parts]
     )
-    drawn = _lots(contest, lots) if contest.count is not None else None
+    drawn = draw_lots(contest, lots) if contest.count is not None else None
     return count_contest(joined, weights, lots=drawn)
 
 
-def _lots(contest: Contest, lots: tuple[bytes, bytes]) -> tuple[int, ...]:
+def draw_lots(contest: Contest, lots: tuple[bytes, bytes]) -> tuple[int, ...]:
     """The options in the order of the lot."""
     name = contest.id.encode("ascii")
     drawn = [digest("lot", *lots, name, option.id.encode("ascii")) for option in contest.options]

@@ -321,7 +321,7 @@ class Ledger:
             raise ParameterError(f"phase: one of {', '.join(PHASES)} expected")
         self.required_phase = required_phase
         highest = PHASES.index(required_phase)
-        self.required = frozenset(
+        self.required: frozenset[str] = frozenset(
             name
             for name, check in checks.items()
             if check.phase and PHASES.index(check.phase) <= highest

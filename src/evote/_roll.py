@@ -16,7 +16,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from evote._merkle import CompactRange, leaf_hash, merkle_root
+from evote._forms import HOLE, Form
+from evote._merkle import CompactRange, leaf_hash, leaf_hashes, merkle_root
 from evote.encoding import (
     JSON,
     Fields,
@@ -64,6 +65,8 @@ MAX_ROLL = 16 * 2**20  # bytes, of the header
 MAX_DISTRICTS = 100_000
 _MAX_SIGNATURES = 99
 _KEYS_AT_ONCE = 4096
+_MOST_KINDS = 2**16
+_HEAD = Form(b'{"credential":"' + HOLE.encode() * 64, ["hex"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,37 +416,29 @@ def read_roll(
             credential that occurs twice), an unknown style, a weight above the maximum.
         VerificationError: a credential is no usable key.
     """
-    numbers = {style: i for i, style in enumerate(styles)}
-    districts: dict[str, int] = {}
+    kinds = _Kinds(styles, maximum_weight, place)
     tree, trees = CompactRange(), {name: CompactRange() for name in district_ids}
     parts: list[tuple[NDArray[np.bytes_], NDArray[np.int64]]] = []
-    previous = b""
+    previous = np.zeros(0, dtype="S32")
     for start, chunk in _chunks(rows):
-        keys: list[bytes] = []
-        values: list[tuple[int, int, int, bool]] = []
-        for i, data in enumerate(chunk, start):
-            row = decode_row(data, where=place(i))
-            if row.credential <= previous:
-                reason = "credentials do not ascend, or one occurs twice"
-                raise DecodingError(reason, where=f"{place(i)}: $.credential")
-            if row.style not in numbers:
-                raise DecodingError(f"no style {row.style!r}", where=f"{place(i)}: $.style")
-            if row.weight > maximum_weight:
-                reason = f"weight {row.weight} is above the maximum {maximum_weight}"
-                raise DecodingError(reason, where=f"{place(i)}: $.weight")
-            previous = row.credential
-            keys.append(row.credential)
-            district = districts.setdefault(row.district, len(districts))
-            values.append((numbers[row.style], district, row.weight, row.status == "provisional"))
-            leaf = leaf_hash(data)
-            tree.append(leaf)
-            if row.district in trees:
-                trees[row.district].append(leaf)
-        if check_keys and not (usable := decode_verification_keys(keys)).all():
-            wrong = place(start + int(np.argmin(usable)))
-            raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
-        columns = np.array(values, dtype=np.int64).reshape(-1, 4)
-        parts.append((np.frombuffer(b"".join(keys), dtype="S32"), columns))
+        keys, columns = kinds.read(start, chunk)
+        ordered = np.concatenate([previous, keys])
+        if (late := ordered[1:] <= ordered[:-1]).any():
+            wrong = place(start + int(np.argmax(late)) + 1 - len(previous))
+            reason = "credentials do not ascend, or one occurs twice"
+            raise DecodingError(reason, where=f"{wrong}: $.credential")
+        previous = keys[-1:]
+        leaves = leaf_hashes(chunk)
+        tree.extend(leaves)
+        for name, each in trees.items():
+            mine = np.flatnonzero(columns[:, 1] == kinds.districts.get(name, -1))
+            each.extend([leaves[i] for i in mine.tolist()])
+        if check_keys:
+            credentials = list(map(bytes, keys.view(np.uint8).reshape((-1, 32))))
+            if not (usable := decode_verification_keys(credentials)).all():
+                wrong = place(start + int(np.argmin(usable)))
+                raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
+        parts.append((keys, columns))
     columns = np.concatenate([np.empty((0, 4), np.int64), *[part[1] for part in parts]])
     return Roll(
         credentials=np.concatenate([np.empty(0, "S32"), *[part[0] for part in parts]]),
@@ -452,10 +447,60 @@ def read_roll(
         weights=columns[:, 2].copy(),
         provisional=columns[:, 3].astype(np.bool_),
         styles=tuple(styles),
-        districts=tuple(districts),
+        districts=tuple(kinds.districts),
         root=tree.root(),
         district_roots={name: each.root() for name, each in trees.items()},
     )
+
+
+class _Kinds:
+    """Reads rows, of which few differ in more than the credential.
+
+    What follows the credential in a row is read once, and known again. It becomes four numbers:
+    of style and district, the weight, and whether the voter is provisional.
+    """
+
+    def __init__(
+        self, styles: Sequence[str], maximum_weight: int, place: Callable[[int], str]
+    ) -> None:
+        self.districts: dict[str, int] = {}  # in the order of first occurrence
+        self._styles = {style: i for i, style in enumerate(styles)}
+        self._maximum_weight, self._place = maximum_weight, place
+        self._known: dict[bytes, tuple[int, int, int, int]] = {}
+
+    def read(
+        self, start: int, chunk: Sequence[bytes]
+    ) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
+        """The credentials of some rows, and the four numbers of each.
+
+        Raises:
+            DecodingError: of the first that is wrong.
+        """
+        cut = _HEAD.length
+        found, holes = _HEAD.read([data[:cut] for data in chunk])
+        values = []
+        for i, data in enumerate(chunk):
+            known = self._known.get(data[cut:])
+            if known is None or len(found) < len(chunk):
+                row = decode_row(data, where=self._place(start + i))
+                known = self._judge(row, self._place(start + i))
+                if len(self._known) == _MOST_KINDS:
+                    self._known.clear()
+                self._known[data[cut:]] = known
+            values.append(known)
+        # A row that could be read begins with its credential: canonical JSON sorts its keys.
+        keys = np.frombuffer(holes[0].tobytes(), dtype="S32")
+        assert len(keys) == len(chunk)
+        return keys, np.array(values, dtype=np.int64).reshape(-1, 4)
+
+    def _judge(self, row: RollRow, where: str) -> tuple[int, int, int, int]:
+        if row.style not in self._styles:
+            raise DecodingError(f"no style {row.style!r}", where=f"{where}: $.style")
+        if row.weight > self._maximum_weight:
+            reason = f"weight {row.weight} is above the maximum {self._maximum_weight}"
+            raise DecodingError(reason, where=f"{where}: $.weight")
+        district = self.districts.setdefault(row.district, len(self.districts))
+        return self._styles[row.style], district, row.weight, row.status == "provisional"
 
 
 def _chunks(rows: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote._audit_log import ruling_parts
-from evote._ballot_box import signed_roll
+from evote._ballot_box import BallotBox, signed_roll
 from evote._founding import load_parameters, operator_key
 from evote.board import (
     MAX_ROWS,
@@ -44,6 +44,7 @@ __all__ = [
     "confirm_voters",
     "entry_signature",
     "extend_voting",
+    "open_ballot_box",
     "open_board",
     "set_phase",
     "strike_voters",
@@ -72,9 +73,26 @@ def entry_signature(key: OperatorKey, purpose: str, *parts: bytes) -> OperatorSi
 
 def open_board(record: Path | str, directory: Path | str, passphrase: Passphrase) -> Board:
     """The board of a record, for appending."""
+    return _open_board(record, directory, passphrase)[0]
+
+
+def _open_board(
+    record: Path | str, directory: Path | str, passphrase: Passphrase
+) -> tuple[Board, OperatorKey]:
+    """The same, with the key that signs refusals."""
     manifest = Record(record).manifest
+    manifest.check_native()
     key = operator_key(directory, passphrase, manifest, "board")
-    return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note))
+    return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note)), key
+
+
+def open_ballot_box(
+    record: Path | str, board_directory: Path | str, passphrase: Passphrase
+) -> BallotBox:
+    """The board, open for ballots: a context manager that holds its lock."""
+    parameters = load_parameters(record)
+    board, key = _open_board(record, board_directory, passphrase)
+    return BallotBox(Record(record), parameters, board, key)
 
 
 def strike_voters(

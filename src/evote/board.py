@@ -243,6 +243,11 @@ class Board:
             raise
 
     @property
+    def key(self) -> VerifierKey:
+        """The key that signs the log."""
+        return self._signer.key
+
+    @property
     def size(self) -> int:
         """Number of entries."""
         return self._tree.size

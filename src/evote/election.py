@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from evote._belenios import belenios_contradictions
 from evote._districts import Districts, district_contradictions, read_districts
 from evote._mixing import (
     MIN_UNIT,
@@ -98,9 +99,9 @@ class _ContradictionError(ParameterError):
         super().__init__(f"{place}: {reason}")
 
 
-Profile: TypeAlias = Literal["native", "verificatum"]
+Profile: TypeAlias = Literal["native", "verificatum", "belenios"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
-"""Whose challenges an election's proofs answer; `belenios` is known and not supported yet."""
+"""Whose challenges an election's proofs answer."""
 _PROFILE: Mapping[str, Profile] = {profile: profile for profile in PROFILES}
 
 
@@ -112,8 +113,10 @@ class Manifest:
     weights of the whole roll together. `credentials` says who draws the voters' secrets: a
     registrar, each registrar a part of them, or the voters themselves. Without `mixing` all
     contests are summed; with it, those that are in none of its packs. In the profile `verificatum`
-    proofs of shuffles answer that system's challenges; all else is as in `native`. With `districts`
-    the summed contests have results by district.
+    proofs of shuffles answer that system's challenges; all else is as in `native`. An election of
+    the profile `belenios` is one of that system behind the manifest:
+    `evote.interop.belenios.profile` runs it. With `districts` the summed contests have results by
+    district.
 
     Raises:
         ParameterError: the fields contradict each other; the message names the place.
@@ -163,6 +166,16 @@ class Manifest:
     def style_contests(self, identifier: str) -> tuple[Contest, ...]:
         """The contests of a ballot style, in its order."""
         return tuple(self.contest(name) for name in self.style(identifier).contests)
+
+    def check_native(self) -> None:
+        """Refuse an election that is not run, read or verified as evote's own.
+
+        Raises:
+            UnsupportedError: its profile is `belenios`.
+        """
+        if self.profile == "belenios":
+            reason = "evote.interop.belenios.profile runs and verifies it"
+            raise UnsupportedError(f"an election of the profile belenios: {reason}")
 
     @property
     def mixers(self) -> tuple[Card, ...]:
@@ -296,6 +309,21 @@ def _contest_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
             )
     if m.profile == "verificatum":
         yield from verificatum_contradictions(m.mixing, m.group)
+    if m.profile == "belenios":
+        yield from belenios_contradictions(
+            m.group,
+            m.contests,
+            m.mixing,
+            styles=m.styles,
+            registrars=len(m.registrars),
+            maximum_weight=m.maximum_weight,
+            maximum_voters=m.maximum_voters,
+            revote=m.revote,
+            spoil=m.spoil,
+            powers=m.powers,
+            districts=m.districts is not None,
+        )
+        return
     if m.mixing is not None:
         yield from mixing_contradictions(m.mixing, m.group, m.contests, m.styles, m.maximum_voters)
     yield from _size_contradictions(m)
@@ -336,7 +364,7 @@ def _operator_contradictions(m: Manifest) -> Iterator[tuple[str, str]]:
         ("registrars", "registrar", m.registrars),
         ("authorities.cards", "authority", m.authorities),
     )
-    if m.mixing is not None:
+    if m.mixing is not None and m.profile != "belenios":
         lists += (("mixing.mixers", "mixer", m.mixing.mixers),)
     for place, role, members in lists:
         if not 1 <= len(members) <= MAX_OPERATORS:
@@ -449,14 +477,12 @@ def decode_manifest(data: bytes, *, where: str = "manifest.json") -> Manifest:
 
     Raises:
         DecodingError: not canonical, a field malformed, or fields that contradict each other.
-        UnsupportedError: another version, or a profile this version cannot do.
+        UnsupportedError: another version.
         InvalidProof: a trustee's ceremony key comes with a false proof.
     """
     fields = Fields(parse_json(data, where=where, max_bytes=MAX_MANIFEST), f"{where}: $")
     check_format(fields, "evote/manifest", 1)
-    profile = fields.choice("profile", (*PROFILES, "belenios"))
-    if profile not in PROFILES:
-        raise UnsupportedError(f"{fields.path('profile')}: {profile} is not supported yet")
+    profile = fields.choice("profile", PROFILES)
     group = _read_group(fields)
     contests = tuple(map(read_contest, fields.objects("contests", MAX_CONTESTS)))
     names = {contest.id for contest in contests}

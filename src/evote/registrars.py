@@ -379,6 +379,7 @@ def _begin(
         if path is not None and Path(path).exists():
             raise ParameterError(f"{shown_path(Path(path).name)} exists, and is not written over")
     manifest = opened.manifest
+    manifest.check_native()
     key = operator_key(directory, passphrase, manifest, "registrar")
     base = ceremony_parameters(opened).base_id
     return _Desk(record=opened, key=key, manifest=manifest, base=base)

@@ -296,7 +296,9 @@ class _Audit:
         ledger, record = self.ledger, self.record
         with ledger.guard("manifest.form"):
             try:
-                self.manifest = record.manifest
+                manifest = record.manifest
+                manifest.check_native()
+                self.manifest = manifest
             except DecodingError as error:
                 if error.where != f"{MANIFEST}: $.group":
                     raise

@@ -52,11 +52,13 @@ from evote._founding import (
 )
 from evote._pool import Workers
 from evote._privacy import check_units
+from evote._refusals import Refusal, RefusedBallot
 from evote._rulings import (
     authority_keys,
     confirm_voters,
     entry_signature,
     extend_voting,
+    open_ballot_box,
     open_board,
     set_phase,
     strike_voters,
@@ -82,9 +84,7 @@ from evote.credentials import (
     Action,
     derive_voter_key,
 )
-from evote.election import (
-    ElectionParameters,
-)
+from evote.election import ElectionParameters
 from evote.errors import (
     EvoteError,
     ParameterError,
@@ -124,6 +124,8 @@ __all__ = [
     "Credential",
     "EncryptedBallot",
     "Progress",
+    "Refusal",
+    "RefusedBallot",
     "RollLine",
     "Submission",
     "compute_tally",
@@ -273,7 +275,7 @@ def submit(
     """Verify submissions and append them: all of them, or none. `BallotBox` for many calls.
 
     Raises:
-        VerificationError: names the first submission that is refused, and why.
+        RefusedBallot: names the first submission that is refused, and why.
     """
     with open_ballot_box(record, board_directory, passphrase) as box:
         return box.submit(submissions, jobs=jobs, progress=progress)
@@ -285,18 +287,10 @@ def deliver(
     """`submit` for one voter, to be repeated after an interruption: taken in once, receipt again.
 
     Raises:
-        VerificationError: the submission is refused, and why.
+        RefusedBallot: the submission is refused, and why, under the board's signature.
     """
     with open_ballot_box(record, board_directory, passphrase) as box:
         return box.receipt(submission.entry) or box.submit([submission])[0]
-
-
-def open_ballot_box(
-    record: Path | str, board_directory: Path | str, passphrase: Passphrase
-) -> BallotBox:
-    """The board, open for ballots: a context manager that holds its lock."""
-    parameters = load_parameters(record)
-    return BallotBox(Record(record), parameters, open_board(record, board_directory, passphrase))
 
 
 def open_spoiled(
@@ -393,6 +387,7 @@ def mix(
             ballots are tallied already.
     """
     opened = Record(record)
+    opened.manifest.check_native()
     if verificatum is not None:
         check_group(opened.manifest.group)  # before the hours that the audit may take
     key = operator_key(mixer_directory, passphrase, opened.manifest, "mixer")

@@ -10,6 +10,7 @@ import click
 from evote import workflow
 from evote._files import read_file, write_file
 from evote._merkle import CompactRange, leaf_hash
+from evote._refusals import encode_refusal
 from evote.ballots import ballot_tracker
 from evote.board import (
     BallotEntry,
@@ -24,10 +25,13 @@ from evote.board import (
 from evote.cli._common import (
     CODE_VARIABLE,
     directory_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     plain,
     record_argument,
+    refuse_belenios,
+    refuse_witnesses,
     say,
     secret,
 )
@@ -35,11 +39,13 @@ from evote.credentials import decode_codes, verify_ballot_signatures
 from evote.election import Manifest
 from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.fates import reckon
+from evote.interop.belenios import profile
 from evote.record import Record
 
 __all__ = ["ballot"]
 
 RECEIPT_LIMIT = 1 << 20  # bytes
+REFUSAL = "refusal.json"
 
 code_option = click.option(
     "--code-file",
@@ -97,8 +103,17 @@ def encrypt(
     blanks: tuple[str, ...],
     code_file: Path | None,
 ) -> None:
-    """Encrypt a ballot into FOLDER and print its tracker. Nothing is signed or sent yet."""
+    """Encrypt a ballot into FOLDER and print its tracker. Nothing is signed or sent yet.
+
+    In the profile belenios the ballot is signed with it, and can only be cast.
+    """
     choice = read_choice(Record(record).manifest, choices, blanks, rankings, write_ins)
+    if of_belenios(record):
+        code = secret("voting code", CODE_VARIABLE, code_file)
+        [ballot] = profile.encrypt_ballots(record, [(code, choice)])
+        profile.save_ballot(ballot, folder)
+        say(ballot.tracker)
+        return
     made = workflow.encrypt_ballot(record, voting_code(code_file), choice)
     workflow.save_ballot(made, folder)
     say(made.tracker)
@@ -120,6 +135,16 @@ def cast(
     passphrase_file: Path | None,
 ) -> None:
     """Sign the ballot in FOLDER and put it on the board; its secrets are erased."""
+    if of_belenios(record):
+        target = receipt or folder / "receipt.json"
+        if not target.parent.is_dir():
+            raise click.UsageError(f"{plain(target.parent)}: no such directory, for the receipt")
+        ballot = profile.load_ballot(folder)
+        [given] = profile.cast_ballots(record, board, [ballot.body], passphrase(passphrase_file))
+        write_file(target, given)
+        say(f"cast {ballot.tracker}")
+        say(f"receipt {target}")
+        return
     made = workflow.load_ballot(folder)
     submission = workflow.sign_ballot(record, voting_code(code_file), made, "cast")
     target = receipt or folder / "receipt.json"
@@ -145,6 +170,7 @@ def spoil(
     passphrase_file: Path | None,
 ) -> None:
     """Spoil the ballot in FOLDER: it will not count, and everyone sees what it held."""
+    refuse_belenios(record, "spoiled ballots")
     made = workflow.load_ballot(folder)
     submission = workflow.sign_ballot(record, voting_code(code_file), made, "spoil")
     unsealed = passphrase(passphrase_file)
@@ -172,7 +198,14 @@ def deliver(
             raise click.UsageError(f"{plain(target)} is the receipt of another ballot")
     elif not target.parent.is_dir():
         raise click.UsageError(f"{plain(target.parent)}: no such directory, for the receipt")
-    given = workflow.deliver(record, board, submission, unsealed)
+    try:
+        given = workflow.deliver(record, board, submission, unsealed)
+    except workflow.RefusedBallot as refused:
+        if refused.refusal is not None:  # the voter's evidence, for `evote dispute`
+            evidence = target.parent / REFUSAL
+            write_file(evidence, encode_refusal(refused.refusal), overwrite=True)
+            say(f"refused; signed by the board: {evidence}")
+        raise
     if not kept:
         keep_receipt(target, given, submission, Record(record).manifest)
 
@@ -204,6 +237,13 @@ def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
     Compare the tracker with the one that was shown before the ballot was signed.
     """
     opened = Record(record)
+    if of_belenios(record):
+        refuse_witnesses(witness_policy)
+        shown = profile.check_receipt(record, read_file(receipt, RECEIPT_LIMIT))
+        say(f"event {shown.height} of the archive: cast {shown.tracker}")
+        if shown.superseded is not None:
+            say(f"superseded by event {shown.superseded}")
+        return
     given = decode_receipt(read_file(receipt, RECEIPT_LIMIT), where=receipt.name)
     policy = None
     if witness_policy is not None:

@@ -15,6 +15,7 @@ from evote._privacy import privacy_notices
 from evote.cli._common import (
     F,
     directory_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     plain,
@@ -24,6 +25,7 @@ from evote.cli._common import (
 )
 from evote.encoding import JSON, decode_hex
 from evote.errors import DecodingError
+from evote.interop.belenios import profile
 from evote.operators import decode_card
 from evote.record import Record
 
@@ -107,7 +109,12 @@ def open_(
     record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
 ) -> None:
     """Open the election: from here on ballots are accepted."""
-    parameters = workflow.open_election(record, authority, board, passphrase(passphrase_file))
+    secret = passphrase(passphrase_file)
+    if of_belenios(record):
+        profile.open_election(record, authority, board, secret)
+        say("open")
+        return
+    parameters = workflow.open_election(record, authority, board, secret)
     roll = workflow.signed_roll(Record(record), parameters)
     for notice in privacy_notices(parameters.manifest, roll, np.arange(len(roll))):
         warn(f"warning: {notice.id}: {notice.detail}")
@@ -255,7 +262,13 @@ def seal(
     record: Path, authority: tuple[Path, ...], board: Path, passphrase_file: Path | None
 ) -> None:
     """Close the election and fix which ballots count."""
-    counts = workflow.seal_election(record, authority, board, passphrase(passphrase_file))
+    secret = passphrase(passphrase_file)
+    if of_belenios(record):
+        sealed = profile.seal_election(record, authority, board, secret)
+        parts = f"{sealed.counted} counted + {sealed.superseded} superseded"
+        say(f"sealed: {sealed.cast} cast = {parts}")
+        return
+    counts = workflow.seal_election(record, authority, board, secret)
     parts = f"{counts.counted} counted + {counts.superseded} superseded"
     parts += f" + {counts.struck} struck" if counts.struck else ""
     parts += f" + {counts.unconfirmed} unconfirmed" if counts.unconfirmed else ""

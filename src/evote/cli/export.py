@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from evote.cli._common import jobs_option, record_argument, say
+from evote.interop.belenios import profile
 from evote.interop.verificatum import export_record
 
 __all__ = ["export"]
@@ -26,4 +27,15 @@ def verificatum(record: Path, directory: Path, jobs: int) -> None:
     report, places = export_record(record, directory, jobs=jobs)
     for place in places:
         say(place)
+    say(report.verdict)
+
+
+@export.command()
+@record_argument
+@click.argument("file", type=click.Path(path_type=Path))
+@jobs_option
+def belenios(record: Path, file: Path, jobs: int) -> None:
+    """Audit RECORD and copy its archive to FILE, <uuid>.bel, or into a directory."""
+    report, place = profile.export_record(record, file, jobs=jobs)
+    say(place)
     say(report.verdict)

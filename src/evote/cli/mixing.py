@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -11,17 +12,21 @@ from evote.cli._common import (
     cluster_option,
     directory_argument,
     jobs_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     pin_options,
     progress,
     quiet_option,
     record_argument,
+    refuse_belenios,
+    refuse_witnesses,
     say,
     workers,
 )
 from evote.cli.operators import mix
 from evote.encoding import JSON, canonical_json
+from evote.interop.belenios import profile
 from evote.packing import ContestAnswers, Verdict
 from evote.record import Record
 from evote.verify import audited_mixes
@@ -58,19 +63,33 @@ def shuffle(
     """Verify the sealed RECORD and the servers before this one, then shuffle and prove.
 
     The mix servers of a manifest take turns, in its order. An interrupted run goes on where it was.
+    In the profile belenios trustees shuffle, in any order, once at least a quorum of them.
     """
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
-        paths = workflow.mix(
-            record,
-            directory,
-            secret,
-            verificatum=verificatum,
-            expect_manifest=expect_manifest,
-            witness_policy=witness_policy,
-            jobs=where,
-            progress=show,
-        )
+        if of_belenios(record):
+            refuse_witnesses(witness_policy)
+            if verificatum is not None:
+                raise click.UsageError("shuffles of the profile belenios have one proof")
+            paths = profile.mix(
+                record,
+                directory,
+                secret,
+                expect_manifest=expect_manifest,
+                jobs=where,
+                progress=show,
+            )
+        else:
+            paths = workflow.mix(
+                record,
+                directory,
+                secret,
+                verificatum=verificatum,
+                expect_manifest=expect_manifest,
+                witness_policy=witness_policy,
+                jobs=where,
+                progress=show,
+            )
     for path in paths:
         say(path)
 
@@ -95,6 +114,7 @@ def verify(
 
     `evote verify` checks the same of a finished record, and all the rest.
     """
+    refuse_belenios(record, "mix servers: evote verify checks the trustees' shuffles")
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
         report, _, units = audited_mixes(
             record,
@@ -120,10 +140,17 @@ def ballots(record: Path) -> None:
     One JSON object a line: unit, weight, contest, verdict, and of a valid ballot its selections (in
     a ranking 1 for the first preference) and what is written in. Whoever wants can count again.
     """
+    if of_belenios(record):
+        _print_answers(profile.mixed_answers(record), {"weight": 1})
+        return
     for unit, answers in workflow.mixed_answers(record):
+        _print_answers([answers], {"unit": unit.number, "weight": unit.weight})
+
+
+def _print_answers(found: Iterable[ContestAnswers], head: dict[str, JSON]) -> None:
+    for answers in found:
         for i in range(len(answers.verdicts)):
-            line: dict[str, JSON] = {"unit": unit.number, "weight": unit.weight}
-            say(canonical_json(line | _answer(answers, i)).decode("utf-8"))
+            say(canonical_json(head | _answer(answers, i)).decode("utf-8"))
 
 
 def _answer(answers: ContestAnswers, i: int) -> dict[str, JSON]:

@@ -11,14 +11,17 @@ from evote.cli._common import (
     directory_argument,
     directory_option,
     jobs_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     progress,
     quiet_option,
     record_argument,
+    refuse_belenios,
     say,
 )
 from evote.groups import named_group
+from evote.interop.belenios import profile
 from evote.operators import create_operator
 
 __all__ = ["registrar", "voter"]
@@ -124,6 +127,12 @@ def issue(
     Repeated after an interruption, it publishes the roll of the codes that are there already.
     """
     secret = passphrase(passphrase_file)
+    if of_belenios(record):
+        if part is not None or sealed_map is not None or tags is not None:
+            raise click.UsageError("an election of the profile belenios has no parts, map or tags")
+        count = profile.issue_credentials(record, directory, voters, codes, secret)
+        say(f"{count} codes in {codes}")
+        return
     with progress(quiet=quiet) as show:
         count = registrars.issue(
             *(record, directory, voters, codes, secret),
@@ -234,6 +243,7 @@ def collect(
 @passphrase_option
 def sign(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Add a further registrar's signature to a roll that another has published."""
+    refuse_belenios(record, "second registrar")
     workflow.cosign_roll(record, directory, passphrase(passphrase_file))
     say("roll signed")
 

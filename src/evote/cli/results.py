@@ -11,6 +11,7 @@ from evote.cli._common import (
     cluster_option,
     directory_option,
     jobs_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     progress,
@@ -21,6 +22,7 @@ from evote.cli._common import (
     workers,
 )
 from evote.election import Manifest
+from evote.interop.belenios import profile
 from evote.record import Record
 from evote.tally import Result, decode_result, result_lines
 
@@ -45,6 +47,9 @@ def tally(
     """Multiply the counted ballots into encrypted sums, for the trustees to decrypt."""
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
+        if of_belenios(record):
+            say(profile.compute_tally(record, board, secret, progress=show))
+            return
         workflow.compute_tally(record, board, secret, jobs=where, progress=show)
     say(record / "tally.json")
 
@@ -63,6 +68,14 @@ def result(record: Path, board: Path | None, passphrase_file: Path | None) -> No
 
     Printing checks nothing: `evote verify` does.
     """
+    if of_belenios(record):
+        outcome = (
+            profile.result_of(record)
+            if board is None
+            else profile.publish_result(record, board, passphrase(passphrase_file))
+        )
+        print_result(Record(record).manifest, outcome)
+        return
     if board is not None:
         published = workflow.publish_result(record, board, passphrase(passphrase_file))
         print_result(Record(record).manifest, published)

@@ -11,16 +11,19 @@ from evote.cli._common import (
     cluster_option,
     directory_argument,
     jobs_option,
+    of_belenios,
     passphrase,
     passphrase_option,
     pin_options,
     progress,
     quiet_option,
     record_argument,
+    refuse_witnesses,
     say,
     workers,
 )
 from evote.groups import named_group
+from evote.interop.belenios import profile
 from evote.operators import backup_operator, create_operator, restore_operator
 
 __all__ = ["trustee"]
@@ -35,6 +38,12 @@ def trustee() -> None:
     Every trustee works in a directory of its own and shares only the record with the others. Each
     step may be repeated: it posts the same file again.
     """
+
+
+def refuse_without_shares(record: Path) -> None:
+    """Refuse what is about shares where every trustee has a key of its own."""
+    if of_belenios(record) and not profile.has_shares(record):
+        raise click.UsageError("all trustees decrypt, each with a key of its own: no shares")
 
 
 @trustee.command()
@@ -56,7 +65,8 @@ def init(directory: Path, identifier: str, group: str, passphrase_file: Path | N
 @passphrase_option
 def commit(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Round 1: post the hash of this trustee's polynomial."""
-    say(ceremony.trustee_commit(directory, record, passphrase(passphrase_file)))
+    step = profile.commit if of_belenios(record) else ceremony.trustee_commit
+    say(step(directory, record, passphrase(passphrase_file)))
 
 
 @trustee.command()
@@ -65,7 +75,8 @@ def commit(record: Path, directory: Path, passphrase_file: Path | None) -> None:
 @passphrase_option
 def reveal(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Round 2, once all have committed: post the polynomial's commitments and the shares."""
-    say(ceremony.trustee_reveal(directory, record, passphrase(passphrase_file)))
+    step = profile.reveal if of_belenios(record) else ceremony.trustee_reveal
+    say(step(directory, record, passphrase(passphrase_file)))
 
 
 @trustee.command()
@@ -77,7 +88,11 @@ def check(
     context: click.Context, record: Path, directory: Path, passphrase_file: Path | None
 ) -> None:
     """Check everybody's files; confirm the key, or say what is wrong and whose it is."""
-    outcome = ceremony.trustee_check(directory, record, passphrase(passphrase_file))
+    step = profile.check if of_belenios(record) else ceremony.trustee_check
+    outcome = step(directory, record, passphrase(passphrase_file))
+    if isinstance(outcome, Path):
+        say(outcome)
+        return
     for line in outcome.lines:
         say(line)
     if outcome.confirmed is None:
@@ -91,6 +106,7 @@ def check(
 @passphrase_option
 def complain(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Accuse the dealers whose shares to this trustee are wrong, with a proof anyone can judge."""
+    refuse_without_shares(record)
     for path in ceremony.trustee_complain(directory, record, passphrase(passphrase_file)):
         say(path)
 
@@ -122,6 +138,7 @@ def restore(file: Path, directory: Path, passphrase_file: Path | None) -> None:
 @passphrase_option
 def rehearse(record: Path, directory: Path, scratch: Path, passphrase_file: Path | None) -> None:
     """Try the shares before they matter: decrypt a test value with the others, in SCRATCH."""
+    refuse_without_shares(record)
     outcome = ceremony.trustee_rehearse(directory, record, scratch, passphrase(passphrase_file))
     if outcome.done:
         say(f"rehearsed: trustees {', '.join(map(str, outcome.shares))} decrypt together")
@@ -153,13 +170,24 @@ def decrypt(
     """
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as report, workers(jobs, cluster) as where:
-        path = workflow.decrypt_share(
-            record,
-            directory,
-            secret,
-            expect_manifest=expect_manifest,
-            witness_policy=witness_policy,
-            jobs=where,
-            progress=report,
-        )
+        if of_belenios(record):
+            refuse_witnesses(witness_policy)
+            path = profile.decrypt_share(
+                record,
+                directory,
+                secret,
+                expect_manifest=expect_manifest,
+                jobs=where,
+                progress=report,
+            )
+        else:
+            path = workflow.decrypt_share(
+                record,
+                directory,
+                secret,
+                expect_manifest=expect_manifest,
+                witness_policy=witness_policy,
+                jobs=where,
+                progress=report,
+            )
     say(path)

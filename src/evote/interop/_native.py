@@ -9,6 +9,8 @@ from evote._trees import Tree
 from evote.election import MAX_MANIFEST
 from evote.errors import DecodingError, EvoteError
 from evote.interop._inspection import Inspection
+from evote.interop.belenios._archive import Archive
+from evote.interop.belenios._terms import load_terms
 from evote.record import MANIFEST, Record
 
 __all__ = ["LOOKED_FOR", "inspect", "is_native"]
@@ -38,11 +40,17 @@ def inspect(tree: Tree) -> Inspection:
             system="evote", form=tree.kind, files=files, size=size, notes=(str(error),)
         )
     ballots, notes = None, []
-    with suppress(EvoteError):
-        stage = record.survey().stage
-        notes.append(f"phase {stage.name.lower()}")
-        entries = record.entries() if record.has("board/checkpoint") else ()
-        ballots = sum(isinstance(entry, BallotEntry) for _, _, entry in entries)
+    if manifest.profile == "belenios":
+        with suppress(EvoteError, OSError), Archive(load_terms(tree.path).archive) as archive:
+            archive.read()
+            ballots = len(archive.kind("Ballot"))
+            notes.append(f"last {archive.events[-1].kind}")
+    else:
+        with suppress(EvoteError):
+            stage = record.survey().stage
+            notes.append(f"phase {stage.name.lower()}")
+            entries = record.entries() if record.has("board/checkpoint") else ()
+            ballots = sum(isinstance(entry, BallotEntry) for _, _, entry in entries)
     return Inspection(
         system="evote",
         version=f"1, profile {manifest.profile}",

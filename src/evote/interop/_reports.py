@@ -2,13 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from evote._report import Check, Notice, Outcome, Report
-from evote.encoding import JSON, canonical_json
+from evote._pool import Workers
+from evote._report import Check, Ledger, Notice, Outcome, Report
+from evote.encoding import JSON, canonical_json, decode_hex
+from evote.errors import EvoteError, ParameterError
 
-__all__ = ["ForeignReport", "Notice", "checks_of"]
+__all__ = [
+    "Findings",
+    "ForeignReport",
+    "Notice",
+    "Progress",
+    "check_jobs",
+    "checks_of",
+    "decode_pin",
+    "silent",
+]
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and of how much."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """No progress to show."""
+
+
+def check_jobs(jobs: Workers) -> None:
+    """Refuse what is neither a number of processes nor an executor."""
+    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
+        raise ParameterError("jobs: at least 1, or an executor, expected")
+
+
+def decode_pin(expected: bytes | str | None, name: str) -> bytes | None:
+    """A digest as it may be given: 32 bytes or hex; None if none is."""
+    if isinstance(expected, str):
+        return decode_hex(expected, 32, where=name)
+    if expected is not None and len(expected) != 32:
+        raise ParameterError(f"{name}: 32 bytes expected")
+    return expected
+
+
+class Findings:
+    """A ledger of checks whose names go without their system's prefix."""
+
+    def __init__(self, ledger: Ledger, prefix: str) -> None:
+        self.ledger = ledger
+        self._prefix = prefix
+
+    def did(self, check: str, count: int = 1) -> None:
+        self.ledger.did(self._prefix + check, count)
+
+    def fail(self, check: str, reason: str | EvoteError) -> None:
+        self.ledger.fail(self._prefix + check, reason)
+
+    def failed(self, check: str) -> bool:
+        return self.ledger.failed(self._prefix + check)
+
+    def expect(self, check: str, holds: bool, reason: str) -> None:
+        """One item of a check, and why it fails where it does not hold."""
+        self.did(check)
+        if not holds:
+            self.fail(check, reason)
+
+    def block(self, reason: str, *checks: str) -> None:
+        self.ledger.block(reason, *(self._prefix + check for check in checks))
+
+    def absent(self, reason: str, *checks: str) -> None:
+        self.ledger.absent(reason, *(self._prefix + check for check in checks))
 
 
 def checks_of(
@@ -38,6 +102,34 @@ class ForeignReport(Report):
     system: str
     parts: tuple[str, ...]
     unpinned: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        ledger: Ledger,
+        system: str,
+        *,
+        readable: bool = True,
+        parts: Iterable[str],
+        notices: Iterable[Notice],
+        unpinned: Iterable[str],
+    ) -> ForeignReport:
+        """The report of a ledger that is complete; the other attributes are of our own records."""
+        return cls(
+            findings=ledger.findings(),
+            required=ledger.required,
+            readable=readable,
+            phase="finished",
+            required_phase="finished",
+            manifest=None,
+            manifest_digest=None,
+            election_id=None,
+            result=None,
+            system=system,
+            parts=tuple(parts),
+            notices=tuple(notices),
+            unpinned=tuple(unpinned),
+        )
 
     @property
     def verdict(self) -> str:

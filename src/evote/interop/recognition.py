@@ -21,6 +21,7 @@ from evote.interop import _native, belenios, electionguard, helios, swisspost, v
 from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
 from evote.interop._support import Support, matrix
+from evote.interop.belenios import profile
 from evote.verify import CHECKS
 
 __all__ = [
@@ -124,6 +125,18 @@ def _audit_belenios(path: Path, options: Options) -> ForeignReport:
     )
 
 
+def _audit_profile(path: Path, options: Options) -> ForeignReport:
+    if options.session is not None:
+        raise ParameterError("a record of the profile belenios has no sessions")
+    return profile.audit_record(
+        path,
+        extends=options.extends,
+        expect_manifest=options.expect,
+        jobs=options.jobs,
+        progress=options.progress,
+    )
+
+
 def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
     if options.session is not None or options.extends is not None:
         raise ParameterError("a file of Swiss Post has no sessions, and extends no other")
@@ -133,6 +146,15 @@ def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
 
 
 SYSTEMS = (
+    System(
+        "evote, profile belenios",
+        profile.is_record,
+        _audit_profile,
+        "manifest.json of the profile belenios",
+        inspect=_native.inspect,
+        support=(Support("evote, profile belenios", "1", profile.OWN_CHECKS),),
+        has_manifest=True,
+    ),
     System(
         "verificatum",
         _is_verificatum,
@@ -185,6 +207,8 @@ SYSTEMS = (
 def recognise(path: Path | str) -> System | None:
     """The system whose record is at a path; None if it is one of our own.
 
+    One of our own whose profile is `belenios` is that system's.
+
     Raises:
         DecodingError: nothing that is known here; it says what was looked for.
     """
@@ -216,7 +240,7 @@ def _opened(path: Path | str) -> Iterator[Tree]:
 
 
 def _system(tree: Tree) -> System | None:
-    if _native.is_native(tree):
+    if _native.is_native(tree) and not profile.is_record(tree):
         return None
     beside = tree.has("manifest.json")
     for system in SYSTEMS:

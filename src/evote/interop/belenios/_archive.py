@@ -18,7 +18,7 @@ from evote._files import open_file
 from evote.errors import DecodingError
 from evote.interop.belenios._forms import MAX_BYTES, Failed, fields, number, parse, sha256_hex
 
-__all__ = ["Archive", "Body", "Event", "is_archive"]
+__all__ = ["BLOCK", "Archive", "Body", "Event", "Torn", "is_archive", "whole_record"]
 
 BLOCK = 512
 MAX_ARCHIVE = 2**40
@@ -51,6 +51,10 @@ _NEXT: dict[str, tuple[str, ...]] = {
     "Result": (),
 }
 _OWNED = ("Shuffle", "PartialDecryption")
+
+
+class Torn(Failed):
+    """The file ends within a record, or in data without their event: an append was killed."""
 
 
 class Body(NamedTuple):
@@ -86,7 +90,8 @@ class Archive:
     """An archive that is open for reading; a context manager.
 
     Attributes:
-        events: all, in their order.
+        events: all, in their order; if something is wrong, those before it.
+        timestamp: of all records.
         listed: whether the types of the events are lists, as in protocol version 2.
     """
 
@@ -94,6 +99,7 @@ class Archive:
         descriptor, self.size = open_file(path, MAX_ARCHIVE)
         self._file: BinaryIO = os.fdopen(descriptor, "rb")
         self.events: list[Event] = []
+        self.timestamp = -1
         self._chain = _Chain()
 
     def __enter__(self) -> Self:
@@ -133,6 +139,10 @@ class Archive:
             left -= len(piece)
         return True
 
+    def could_follow(self, kind: str) -> bool:
+        """Whether an event may come now."""
+        return kind in _NEXT[self._chain.kind]
+
     def kind(self, name: str) -> list[Event]:
         """The events of one type."""
         return [event for event in self.events if event.kind == name]
@@ -141,7 +151,8 @@ class Archive:
         """Check all records, and find the events.
 
         Raises:
-            Failed: `archive-tar`, `archive-hash`, `event-chain` or `archive-order`.
+            Failed: `archive-tar`, `archive-hash`, `event-chain` or `archive-order`; a `Torn` where
+                whole records end and the beginning of more is there.
         """
         pending: list[Body] = []
         last = b""
@@ -151,46 +162,57 @@ class Archive:
                 last = data
                 continue
             end = offset + len(data) + -len(data) % BLOCK
-            where = f"record at {offset}"
-            self.events.append(self._event(digest, data, tuple(pending), last, end, where))
+            self._add(digest, data, tuple(pending), last, end)
             pending = []
         if pending:
-            raise Failed("archive-order", "the archive ends in data without an event")
+            raise Torn("archive-order", "the archive ends in data without an event")
 
     def _records(self) -> Iterator[tuple[str, bool, int, bytes]]:
         """Digest, whether it is an event, offset and body of each record but the first."""
         self._file.seek(0)
-        offset, mtime = 0, -1
+        offset = 0
         while offset < self.size:
             where = f"record at {offset}"
             header = self._file.read(BLOCK)
+            if len(header) < BLOCK:
+                raise Torn("archive-tar", f"{where}: the file ends in a header")
             name, size = _name_and_size(header, where)
             match = _NAME.fullmatch(name)
             limit = MAX_EVENT if match is None or match[2] == "event" else MAX_BYTES
             if size > limit:
                 raise Failed("archive-tar", f"{where}: {size} bytes, at most {limit} expected")
+            if offset and match is None:
+                raise Failed("archive-tar", f"{where}: no name of a record")
+            if offset and header != _header(name, size, self.timestamp):
+                raise Failed("archive-tar", f"{where}: not the one header of this record")
             body = self._file.read(size)
             padding = self._file.read(-size % BLOCK)
-            if len(body) != size or len(padding) != -size % BLOCK or padding.strip(b"\0"):
-                raise Failed("archive-tar", f"{where}: cut short, or not padded with zeros")
+            if len(body) != size or len(padding) != -size % BLOCK:
+                raise Torn("archive-tar", f"{where}: cut short")
+            if padding.strip(b"\0"):
+                raise Failed("archive-tar", f"{where}: not padded with zeros")
             if offset == 0:
                 found = _HEADER.fullmatch(body)
                 if name != _FIRST or found is None:
                     raise Failed("archive-tar", f"{where}: not the first record of an archive")
-                mtime = int(found[1] or found[2])
-            elif match is None:
-                raise Failed("archive-tar", f"{where}: no name of a record")
-            if header != _header(name, size, mtime):
-                raise Failed("archive-tar", f"{where}: not the one header of this record")
-            if match is not None:
+                self.timestamp = int(found[1] or found[2])
+                if header != _header(name, size, self.timestamp):
+                    raise Failed("archive-tar", f"{where}: not the one header of this record")
+            if offset and match is not None:
                 if sha256_hex(body) != match[1]:
                     raise Failed("archive-hash", f"{where}: its name is not its SHA-256")
                 yield match[1], match[2] == "event", offset + BLOCK, body
             offset += BLOCK + size + len(padding)
 
+    def _add(self, digest: str, body: bytes, data: tuple[Body, ...], last: bytes, end: int) -> None:
+        """Take an event in, with the data before it, of which `last` is the last one's body."""
+        where = f"record at {end - len(body) - -len(body) % BLOCK}"
+        event, self._chain = self._event(digest, body, data, last, end, where)
+        self.events.append(event)
+
     def _event(
         self, digest: str, body: bytes, data: tuple[Body, ...], last: bytes, end: int, where: str
-    ) -> Event:
+    ) -> tuple[Event, _Chain]:
         found = _EVENT.fullmatch(body)
         if found is None or bool(found[3]) != bool(found[5]):
             raise Failed("event-chain", f"{where}: not an event")
@@ -214,8 +236,8 @@ class Archive:
                 raise Failed("archive-tar", f"{where}: a ballot of {data[-1].size} bytes")
             begin = _CREDENTIAL.match(last)
             credential = begin[1].decode("ascii", "replace") if begin else ""
-        self._chain = _Chain(kind, digest, height, bool(found[3]))
-        return Event(kind, digest, data, end, owner, credential)
+        event = Event(kind, digest, data, end, owner, credential)
+        return event, _Chain(kind, digest, height, bool(found[3]))
 
 
 def _named_data(
@@ -249,6 +271,11 @@ def _name_and_size(header: bytes, where: str) -> tuple[str, int]:
     if len(header) != BLOCK or not name.isascii() or not _SIZE.fullmatch(header[124:135]):
         raise Failed("archive-tar", f"{where}: not the header of a record")
     return name.decode("ascii"), int(header[124:135], 8)
+
+
+def whole_record(name: str, body: bytes, timestamp: int) -> bytes:
+    """The bytes of a record."""
+    return _header(name, len(body), timestamp) + body + bytes(-len(body) % BLOCK)
 
 
 def _header(name: str, size: int, mtime: int) -> bytes:

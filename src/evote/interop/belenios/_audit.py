@@ -6,20 +6,18 @@ place. A check whose inputs failed, or which a running election has not come to,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from evote._files import shown_path
 from evote._pool import Workers, processes
-from evote._report import Ledger
+from evote._report import Check, Ledger
 from evote._trees import Tree
 from evote.elgamal import Ciphertexts
-from evote.encoding import decode_hex
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 from evote.groups import Elements
-from evote.interop._reports import ForeignReport, Notice, checks_of
+from evote.interop._reports import ForeignReport, Notice, check_jobs, checks_of, decode_pin, silent
 from evote.interop.belenios._archive import Archive, Event, is_archive
 from evote.interop.belenios._box import Box
 from evote.interop.belenios._decryption import (
@@ -46,7 +44,14 @@ from evote.interop.belenios._trustees import (
     decode_trustees,
 )
 
-__all__ = ["CHECKS", "audit", "find_archive", "is_belenios"]
+__all__ = [
+    "CHECKS",
+    "Audit",
+    "audit",
+    "find_archive",
+    "ids",
+    "is_belenios",
+]
 
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "Archive": ("archive-tar", "archive-hash", "event-chain", "archive-order"),
@@ -97,12 +102,13 @@ CHECKS = checks_of("belenios", _SECTIONS, pins=("extends", "fingerprint"))
 """Stable ids, in the order of a report."""
 
 
-def _ids(*sections: str) -> list[str]:
+def ids(*sections: str) -> list[str]:
+    """The checks of some sections."""
     return [f"belenios.{name}" for section in sections for name in _SECTIONS[section]]
 
 
-_BALLOTS = _ids("Ballots", "Answers")
-_AFTER_BALLOTS = _ids("Tally", "Shuffles", "Decryption", "Result")
+_BALLOTS = ids("Ballots", "Answers")
+_AFTER_BALLOTS = ids("Tally", "Shuffles", "Decryption", "Result")
 _AFTER_SETUP = [*_BALLOTS, *_AFTER_BALLOTS]
 _KINDS = {  # checks of answers that only some questions have
     "individual-proof": ("homomorphic", "lists"),
@@ -154,23 +160,15 @@ def audit(
     found = find_archive(Path(path))
     if found is None:
         raise ParameterError(f"{shown_path(path)}: not one archive of Belenios")
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
-    if isinstance(expect, str):
-        expect = decode_hex(expect, 32, where="expect")
-    elif expect is not None and len(expect) != 32:
-        raise ParameterError("expect: 32 bytes expected")
-    run = _Audit(jobs, progress or _silent, expect, None if extends is None else Path(extends))
+    check_jobs(jobs)
+    expected = decode_pin(expect, "expect")
+    run = Audit(jobs, progress or silent, expected, None if extends is None else Path(extends))
     with Archive(found) as archive:
         run.verify(archive)
     return run.report()
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""
-
-
-class _Audit:
+class Audit:
     """One audit: what was found so far."""
 
     def __init__(
@@ -179,12 +177,13 @@ class _Audit:
         progress: Callable[[str, int, int], None],
         expect: bytes | None,
         extends: Path | None,
+        checks: Mapping[str, Check] = CHECKS,
     ) -> None:
         self.expect = None if expect is None else expect.hex()
         self.extends = extends
         pins = {"belenios.fingerprint": expect, "belenios.extends": extends}
         asked = [name for name, value in pins.items() if value is not None]
-        self.ledger = Ledger("setup", asked, CHECKS)
+        self.ledger = Ledger("setup", asked, checks)
         self.jobs = jobs
         self.progress = progress
         self.notices: list[Notice] = []
@@ -195,20 +194,12 @@ class _Audit:
     def report(self) -> ForeignReport:
         version = f", protocol version {self.election.version}" if self.election else ""
         whole = ("election", "credentials", "ballots")
-        return ForeignReport(
-            findings=self.ledger.findings(),
-            required=self.ledger.required,
-            readable=True,
-            phase="finished",
-            required_phase="finished",
-            manifest=None,
-            manifest_digest=None,
-            election_id=None,
-            result=None,
-            system=f"Belenios{version}",
-            parts=tuple(self.parts),
-            notices=tuple(self.notices),
-            unpinned=tuple(what for what in whole if what not in self.pinned),
+        return ForeignReport.of(
+            self.ledger,
+            f"Belenios{version}",
+            parts=self.parts,
+            notices=self.notices,
+            unpinned=(what for what in whole if what not in self.pinned),
         )
 
     # -- the ledger --------------------------------------------------------------------------------
@@ -257,7 +248,7 @@ class _Audit:
             return
         self._extends(archive)
         if not archive.events:
-            rest = [*_ids("Election", "Trustees", "Credentials", "Pins"), *_AFTER_SETUP]
+            rest = [*ids("Election", "Trustees", "Credentials", "Pins"), *_AFTER_SETUP]
             self.ledger.block("the archive ends before the setup", *rest)
             return
         self._setup(archive)
@@ -282,7 +273,7 @@ class _Audit:
     def _setup(self, archive: Archive) -> None:
         election = trustees = credentials = None
         bodies = archive.events[0].data
-        blocks = [*_ids("Trustees", "Credentials"), *_AFTER_SETUP]
+        blocks = [*ids("Trustees", "Credentials"), *_AFTER_SETUP]
         with self._step("election", *blocks):
             pool = None
             if self.jobs != 1:
@@ -296,7 +287,7 @@ class _Audit:
             return
         self.election = election
         self._describe(election, archive)
-        with self._step("trustees", *_ids("Trustees")[1:], *_AFTER_BALLOTS):
+        with self._step("trustees", *ids("Trustees")[1:], *_AFTER_BALLOTS):
             trustees = decode_trustees(archive.body(bodies[1]), election)
             self._trustees(trustees, election)
         with self._step("credentials", "belenios.credentials-duplicate", *_AFTER_SETUP):
@@ -400,7 +391,7 @@ class _Audit:
             self.ledger.block("the archive ends before the tally", *_AFTER_BALLOTS)
             return
         tally: list[Ciphertexts] | None = None
-        with self._step("encrypted-tally", *_ids("Shuffles", "Decryption", "Result")):
+        with self._step("encrypted-tally", *ids("Shuffles", "Decryption", "Result")):
             tally = read_tally(archive.body(events[0].data[0]), election)
         with self._step("tally-num", "belenios.tally-weight"):
             count, weight = read_sized(archive.body(events[0].data[1]), election)
@@ -431,7 +422,7 @@ class _Audit:
     ) -> list[Ciphertexts] | None:
         """The tally with the shuffled lists in it; None as long as there are more to come."""
         events, ended = archive.kind("Shuffle"), bool(archive.kind("EndShuffles"))
-        later = [*_ids("Decryption"), "belenios.result"]
+        later = [*ids("Decryption"), "belenios.result"]
         if not election.mixed:
             if events or ended:
                 reason = "shuffles in an election without rankings"
@@ -457,7 +448,7 @@ class _Audit:
         further = archive.kind("PartialDecryption") or archive.kind("Result")
         if not ended and not further:
             reason = "the archive ends before the end of the shuffles"
-            self.ledger.block(reason, *_ids("Shuffles"), *later)
+            self.ledger.block(reason, *ids("Shuffles"), *later)
             return None
         self._did("shuffle-missing")
         if not ended:
@@ -513,7 +504,7 @@ class _Audit:
             self.notices.append(Notice("invalid-partial-decryption", str(failure)))
         if missing and not results:
             reason = f"the archive ends before: {'; '.join(text for _, text in missing)}"
-            ledger.block(reason, *_ids("Decryption", "Result"))
+            ledger.block(reason, *ids("Decryption", "Result"))
             return
         for check in checks:
             self._did(check)

@@ -19,6 +19,7 @@ from evote.groups import Elements, Scalars, concatenate
 from evote.interop.belenios._election import Credentials, Election, Question
 from evote.interop.belenios._forms import Failed, base64_digest, compact, items, parse
 from evote.interop.belenios._plan import Plan
+from evote.interop.belenios._statement import Prefixes, Statement, rows_of
 
 __all__ = ["Ballot", "Batch", "decode_ballot", "read_batch", "verify_batch"]
 
@@ -305,23 +306,13 @@ class _Verifier:
         self.codec, self.oracle = election.codec, election.oracle
         self.g, self.y = self.codec.group.generator, election.key
         self.n = len(batch.ballots)
-        self.alpha = self._with_products(batch.alpha)
-        self.beta = self._with_products(batch.beta)
-        self.width = self.alpha.shape[1]
-        self.alpha_texts = self._texts(self.alpha)
-        self.beta_texts = self._texts(self.beta)
-
-    def _with_products(self, columns: Elements) -> Elements:
-        products = [
-            columns[:, list(chosen)].prod(1) if chosen else self.codec.group.identity((self.n,))
-            for chosen in self.plan.products
-        ]
-        return concatenate([columns, *(p.reshape((self.n, 1)) for p in products)], axis=1)
+        credentials = [ballot.credential for ballot in batch.ballots]
+        self.statement = Statement(election, plan, credentials, batch.alpha, batch.beta)
+        self.alpha, self.beta = self.statement.alpha, self.statement.beta
 
     def _texts(self, elements: Elements) -> list[list[str]]:
         """The strings of an array of shape (n, k), row by row."""
-        texts, width = self.codec.texts(elements), elements.shape[1]
-        return [texts[i * width : (i + 1) * width] for i in range(self.n)]
+        return rows_of(self.codec.texts(elements), self.n)
 
     def run(self) -> tuple[list[Failed], list[list[str]]]:
         signatures = self.codec.scalars([x for b in self.batch.ballots for x in b.signature])
@@ -335,7 +326,7 @@ class _Verifier:
             tag = "sig" if self.election.version == 1 else "ballot"
             if self.oracle.signature(tag, *message) != ballot.signature[0]:
                 found.append(Failed("ballot-signature", f"{ballot.name}: does not hold"))
-            prefixes = self._prefixes(i)
+            prefixes = self.statement.prefixes(i)
             found += self._disjunctions(i, prefixes, branches[i], sums[i])
             found += self._ranking(i, prefixes, rankings[i])
             found += self._nonzero(i, prefixes, nonzeros[i])
@@ -344,18 +335,6 @@ class _Verifier:
             [signed[i], *branches[i][::2], *rankings[i], *nonzeros[i][::3]] for i in range(self.n)
         ]
         return found, commitments
-
-    def _prefixes(self, i: int) -> list[tuple[str, str]]:
-        """S0 and S of each question."""
-        short = f"{self.election.fingerprint}|{self.batch.ballots[i].credential}"
-        result = []
-        for start, end in self.plan.ranges:
-            texts = [self._stated(i, column) for column in range(start, end)]
-            result.append((short, f"{short}|{','.join(texts)}"))
-        return result
-
-    def _stated(self, i: int, column: int) -> str:
-        return f"{self.alpha_texts[i][column]},{self.beta_texts[i][column]}"
 
     def _branches(self) -> tuple[list[list[str]], list[list[int]]]:
         """Of each ballot, A and B of every branch, in turn; and of every claim the sum of the c."""
@@ -388,17 +367,14 @@ class _Verifier:
         return b
 
     def _disjunctions(
-        self, i: int, prefixes: list[tuple[str, str]], texts: list[str], sums: list[int]
+        self, i: int, prefixes: Prefixes, texts: list[str], sums: list[int]
     ) -> list[Failed]:
         found, start = [], 0
         for claim, total in zip(self.plan.claims, sums, strict=True):
             end = start + 2 * len(claim.branches)
-            commitments = ",".join(texts[start:end])
-            start = end
-            message = prefixes[claim.question][claim.whole]
-            stated = self._stated(i, claim.stated) if claim.stated >= 0 else ""
-            if self.oracle.proof(claim.tag, message, commitments, stated) != total:
+            if self.statement.claim(i, prefixes, claim, texts[start:end]) != total:
                 found.append(self._failed(claim.check, i, claim.question, claim.place))
+            start = end
         return found
 
     def _failed(self, check: str, i: int, question: int, place: str) -> Failed:
@@ -414,14 +390,11 @@ class _Verifier:
         alpha = self.alpha[:, [ranking.column for ranking in rankings]]
         return self._texts(self.g**r * alpha**c)
 
-    def _ranking(self, i: int, prefixes: list[tuple[str, str]], texts: list[str]) -> list[Failed]:
+    def _ranking(self, i: int, prefixes: Prefixes, texts: list[str]) -> list[Failed]:
         found = []
-        key = self.codec.texts(self.y)[0] if texts else ""
         for ranking, text in zip(self.plan.rankings, texts, strict=True):
-            stated = f"{key},{self._stated(i, ranking.column)}"
-            message = prefixes[ranking.question][0]
             challenge = self.batch.ballots[i].proofs[ranking.proof][0]
-            if self.oracle.proof("raweg", message, text, stated) != challenge:
+            if self.statement.ranking(i, prefixes, ranking, text) != challenge:
                 found.append(self._failed("nh-proof", i, ranking.question, "proof"))
         return found
 
@@ -438,14 +411,12 @@ class _Verifier:
         triples = concatenate([x[:, :, None] for x in (first, second, third)], axis=2)
         return self._texts(triples.reshape((self.n, 3 * len(claims))))
 
-    def _nonzero(self, i: int, prefixes: list[tuple[str, str]], texts: list[str]) -> list[Failed]:
+    def _nonzero(self, i: int, prefixes: Prefixes, texts: list[str]) -> list[Failed]:
         found = []
         for claim in self.plan.nonzeros:
             commitments = texts[3 * claim.number : 3 * claim.number + 3]
             _, challenge, _, _ = self.batch.ballots[i].nonzero[claim.number]
-            expected = self.oracle.proof(
-                "nonzero", prefixes[claim.question][1], ",".join(commitments)
-            )
+            expected = self.statement.nonzero(prefixes, claim, commitments)
             neutral = self.batch.commitments[i, claim.number].is_identity()
             if neutral or expected != challenge:
                 found.append(self._failed("nonzero-proof", i, claim.question, "nonzero_proof"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +18,7 @@ from evote.interop.belenios._forms import Failed, sha256_hex
 from evote.interop.belenios._plan import make_plan
 from evote.interop.belenios._tally import Sums
 
-__all__ = ["Box"]
+__all__ = ["Box", "verify_ballots"]
 
 _CIPHERTEXTS = 4096  # of a batch, about
 _MAX_BATCH = 512
@@ -156,6 +156,27 @@ class Box:
         if first == second:
             return any(len(set(points)) < len(points) for points in commitments)
         return bool(set(commitments[0]) & set(commitments[1]))
+
+
+def verify_ballots(
+    bodies: Sequence[bytes], election: Election, credentials: Credentials
+) -> list[Failed]:
+    """What is wrong with ballots that are in no archive yet; whose form is odd is refused too."""
+    plan, found = make_plan(election), []
+    for start in range(0, len(bodies), _MAX_BATCH):
+        ballots = []
+        for i, data in enumerate(bodies[start : start + _MAX_BATCH], start):
+            try:
+                ballot = decode_ballot(data, election, credentials, f"ballot {i}")
+                if ballot.odd:
+                    raise Failed("ballot-canonical", f"ballot {i}: answers not written as usual")
+            except Failed as error:
+                found.append(error)
+            else:
+                ballots.append(ballot)
+        batch, failures = read_batch(ballots, election, credentials, plan)
+        found += failures + verify_batch(batch, election, plan)[0]
+    return found
 
 
 def ciphertexts_of(ballot: Ballot) -> list[bytes]:

@@ -13,20 +13,13 @@ from typing import Literal
 
 from gmpy2 import mpz
 
+from evote._belenios import GROUPS, PADDING, numbers_held
 from evote.errors import DecodingError, UnsupportedError
 from evote.groups import Ed25519, Elements, Group, ModPGroup, Scalars, concatenate, named_group
 from evote.interop.belenios._forms import decimal, fields, sha256_hex
 
 __all__ = ["GROUPS", "Codec", "codec_of"]
 
-GROUPS = {
-    "Ed25519": "ed25519",
-    "RFC-3526-2048": "rfc3526-2048",
-    "BELENIOS-2048": "belenios-2048",
-}
-"""The groups of Belenios, and what they are called here."""
-
-_PADDING = {"Ed25519": 14, "RFC-3526-2048": 8}  # low bits free when numbers become an element
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ANY_HEX = re.compile(r"[0-9A-Fa-f]{1,1300}", re.ASCII)
 
@@ -123,24 +116,25 @@ class Codec:
         Raises:
             DecodingError: it cannot.
         """
-        bits = 255 if self._hex else self._p.bit_length()
-        padding = _PADDING.get(self.name)
-        if padding is None or count > (bits - padding) // 8:
+        if count > numbers_held(self.group):
             raise DecodingError(f"an element of {self.name} does not hold {count} numbers")
 
-    def to_numbers(self, elements: Elements, count: int) -> list[list[int] | None]:
-        """The `count` numbers from 0 to 255 in each of n elements; None where there are none."""
+    def to_numbers(self, elements: Elements, count: int) -> list[list[int]]:
+        """The `count` numbers from 0 to 255 in each of n elements.
+
+        As in the original, whatever stands above them is ignored: of any element a voter encrypts,
+        something is decoded.
+        """
         data, width = elements.encode(), self.group.element_size
-        rows: list[list[int] | None] = []
+        rows = []
         for i in range(0, len(data), width):
-            value = int.from_bytes(data[i : i + width], self._order) >> _PADDING[self.name]
-            fits = value >> 8 * count == 0
-            rows.append(list(value.to_bytes(count, "big")) if fits else None)
+            value = int.from_bytes(data[i : i + width], self._order) >> PADDING[self.group.name]
+            rows.append(list((value % 256**count).to_bytes(count, "big")))
         return rows
 
     def from_numbers(self, rows: Sequence[Sequence[int]]) -> list[bytes]:
         """The encoding of each row: the first element at or behind its place."""
-        width, padding = self.group.element_size, _PADDING[self.name]
+        width, padding = self.group.element_size, PADDING[self.group.name]
         numbers = [int.from_bytes(bytes(row), "big") << padding for row in rows]
         waiting = list(range(len(rows)))
         while waiting:

@@ -181,9 +181,9 @@ def _check_rows(
     decoded = codec.to_numbers(messages, answers)
     for k, (row, numbers) in enumerate(zip(rows, decoded, strict=True)):
         entries = items(row, f"{place}[{k}]", answers)
-        if numbers is None or any(type(x) is not int for x in entries) or entries != numbers:
+        if any(type(x) is not int for x in entries) or entries != numbers:
             raise Failed("result", f"{place}[{k}]: not what the ciphertext decrypts to")
-    encodings = codec.from_numbers([row for row in decoded if row is not None])
+    encodings = codec.from_numbers(decoded)
     data, width = messages.encode(), codec.group.element_size
     return [
         f"{place}[{k}]"

@@ -16,42 +16,134 @@ from evote._terelius_wikstrom import (
     ShuffleClaim,
     ShuffleCommitment,
     ShuffleResponses,
+    commit_permutation,
+    prove_claim,
     verify_claim,
 )
-from evote.elgamal import Ciphertexts
+from evote.elgamal import Ciphertexts, PublicKey
 from evote.errors import DecodingError, InvalidProof
-from evote.groups import Elements, Group, Scalars
+from evote.groups import Elements, Group, Rng, Scalars
 from evote.interop.belenios._codec import Codec
 from evote.interop.belenios._election import Election
-from evote.interop.belenios._forms import Failed, fields, items, parse
+from evote.interop.belenios._forms import Failed, compact, fields, items, parse
 from evote.interop.belenios._oracle import listed
 from evote.interop.belenios._signatures import Signature, failing
 from evote.interop.belenios._trustees import Owner
+from evote.mixnet import ShuffleWitness, shuffle
 
-__all__ = ["check_shuffle", "owned_message", "read_ciphertexts"]
+__all__ = [
+    "check_shuffle",
+    "ciphertext_values",
+    "owned_message",
+    "read_ciphertexts",
+    "shuffle_lists",
+]
 
 
 class _Oracle:
-    """The challenges of one proof, for `verify_claim`."""
+    """The challenges of one proof, for prover and verifier."""
 
     batching_bits = challenge_bits = 256
 
-    def __init__(self, election: Election, lists: str, rest: str, count: int) -> None:
-        self._election, self._lists, self._rest = election, lists, rest
-        self._count = count
+    def __init__(self, election: Election) -> None:
+        self._election = election
+        self._lists = ""
 
     def generators(self, group: Group, count: int) -> Elements:
         return self._election.codec.generators(count + 1)[1:]
 
     def batching_vector(self, claim: ShuffleClaim) -> Scalars:
-        election = self._election
+        election, codec = self._election, self._election.codec
+        assert claim.inputs is not None
+        assert claim.outputs is not None
+        self._lists = _pairs(codec, claim.inputs) + _pairs(codec, claim.outputs)
+        self._lists += listed(codec.texts(claim.u))
         challenges = election.oracle.permutation_challenges
-        return election.codec.scalars(challenges(election.fingerprint, self._lists, self._count))
+        return codec.scalars(challenges(election.fingerprint, self._lists, len(claim.u)))
 
     def challenge(self, commitment: ShuffleCommitment) -> Scalars:
-        election = self._election
-        challenge = election.oracle.shuffle_challenge(election.fingerprint, self._rest)
-        return election.codec.group.scalars(challenge)
+        election, codec = self._election, self._election.codec
+        t, t_hat, c_hat = first_move(codec, commitment)
+        text = listed(t) + listed(t_hat) + self._lists + listed(c_hat)
+        text += codec.texts(election.key)[0]
+        challenge = election.oracle.shuffle_challenge(election.fingerprint, text)
+        return codec.group.scalars(challenge)
+
+
+def first_move(
+    codec: Codec, commitment: ShuffleCommitment
+) -> tuple[list[str], list[str], list[str]]:
+    """The texts of t1, t2, t3, t41, t42; of th; and of ch."""
+    c = commitment
+    assert c.b is not None
+    assert c.b_prime is not None
+    assert c.c_prime is not None
+    assert c.d_prime is not None
+    assert c.f_prime is not None
+    singles = (c.c_prime, c.d_prime, c.a_prime, c.f_prime.beta, c.f_prime.alpha)
+    t = [codec.texts(element)[0] for element in singles]
+    return t, codec.texts(c.b_prime), codec.texts(c.b)
+
+
+def make_claim(
+    election: Election, u: Elements, inputs: Ciphertexts, outputs: Ciphertexts
+) -> ShuffleClaim:
+    """What is proven of ciphertexts of shape (n,): outputs are the inputs, in the order of u."""
+    generators = election.codec.generators(len(u) + 1)
+    return ShuffleClaim(
+        h=generators[1:],
+        start=generators[:1],
+        u=u,
+        key=election.key,
+        inputs=_column(inputs),
+        outputs=_column(outputs),
+    )
+
+
+def shuffle_lists(
+    election: Election, inputs: list[Ciphertexts], *, rng: Rng | None = None
+) -> bytes:
+    """A shuffle of version 1: every list re-encrypted, put into a random order, and proven.
+
+    Cost: that of `mixnet.prove_shuffle`.
+    """
+    codec, key = election.codec, PublicKey(element=election.key)
+    lists: list[Any] = []
+    proofs: list[Any] = []
+    for before in inputs:
+        outputs, witness = shuffle(key, _column(before), rng)
+        after = Ciphertexts(alpha=outputs.alpha[:, 0], beta=outputs.beta[:, 0])
+        lists.append(ciphertext_values(codec, after))
+        proofs.append(_prove(election, before, after, witness, rng))
+    return compact({"ciphertexts": lists, "proofs": proofs}).encode()
+
+
+def ciphertext_values(codec: Codec, ciphertexts: Ciphertexts) -> list[dict[str, str]]:
+    """The JSON of ciphertexts of shape (n,)."""
+    alphas, betas = codec.texts(ciphertexts.alpha), codec.texts(ciphertexts.beta)
+    return [{"alpha": a, "beta": b} for a, b in zip(alphas, betas, strict=True)]
+
+
+def _prove(
+    election: Election,
+    inputs: Ciphertexts,
+    outputs: Ciphertexts,
+    witness: ShuffleWitness,
+    rng: Rng | None,
+) -> list[Any]:
+    codec, pi = election.codec, witness.permutation
+    oracle = _Oracle(election)
+    u, r = commit_permutation(oracle.generators(codec.group, len(pi)), pi, rng)
+    claim = make_claim(election, u, inputs, outputs)
+    commitment, k = prove_claim(claim, pi, r, witness.nonces, oracle, rng=rng)
+    assert k.k_b is not None
+    assert k.k_c is not None
+    assert k.k_d is not None
+    assert k.k_f is not None
+    t, t_hat, c_hat = first_move(codec, commitment)
+    s = [str(x.to_ints()) for x in (k.k_c, k.k_d, k.k_a, k.k_f[0])]
+    s_hat, s_prime = ([str(x) for x in part.to_ints()] for part in (k.k_b, k.k_e))
+    return [[*t[:3], t[3:], t_hat], [*s, s_hat, s_prime], codec.texts(u), c_hat]
 
 
 def read_ciphertexts(value: Any, codec: Codec, place: str) -> Ciphertexts:
@@ -130,19 +222,6 @@ def _check(
     )
     c = codec.elements(items(moves[2], f"{name}[2]", count), f"{name}[2]")
     c_hat = codec.elements(items(moves[3], f"{name}[3]", count), f"{name}[3]")
-    lists = _pairs(codec, inputs) + _pairs(codec, outputs) + listed(moves[2])
-    rest = listed([*first[:3], on_beta, on_alpha]) + listed(first[4]) + lists
-    rest += listed(moves[3]) + codec.texts(election.key)[0]
-    oracle = _Oracle(election, lists, rest, count)
-    generators = codec.generators(count + 1)
-    claim = ShuffleClaim(
-        h=generators[1:],
-        start=generators[:1],
-        u=c,
-        key=election.key,
-        inputs=_column(inputs),
-        outputs=_column(outputs),
-    )
     commitment = ShuffleCommitment(
         b=c_hat,
         a_prime=t[2],
@@ -151,9 +230,10 @@ def _check(
         d_prime=t[1],
         f_prime=Ciphertexts(alpha=t[4:5], beta=t[3:4]),
     )
+    oracle = _Oracle(election)
     responses = ShuffleResponses(k_a=s[2], k_b=s_hat, k_c=s[0], k_d=s[1], k_e=s_prime, k_f=s[3:])
     try:
-        verify_claim(claim, commitment, responses, oracle)
+        verify_claim(make_claim(election, c, inputs, outputs), commitment, responses, oracle)
     except InvalidProof as error:
         raise Failed("shuffle-proof", f"{name}: {error}") from None
 

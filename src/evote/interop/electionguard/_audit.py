@@ -7,15 +7,13 @@ and the place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
 
 from evote._archives import open_tree
 from evote._pool import Workers
 from evote._trees import Tree
-from evote.encoding import decode_hex
-from evote.errors import EvoteError, ParameterError
-from evote.interop._reports import ForeignReport
+from evote.errors import EvoteError
+from evote.interop._reports import ForeignReport, check_jobs, decode_pin, silent
 from evote.interop.electionguard._reading import Record
 from evote.interop.electionguard._run import Run
 from evote.interop.electionguard._v2 import CHECKS_20, CHECKS_21, audit_2
@@ -88,15 +86,10 @@ def audit(
     Raises:
         ParameterError, DecodingError: an argument is wrong. Never because of what files hold.
     """
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
-    expected = expect_manifest
-    if isinstance(expected, str):
-        expected = decode_hex(expected, 32, where="expect_manifest")
-    elif expected is not None and len(expected) != 32:
-        raise ParameterError("expect_manifest: 32 bytes expected")
+    check_jobs(jobs)
+    expected = decode_pin(expect_manifest, "expect_manifest")
     with open_tree(path) as tree:
-        return _audited(Record(tree), expected, jobs, progress or _silent)
+        return _audited(Record(tree), expected, jobs, progress or silent)
 
 
 def _audited(
@@ -128,7 +121,3 @@ def _audited(
 def _unsupported(run: Run) -> None:
     """Recognised, and no check of it is known."""
     run.block(f"{run.system} is recognised and not supported", *run.names(0, 99))
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""

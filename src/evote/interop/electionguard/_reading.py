@@ -7,20 +7,16 @@ file and the place in it.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from evote._files import shown_path
 from evote._trees import Tree
-from evote.encoding import MAX_BYTES, check_json_limits, unique_keys
+from evote.encoding import MAX_BYTES
 from evote.errors import DecodingError
+from evote.interop._json import read_json
 
 __all__ = ["Node", "Record", "parse_json"]
-
-_MAX_DIGITS = 1300  # a 4096-bit prime in decimal has 1234
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse_json(data: bytes, *, where: str) -> Node:
@@ -29,34 +25,7 @@ def parse_json(data: bytes, *, where: str) -> Node:
     Raises:
         DecodingError: at `where`, with the reason.
     """
-
-    def refuse(reason: str) -> NoReturn:
-        raise DecodingError(reason, where=where)
-
-    def integer(digits: str) -> int:
-        if len(digits) > _MAX_DIGITS:
-            refuse(f"a number of {len(digits)} digits")
-        return int(digits)
-
-    check_json_limits(data, where=where)
-    try:
-        text = data.decode("utf-8")
-        value = json.loads(
-            text,
-            parse_int=integer,
-            parse_float=lambda _: refuse("a number that is not an integer"),
-            parse_constant=lambda name: refuse(f"{name} is not JSON"),
-            object_pairs_hook=lambda pairs: unique_keys(pairs, where),
-        )
-        if "\\u" in text and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
-            refuse("an unpaired surrogate")
-    except UnicodeDecodeError as error:
-        raise DecodingError(f"not UTF-8 at byte {error.start}", where=where) from None
-    except json.JSONDecodeError as error:
-        raise DecodingError(f"not JSON: {error.msg} at {error.pos}", where=where) from None
-    except RecursionError:
-        raise DecodingError("JSON nested too deep", where=where) from None
-    return Node(value, f"{where}: $")
+    return Node(read_json(data, where=where), f"{where}: $")
 
 
 class Node:

@@ -10,9 +10,8 @@ import numpy as np
 from evote._batch import Equations, verify_batch
 from evote._pool import Workers, processes
 from evote._report import Check, Ledger
-from evote.errors import EvoteError
 from evote.groups import Group
-from evote.interop._reports import ForeignReport, Notice
+from evote.interop._reports import Findings, ForeignReport, Notice
 from evote.interop.electionguard._codec import sha256
 from evote.interop.electionguard._reading import Record
 
@@ -34,7 +33,7 @@ def references(document: str, rows: Sequence[tuple[str, str]]) -> dict[str, Chec
     return {_PREFIX + DIGEST: pin, **checks}
 
 
-class Run:
+class Run(Findings):
     """One audit: what was found so far. Names of checks go without their prefix."""
 
     def __init__(
@@ -50,7 +49,7 @@ class Run:
         pins = () if expected is None else (_PREFIX + DIGEST,)
         self.record = record
         self.checks = checks
-        self.ledger = Ledger("setup", pins, checks)
+        super().__init__(Ledger("setup", pins, checks), _PREFIX)
         self.system = system
         self.expected = expected
         self.jobs = jobs
@@ -61,27 +60,6 @@ class Run:
         self._seen: dict[bytes, str] = {}
 
     # -- findings ----------------------------------------------------------------------------------
-
-    def did(self, check: str, count: int = 1) -> None:
-        self.ledger.did(_PREFIX + check, count)
-
-    def fail(self, check: str, reason: str | EvoteError) -> None:
-        self.ledger.fail(_PREFIX + check, reason)
-
-    def expect(self, check: str, holds: bool, reason: str) -> None:
-        """One item of a check, and why it fails where it does not hold."""
-        self.did(check)
-        if not holds:
-            self.fail(check, reason)
-
-    def block(self, reason: str, *checks: str) -> None:
-        self.ledger.block(reason, *(_PREFIX + check for check in checks))
-
-    def absent(self, reason: str, *checks: str) -> None:
-        self.ledger.absent(reason, *(_PREFIX + check for check in checks))
-
-    def failed(self, check: str) -> bool:
-        return self.ledger.failed(_PREFIX + check)
 
     @contextmanager
     def step(self, check: str, *blocks: str) -> Iterator[None]:
@@ -142,19 +120,12 @@ class Run:
         for name, details in self._notices.items():
             more = f" and {len(details) - _SHOWN} more" if len(details) > _SHOWN else ""
             notices.append(Notice(name, "; ".join(details[:_SHOWN]) + more))
-        return ForeignReport(
-            findings=self.ledger.findings(),
-            required=self.ledger.required,
+        return ForeignReport.of(
+            self.ledger,
+            self.system,
             readable=self.readable,
-            phase="finished",
-            required_phase="finished",
-            manifest=None,
-            manifest_digest=None,
-            election_id=None,
-            result=None,
-            system=self.system,
-            parts=tuple(self.parts),
-            notices=tuple(notices),
+            parts=self.parts,
+            notices=notices,
             unpinned=("manifest",) if self.expected is None else (),
         )
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evote._batch import Equations, verify_batch
-from evote.groups import Elements, Scalars, stack
+from evote.groups import Elements, Group, Scalars, stack
 from evote.interop.electionguard._ballots1 import CAST, PORTION, SPOILED, Ballots1
 from evote.interop.electionguard._codec import Pool, to_int
 from evote.interop.electionguard._reading import Node
 from evote.interop.electionguard._run import Run
 from evote.interop.electionguard._setup1 import Setup1
+from evote.threshold import lagrange_coefficients
 
 __all__ = ["Tallies1", "check_encrypted_tally", "lagrange"]
 
@@ -68,16 +69,10 @@ class _Row:
     shares: dict[int, _Share]
 
 
-def lagrange(orders: list[int], q: int) -> dict[int, int]:
+def lagrange(orders: list[int], group: Group) -> dict[int, int]:
     """w_l for each of these guardians."""
-    weights = {}
-    for order in orders:
-        top = bottom = 1
-        for other in orders:
-            if other != order:
-                top, bottom = top * other % q, bottom * (other - order) % q
-        weights[order] = top * pow(bottom, -1, q) % q
-    return weights
+    weights = lagrange_coefficients(group, orders, max(orders)).to_ints() if orders else []
+    return dict(zip(orders, weights, strict=True))
 
 
 class Tallies1:
@@ -337,7 +332,7 @@ class Tallies1:
             [share.parts[helper] for helper in helpers] for share in shares
         ]
         self._proofs(elements, encoded, rows, keys, proofs, helpers, names["part_proof"])
-        weights = lagrange(helpers, self.setup.codec.q)
+        weights = lagrange(helpers, group)
         parts = [
             (
                 elements.take([s.parts[helper].share for s in shares]),
@@ -384,7 +379,7 @@ class Tallies1:
                 extra = False
             run.expect(
                 "10.lagrange",
-                not extra and found == lagrange(present, codec.q),
+                not extra and found == lagrange(present, codec.group),
                 f"{node.where}: not the coefficients of the guardians present",
             )
 

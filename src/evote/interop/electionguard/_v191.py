@@ -300,7 +300,7 @@ class _Tallies191:
             known = 0 not in found and len(found) >= setup.quorum
             run.expect(
                 "10.lagrange",
-                known and found == lagrange(sorted(found), setup.codec.q),
+                known and found == lagrange(sorted(found), setup.group),
                 f"{node.where}: not the Lagrange coefficients",
             )
 

@@ -7,16 +7,15 @@ A check whose inputs failed or are missing is not checked, which is never succes
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from evote._files import shown_path
 from evote._pool import Workers, processes
 from evote._report import Ledger
-from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
+from evote.errors import DecodingError, EvoteError, UnsupportedError
 from evote.groups import Elements, Group
-from evote.interop._reports import ForeignReport, Notice, checks_of
+from evote.interop._reports import Findings, ForeignReport, Notice, check_jobs, checks_of, silent
 from evote.interop.helios._ballots import vote_hashes
 from evote.interop.helios._box import Box
 from evote.interop.helios._election import (
@@ -115,14 +114,13 @@ def audit(
         ParameterError, DecodingError: an argument is wrong, or this is no election of Helios.
             Never because of what is wrong with one.
     """
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
+    check_jobs(jobs)
     expected = None if expect is None else unhex_or_base64(expect)
     source = open_source(path)
     if source is None:
         raise DecodingError("no election of Helios", where=shown_path(path))
     with source.tree:
-        run = Run(source, expected, jobs, progress or _silent)
+        run = Run(source, expected, jobs, progress or silent)
         try:
             run.everything()
         except Exception as error:  # a bug never lets a record pass
@@ -130,11 +128,7 @@ def audit(
         return run.report()
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""
-
-
-class Run:
+class Run(Findings):
     """One audit: what was found so far. Names of checks go without their prefix."""
 
     def __init__(
@@ -148,30 +142,11 @@ class Run:
         self.expected = expected
         self.jobs = jobs
         self.progress = progress
-        self.ledger = Ledger("setup", () if expected is None else (_PREFIX + _DIGEST,), CHECKS)
+        pins = () if expected is None else (_PREFIX + _DIGEST,)
+        super().__init__(Ledger("setup", pins, CHECKS), _PREFIX)
         self.notices: dict[str, str] = {}
         self.parts: list[str] = []
         self.readable = True
-
-    # -- findings ----------------------------------------------------------------------------------
-
-    def did(self, check: str, count: int = 1) -> None:
-        self.ledger.did(_PREFIX + check, count)
-
-    def fail(self, check: str, reason: str | EvoteError) -> None:
-        self.ledger.fail(_PREFIX + check, reason)
-
-    def expect(self, check: str, holds: bool, reason: str) -> None:
-        """One item of a check, and why it fails where it does not hold."""
-        self.did(check)
-        if not holds:
-            self.fail(check, reason)
-
-    def block(self, reason: str, *checks: str) -> None:
-        self.ledger.block(reason, *(_PREFIX + check for check in checks))
-
-    def absent(self, reason: str, *checks: str) -> None:
-        self.ledger.absent(reason, *(_PREFIX + check for check in checks))
 
     def notice(self, name: str, detail: str) -> None:
         self.notices[name] = detail
@@ -383,18 +358,11 @@ class Run:
         if unread:
             more = ", ..." if len(unread) > 5 else ""
             parts.append(f"not looked at: {', '.join(unread[:5])}{more}")
-        return ForeignReport(
-            findings=self.ledger.findings(),
-            required=self.ledger.required,
+        return ForeignReport.of(
+            self.ledger,
+            "Helios 3 or 4",
             readable=self.readable,
-            phase="finished",
-            required_phase="finished",
-            manifest=None,
-            manifest_digest=None,
-            election_id=None,
-            result=None,
-            system="Helios 3 or 4",
-            parts=tuple(parts),
-            notices=tuple(Notice(name, detail) for name, detail in self.notices.items()),
+            parts=parts,
+            notices=(Notice(name, detail) for name, detail in self.notices.items()),
             unpinned=(*(("election",) if self.expected is None else ()), "voters"),
         )

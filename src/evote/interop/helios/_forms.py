@@ -11,11 +11,10 @@ import base64
 import hashlib
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 from gmpy2 import mpz
 
-from evote.encoding import MAX_BYTES, check_json_limits, unique_keys
 from evote.errors import DecodingError
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "js_text",
     "member",
     "number",
-    "parse",
     "py_text",
     "sha1_number",
     "short_hash",
@@ -35,8 +33,6 @@ __all__ = [
 ]
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_DIGITS = 1300  # of JSON's own numbers, which very old records use for elements
 
 
 class Failed(DecodingError):
@@ -45,42 +41,6 @@ class Failed(DecodingError):
     def __init__(self, check: str, reason: str, *, where: str = "") -> None:
         self.check = check
         super().__init__(reason, where=where)
-
-
-def parse(data: bytes, *, where: str, max_bytes: int = MAX_BYTES) -> Any:
-    """Any one JSON text of limited size and depth, without duplicate keys or fractions.
-
-    Raises:
-        DecodingError: at `where`, with the reason.
-    """
-
-    def refuse(reason: str) -> NoReturn:
-        raise DecodingError(reason, where=where)
-
-    def integer(digits: str) -> int:
-        if len(digits) > _MAX_DIGITS:
-            refuse(f"a number of {len(digits)} digits")
-        return int(digits)
-
-    check_json_limits(data, where=where, max_bytes=max_bytes)
-    try:
-        found = data.decode("utf-8")
-        value = json.loads(
-            found,
-            parse_int=integer,
-            parse_float=lambda _: refuse("a number that is not an integer"),
-            parse_constant=lambda name: refuse(f"{name} is not JSON"),
-            object_pairs_hook=lambda pairs: unique_keys(pairs, where),
-        )
-    except UnicodeDecodeError as error:
-        raise DecodingError(f"not UTF-8 at byte {error.start}", where=where) from None
-    except json.JSONDecodeError as error:
-        raise DecodingError(f"not JSON: {error.msg} at {error.pos}", where=where) from None
-    except RecursionError:
-        raise DecodingError("JSON nested too deep", where=where) from None
-    if "\\u" in found and _SURROGATE.search(js_text(value)):
-        refuse("an unpaired surrogate")
-    return value
 
 
 def py_text(value: Any) -> str:

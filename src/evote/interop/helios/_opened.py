@@ -8,10 +8,11 @@ import numpy as np
 
 from evote.errors import DecodingError
 from evote.groups import Elements, ModPGroup
+from evote.interop._json import read_json
 from evote.interop.helios._ballots import Vote, read_vote, verify_votes, vote_hashes
 from evote.interop.helios._box import Box, ciphertexts
 from evote.interop.helios._election import Election
-from evote.interop.helios._forms import Failed, member, number, parse, text, the_list
+from evote.interop.helios._forms import Failed, member, number, text, the_list
 
 if TYPE_CHECKING:
     from evote.interop.helios._audit import Run
@@ -77,7 +78,7 @@ def _read(
     assert isinstance(group, ModPGroup)
     expected = text(member(item, "vote_hash", where), where)
     raw = text(member(item, "raw_vote", where), where, max_length=2**24)
-    opened = parse(raw.encode("utf-8", "replace"), where=f"{where}.raw_vote")
+    opened = read_json(raw.encode("utf-8", "replace"), where=f"{where}.raw_vote")
     answers = the_list(member(opened, "answers", where), where)
     stripped = {**opened, "answers": [without_opening(answer) for answer in answers]}
     hashes = vote_hashes(stripped)

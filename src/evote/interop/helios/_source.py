@@ -18,7 +18,8 @@ from evote._files import read_file, shown_path
 from evote._trees import SingleFile, Tree
 from evote.encoding import MAX_BYTES
 from evote.errors import DecodingError
-from evote.interop.helios._forms import parse, shown, the_list
+from evote.interop._json import read_json
+from evote.interop.helios._forms import shown, the_list
 
 __all__ = ["Part", "Source", "open_source", "source_of"]
 
@@ -38,7 +39,7 @@ class Part(NamedTuple):
     data: bytes
 
     def parse(self) -> Any:
-        return parse(self.data, where=self.name)
+        return read_json(self.data, where=self.name)
 
 
 class Source:
@@ -196,7 +197,7 @@ def source_of(tree: Tree) -> Source | None:
     if not (b'"votes"' in data or b'"election_uuid"' in data):
         return None
     try:
-        value = parse(data, where="bundle", max_bytes=MAX_BUNDLE)
+        value = read_json(data, where="bundle", max_bytes=MAX_BUNDLE)
     except DecodingError:
         return None
     if is_bundle(value):

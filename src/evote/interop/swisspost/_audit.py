@@ -6,23 +6,21 @@ Nothing in a file makes an audit raise: what is wrong with it is a failed check,
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
 
 from evote._files import read_file, shown_path
 from evote._pool import Workers, processes
 from evote._report import Ledger
 from evote._trees import Tree
-from evote.encoding import JSON, Fields, decode_hex, parse_json
+from evote.encoding import JSON, Fields, parse_json
 from evote.errors import (
     DecodingError,
     EvoteError,
-    ParameterError,
     UnsupportedError,
     VerificationError,
 )
 from evote.groups import ModPGroup
-from evote.interop._reports import ForeignReport, Notice, checks_of
+from evote.interop._reports import ForeignReport, Notice, check_jobs, checks_of, decode_pin, silent
 from evote.interop.swisspost._cases import Case, Kind, kind_of
 from evote.interop.swisspost._hashing import (
     PROFILES,
@@ -101,20 +99,11 @@ def audit(
         ParameterError, DecodingError: an argument is wrong. Never because of what the file holds.
     """
     path = Path(path)
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
-    expected = expect_digest
-    if isinstance(expected, str):
-        expected = decode_hex(expected, 32, where="expect_digest")
-    elif expected is not None and len(expected) != 32:
-        raise ParameterError("expect_digest: 32 bytes expected")
+    check_jobs(jobs)
+    expected = decode_pin(expect_digest, "expect_digest")
     run = _Audit(path, expected, jobs)
-    run.verify(progress or _silent)
+    run.verify(progress or silent)
     return run.report()
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""
 
 
 class _Audit:
@@ -130,19 +119,12 @@ class _Audit:
 
     def report(self) -> ForeignReport:
         name = "" if self.profile is None else f" {self.profile.name}"
-        return ForeignReport(
-            findings=self.ledger.findings(),
-            required=self.ledger.required,
+        return ForeignReport.of(
+            self.ledger,
+            f"Swiss Post crypto-primitives{name}",
             readable=self.readable,
-            phase="finished",
-            required_phase="finished",
-            manifest=None,
-            manifest_digest=None,
-            election_id=None,
-            result=None,
-            system=f"Swiss Post crypto-primitives{name}",
-            parts=tuple(self.parts),
-            notices=tuple(self.notices),
+            parts=self.parts,
+            notices=self.notices,
             unpinned=("file",) if self.expected is None else (),
         )
 

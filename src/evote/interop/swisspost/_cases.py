@@ -54,6 +54,7 @@ from evote.interop.swisspost._shuffles import narrowed, verify_shuffle
 __all__ = ["KINDS", "Case", "Kind", "kind_of"]
 
 MAX_BYTES = 2**20  # of a text in base64, and of what is derived
+MAX_MEMORY = 19  # of Argon2id: 2^19 KiB, and four rounds of these; its standard profile has 2^21
 _HASHES = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA3-256": "sha3_256"}
 
 
@@ -374,14 +375,14 @@ def _bilinear_map(case: Case) -> None:
 
 def _derived_key(case: Case) -> None:
     name = None if case.context is None else case.context.value("hash")
-    if name not in _HASHES:
+    if not isinstance(name, str) or name not in _HASHES:
         raise UnsupportedError("HKDF with another hash than SHA-1, SHA-256, SHA3-256")
     fields = case.input
     found = expand(
         case.bytes(fields, "prk"),
         case.reader.strings(fields, "info"),
         fields.integer("length", 1, MAX_BYTES),
-        hash_name=_HASHES[str(name)],
+        hash_name=_HASHES[name],
     )
     case.compare("okm", found, case.bytes(case.result(), "okm"))
 
@@ -396,6 +397,8 @@ def _argon2id(case: Case) -> None:
     salt = case.bytes(case.input, "s")
     if len(salt) < 8 or not 4 <= len(said) <= 64 or 2**memory < 8 * lanes:
         raise DecodingError("no parameters of Argon2id")
+    if memory > MAX_MEMORY or rounds << memory > 4 << MAX_MEMORY:
+        raise UnsupportedError(f"Argon2id, {rounds} rounds of 2^{memory} KiB")
     kdf = Argon2id(
         salt=salt, length=len(said), iterations=rounds, lanes=lanes, memory_cost=2**memory
     )

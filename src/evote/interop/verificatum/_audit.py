@@ -7,7 +7,6 @@ and the place. A check whose inputs failed is not checked, which is never succes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from evote._trees import Tree
 from evote._verificatum._codec import Codec
 from evote._verificatum._oracle import Oracle, file_digest
 from evote._verificatum._protinfo import MAX_PROTINFO, Protocol, decode_protinfo
-from evote.encoding import decode_hex
 from evote.errors import (
     DecodingError,
     EvoteError,
@@ -29,7 +27,7 @@ from evote.errors import (
     VerificationError,
 )
 from evote.groups import Elements
-from evote.interop._reports import ForeignReport, Notice, checks_of
+from evote.interop._reports import ForeignReport, Notice, check_jobs, checks_of, decode_pin, silent
 from evote.interop.verificatum._decryption import (
     POLYNOMIAL,
     Polynomial,
@@ -113,20 +111,15 @@ def audit(
         ParameterError, DecodingError: an argument is wrong. Never because of what files hold.
     """
     path = Path(path)
-    if not isinstance(jobs, Executor) and (type(jobs) is not int or jobs < 1):
-        raise ParameterError("jobs: at least 1, or an executor, expected")
-    expected = expect_protinfo
-    if isinstance(expected, str):
-        expected = decode_hex(expected, 32, where="expect_protinfo")
-    elif expected is not None and len(expected) != 32:
-        raise ParameterError("expect_protinfo: 32 bytes expected")
+    check_jobs(jobs)
+    expected = decode_pin(expect_protinfo, "expect_protinfo")
     with open_tree(path) as tree:
         whole = is_verificatum(tree) or (protinfo is not None and SESSIONS in tree.directories())
         if not whole and protinfo is None:
             raise ParameterError(f"{shown_path(path)}: one session needs its protInfo.xml named")
         if not whole and session is not None:
             raise ParameterError(f"{shown_path(path)} is one session: there is none to choose")
-        run = _Audit(jobs, progress or _silent, expected)
+        run = _Audit(jobs, progress or silent, expected)
         protocol = run.read_protocol(tree, None if protinfo is None else Path(protinfo))
         places: list[tuple[Files, str | None]] = [(Files(tree, shown_path(path.name)), None)]
         if whole:
@@ -138,10 +131,6 @@ def audit(
             assert protocol is not None
             run.verify_session(protocol, files, kind, name if auxsid is None else auxsid, width)
     return run.report(protocol)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress to show."""
 
 
 class _Audit:
@@ -163,19 +152,12 @@ class _Audit:
         self.broken = False  # whether something could not be done for reasons of our own
 
     def report(self, protocol: Protocol | None) -> ForeignReport:
-        return ForeignReport(
-            findings=self.ledger.findings(),
-            required=self.ledger.required,
+        return ForeignReport.of(
+            self.ledger,
+            f"Verificatum {protocol.version}" if protocol else "Verificatum",
             readable=self.readable,
-            phase="finished",
-            required_phase="finished",
-            manifest=None,
-            manifest_digest=None,
-            election_id=None,
-            result=None,
-            system=f"Verificatum {protocol.version}" if protocol else "Verificatum",
-            parts=tuple(self.parts),
-            notices=tuple(self.notices),
+            parts=self.parts,
+            notices=self.notices,
             unpinned=(*((PROTINFO,) if self.expected is None else ()), "public key", "ciphertexts"),
         )
 
