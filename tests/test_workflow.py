@@ -26,8 +26,9 @@ from evote.errors import (
 )
 from evote.groups import concatenate, named_group
 from evote.record import Record, rows_path, share_path
+from evote.testing import tamper
 from evote.verify import audit
-from evote.workflow import BallotBox, Choice, RollLine, Submission
+from evote.workflow import BallotBox, Choice, RefusedBallot, RollLine, Submission
 from tests.records import (
     APPROVAL,
     PASSPHRASE,
@@ -595,9 +596,17 @@ def test_the_board_is_sealed(tmp_path: Path, small_operators: dict[str, Path]) -
     made = found(tmp_path, Plan(), small_operators)
     enrol(made)
     open_small(made)
+    code = made.credentials[0].code
+    ballot = workflow.encrypt_ballot(made.path, code, marks(1, 0))
+    late = workflow.sign_ballot(made.path, code, ballot, "cast")
     workflow.seal_election(made.path, made.authorities(), made.board, PASSPHRASE)
-    with pytest.raises(VerificationError, match="no ballots while the log is sealed"):
-        workflow.open_ballot_box(made.path, made.board, PASSPHRASE)
+    files = tamper.read_files(made.path)
+    with pytest.raises(RefusedBallot, match="no ballots while the log is sealed") as caught:
+        workflow.submit(made.path, made.board, [late], PASSPHRASE)
+    assert caught.value.refusal is not None  # the board answers, and signs that it does not
+    with pytest.raises(RefusedBallot, match="no ballots while the log is sealed"):
+        workflow.open_spoiled(made.path, made.board, ballot, PASSPHRASE)
+    assert tamper.read_files(made.path) == files
 
 
 def test_a_roll_changed_behind_the_signatures(booth: Booth) -> None:
