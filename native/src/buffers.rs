@@ -1,0 +1,87 @@
+//! Buffers in and out, and the cutting of a call over threads.
+
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rayon::prelude::*;
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+static POOL: RwLock<Option<rayon::ThreadPool>> = RwLock::new(None);
+
+/// How many threads serve; 0 (as at first) means one for each processor.
+pub fn set_threads(count: usize) {
+    THREADS.store(count, Ordering::Relaxed);
+    *POOL.write().unwrap() = None;
+}
+
+pub fn threads() -> usize {
+    match THREADS.load(Ordering::Relaxed) {
+        0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+        n => n,
+    }
+}
+
+/// Runs `work` inside the pool; with one thread, here.
+pub fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    if threads() == 1 {
+        return work();
+    }
+    {
+        let pool = POOL.read().unwrap();
+        if let Some(pool) = pool.as_ref() {
+            return pool.install(work);
+        }
+    }
+    let made = rayon::ThreadPoolBuilder::new().num_threads(threads()).build();
+    match made {
+        Ok(made) => POOL.write().unwrap().get_or_insert(made),
+        Err(_) => return work(),
+    };
+    in_pool(work)
+}
+
+/// Rows of an output, each chunk of `rows` of them filled by `fill(first_row, chunk)`, perhaps at the same time.
+pub fn fill_rows(output: &mut [u8], row: usize, rows: usize, fill: impl Fn(usize, &mut [u8]) + Sync + Send) {
+    if row == 0 || output.is_empty() {
+        return;
+    }
+    if threads() == 1 || output.len() <= row * rows {
+        for (i, chunk) in output.chunks_mut(row * rows).enumerate() {
+            fill(i * rows, chunk);
+        }
+        return;
+    }
+    in_pool(|| {
+        output
+            .par_chunks_mut(row * rows)
+            .enumerate()
+            .for_each(|(i, chunk)| fill(i * rows, chunk));
+    });
+}
+
+/// The number of rows of `size` bytes, or a ValueError.
+pub fn row_count(data: &[u8], size: usize, what: &str) -> PyResult<usize> {
+    if size == 0 || data.len() % size != 0 {
+        return Err(PyValueError::new_err(format!(
+            "{} bytes are no rows of {size}: {what}",
+            data.len()
+        )));
+    }
+    Ok(data.len() / size)
+}
+
+/// New bytes of `size`, filled in place by `fill` without Python's lock.
+pub fn filled<'py>(
+    py: Python<'py>,
+    size: usize,
+    fill: impl FnOnce(&mut [u8]) + Send,
+) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, size, |output| {
+        // A panic would leave the bytes half written and is turned into an exception by PyO3.
+        py.detach(|| fill(output));
+        Ok(())
+    })
+}
