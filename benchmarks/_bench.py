@@ -201,8 +201,7 @@ _UNITS = 3000
 
 
 def unit_of(group: Group) -> Action:
-    """An action of `_UNITS` operations of the group, one after the other, as the backend does."""
-    kernel = group._kernel
+    """An action of `_UNITS` operations of the group, one after the other, as gmpy2 does them."""
     if isinstance(group, ModPGroup):
         p, x = gmpy2.mpz(group.p), gmpy2.mpz(group.g)
         start = gmpy2.powmod(x, group.order // 3, p)
@@ -215,10 +214,11 @@ def unit_of(group: Group) -> Action:
 
         return modular_multiplication
 
+    kernel = group.with_backend("gmp")._kernel
     points = [kernel.powers([kernel.generator], [group.order // 3])[0]] * _UNITS
 
     def point_addition() -> object:
-        return kernel.product(points)
+        return kernel.products(points, 1)
 
     return point_addition
 
@@ -235,12 +235,13 @@ def naive_powers(
     if isinstance(group, ModPGroup):
         p, powmod = gmpy2.mpz(group.p), gmpy2.powmod_sec if secret else gmpy2.powmod
         return lambda: [powmod(x, e, p) for x, e in zip(bases, numbers, strict=True)]
-    multiply, neutral = group._kernel.multiply, group._kernel.identity
+    kernel = group.with_backend("gmp")._kernel
+    multiply, neutral = kernel.multiply, kernel.identity
 
     def double_and_add() -> object:  # all powers bit by bit in step, so that lists cost nothing
-        results = [neutral] * len(bases)
+        results: list[Any] = [neutral] * len(bases)
         for place in range(max(numbers).bit_length() - 1, -1, -1):
-            results = multiply(results, results)
+            results = list(multiply(results, results))
             chosen = [i for i, e in enumerate(numbers) if secret or e >> place & 1]
             sums = multiply([results[i] for i in chosen], [bases[i] for i in chosen])
             for i, total in zip(chosen, sums, strict=True):

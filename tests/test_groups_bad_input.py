@@ -234,7 +234,7 @@ def test_torsion_changes_no_element_of_ristretto255(backend: str) -> None:
     group = named_group("ristretto255").with_backend(backend)
     kernel, n = group._kernel, 8
     quarter = tuple(gmpy2.mpz(x) for x in (ed.SQRT_M1, 0, 1, 0))
-    torsion = kernel.running_products([kernel.identity, quarter, quarter, quarter])
+    torsion = list(kernel.running_products([kernel.identity, quarter, quarter, quarter]))
     x = group.generator ** group.scalars(range(n))
     moved = Elements._make(group, kernel.multiply(x._items, (torsion * 2)[:n]), (n,))
     small = Elements._make(group, torsion, (4,))
@@ -259,9 +259,9 @@ def test_small_and_mixed_orders_of_edwards25519(backend: str) -> None:
     group = named_group("ed25519").with_backend(backend)
     kernel = group._kernel
     eighth = obvious.scale(point_of_full_order(), ed.L)
-    torsion = kernel.running_products([kernel.identity, *[eighth] * 7])
+    torsion = list(kernel.running_products([kernel.identity, *[eighth] * 7]))
     assert len({kernel.encode([item]) for item in torsion}) == 8
     assert kernel.equal(kernel.multiply(torsion[7:], [eighth]), [kernel.identity]) == [True]
     member = (group.generator**12345)._items[0]
-    mixed = kernel.multiply(torsion[1:], [member] * 7)
+    mixed = list(kernel.multiply(torsion[1:], [member] * 7))
     refuses_each(group, [kernel.encode([item]) for item in torsion[1:] + mixed])

@@ -19,7 +19,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from itertools import accumulate
 from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -31,9 +30,10 @@ from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
-from evote.groups._kernel import EncodesSquares, Kernel
+from evote.groups._gmp_scalars import GmpScalars
+from evote.groups._kernel import EncodesSquares, Kernel, ScalarKernel
 from evote.groups._messages import capacity, join_blocks, split_message
-from evote.groups._packed import PackedItems, join_items
+from evote.groups._rows import NumbersForm, Rows, join_items
 from evote.groups._scalars import Scalars, Secrecy
 
 __all__ = [
@@ -74,6 +74,10 @@ class Group(ABC):
     backend: str
     _kernel: Kernel
     _kernel_for_secrets: Kernel
+    _scalars: ScalarKernel
+    _half: Sequence[int]  # 1/2 modulo q
+    _numbers: NumbersForm  # of elements, between backends and processes
+    _exponents: NumbersForm  # of scalars
     _q: mpz
     _neutral: bytes  # encoding of the identity
     _scalar_byteorder: Any = "big"
@@ -89,7 +93,13 @@ class Group(ABC):
         self._q = mpz(self.order)
         self.scalar_size = (self.order.bit_length() + 7) // 8
         self.uniform_size = self.scalar_size + 16
-        self.generator = Elements._make(self, [kernel.generator], ())
+        self._scalars = GmpScalars(self.order, self.scalar_size, self._scalar_byteorder)
+        count = len(kernel.identity) if isinstance(kernel.identity, tuple) else 0
+        width = (int(kernel.modulus).bit_length() + 7) // 8
+        self._half = self._scalars.own([(self._q + 1) // 2])
+        self._numbers = NumbersForm(kernel.modulus, width, count)
+        self._exponents = NumbersForm(self.order, 8 * (-(-self.order.bit_length() // 64)))
+        self.generator = self._elements([kernel.generator], ())
         self._neutral = kernel.encode([kernel.identity])
 
     @abstractmethod
@@ -155,7 +165,11 @@ class Group(ABC):
 
     def identity(self, shape: int | Shape = ()) -> Elements:
         shape = check_shape(shape)
-        return Elements._make(self, [self._kernel.identity] * math.prod(shape), shape)
+        return self._elements([self._kernel.identity], ()).broadcast_to(shape)
+
+    def _elements(self, items: Sequence[Item], shape: Shape) -> Elements:
+        """Elements of any backend's items."""
+        return Elements._make(self, self._kernel.own(items), shape)
 
     def decode_elements(
         self,
@@ -180,7 +194,7 @@ class Group(ABC):
         data, shape = _check_length(data, shape, self.element_size, "elements", where)
         items = self._kernel.decode(data)
         counted(self, "decodes", len(items))
-        bad = set() if isinstance(items, PackedItems) else _places_of_none(items)
+        bad = set() if isinstance(items, Rows) else _places_of_none(items)
         width, neutral = self.element_size, self._neutral
         if not allow_identity and neutral in data:
             bad |= {i for i in range(len(items)) if data[i * width : (i + 1) * width] == neutral}
@@ -211,8 +225,7 @@ class Group(ABC):
     ) -> Scalars:
         """Scalars with a mark, from a file only its owner reads."""
         data, shape = _check_length(data, shape, self.scalar_size, "scalars", where)
-        items = self._integers(data, self.scalar_size, self._scalar_byteorder)
-        bad = [i for i, x in enumerate(items) if x >= self._q]
+        items, bad = self._scalars.decode(data)
         if bad:
             shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
             raise DecodingError(f"not below the order at index {shown}", where=where, indices=bad)
@@ -234,8 +247,8 @@ class Group(ABC):
         for value in flat:
             if type(value) is not int and not _is_integer(value):
                 raise ParameterError(f"scalars are integers, not {type(value).__name__}")
-        q = self._q
-        return Scalars._make(self, [mpz(int(x)) % q for x in flat], shape, Secrecy(secrecy))
+        items = self._scalars.reduced([int(x) for x in flat])
+        return Scalars._make(self, items, shape, Secrecy(secrecy))
 
     def random_scalars(
         self,
@@ -260,8 +273,7 @@ class Group(ABC):
         size = math.prod(shape) * self.uniform_size
         if len(data) != size:
             raise ParameterError(f"{size} uniform bytes expected, got {len(data)}")
-        q = self._q
-        items = [x % q for x in self._integers(data, self.uniform_size, "little")]
+        items = self._scalars.from_uniform(data, self.uniform_size)
         return Scalars._make(self, items, shape, Secrecy(secrecy))
 
     def multiexp(self, elements: Elements, scalars: Scalars, axis: int | None = None) -> Elements:
@@ -284,15 +296,9 @@ class Group(ABC):
         counted(self, "multiexp_terms", bases.size)
         group = self.generator._common_group(elements)
         kernel = group._kernel_for_secrets if scalars.secret else group._kernel
-        if axis is None:
-            return Elements._make(group, [kernel.multiexp(bases._items, exponents._items)], ())
-        rest, base_rows = bases._rows(axis)
-        _, exponent_rows = exponents._rows(axis)
-        if isinstance(kernel, ExecutorKernel):
-            items = kernel.multiexps(list(base_rows), list(exponent_rows))
-        else:
-            items = list(map(kernel.multiexp, base_rows, exponent_rows))
-        return Elements._make(group, items, rest)
+        rest, rows, items = bases._rows(axis)
+        products = kernel.multiexps(items, exponents._rows(axis)[2], rows)
+        return Elements._make(group, products, rest)
 
     def linear_recurrence(self, a: Scalars, b: Scalars, start: Scalars) -> Scalars:
         """x[i] = a[i] x[i-1] + b[i], where x[-1] is `start`: shapes (n,), (n,), ()."""
@@ -300,32 +306,25 @@ class Group(ABC):
         a._check_same_group(start)
         if a.ndim != 1 or a.shape != b.shape or start.shape != ():
             raise ShapeMismatch(f"shapes {a.shape}, {b.shape}, {start.shape}")
-        q = self._q
-
-        def step(x: mpz, pair: tuple[mpz, mpz]) -> mpz:
-            return (pair[0] * x + pair[1]) % q
-
-        items = list(
-            accumulate(zip(a._items, b._items, strict=True), step, initial=start._items[0])
-        )
+        items = self._scalars.recurrence(a._items, b._items, start._items)
         secrecy = max(a.secrecy, b.secrecy, start.secrecy)
-        return Scalars._make(self, items[1:], a.shape, secrecy)
+        return Scalars._make(self, items, a.shape, secrecy)
 
     def hash_to_elements(self, domain: bytes, count: int) -> Elements:
         """Elements whose logarithms nobody knows, to any base: anyone can derive them again.
 
         Each is derived from its own index and try, so the first ten of twenty are those of ten.
         """
-        items: list[Item] = [self._kernel.identity] * count
-        missing = list(range(count))
+        items: list[Item] = []
+        missing, parameters = list(range(count)), self.parameters()
         for attempt in range(256):
             if not missing:
                 counted(self, "hashes", count)
-                return Elements._make(self, items, (count,))
+                return self._elements(items, (count,))
             seeds = [
                 xof(
                     "hash-to-elements",
-                    self.parameters(),
+                    parameters,
                     domain,
                     uint32(index),
                     uint32(attempt),
@@ -335,6 +334,10 @@ class Group(ABC):
             ]
             found = self._kernel.from_uniform(b"".join(seeds))
             neutral = self._kernel.equal(found, [self._kernel.identity] * len(found))
+            if not attempt and not any(neutral):
+                counted(self, "hashes", count)
+                return Elements._make(self, found, (count,))
+            items = items or [self._kernel.identity] * count
             for index, item in zip(missing, found, strict=True):
                 items[index] = item
             missing = [index for index, bad in zip(missing, neutral, strict=True) if bad]
@@ -373,7 +376,7 @@ class Group(ABC):
         size = self._kernel.block_size
         blocks = [b for message in messages for b in split_message(message, size, width or 1)]
         items = self._kernel.embed(blocks)
-        if any(item is None for item in items):
+        if not isinstance(items, Rows) and None in items:
             raise ParameterError("a message has no encoding in this group")
         shape = (len(messages),) if width is None else (len(messages), int(width))
         return Elements._make(self, items, shape)
@@ -418,15 +421,6 @@ class Group(ABC):
         if isinstance(value, bool | float | np.bool_ | np.floating | np.ndarray):
             raise ParameterError(f"not a scalar: {type(value).__name__}; see group.scalars")
         return None
-
-    def _scalar_to_bytes(self, value: mpz) -> bytes:
-        encoded: bytes = value.to_bytes(self.scalar_size, self._scalar_byteorder)
-        return encoded
-
-    @staticmethod
-    def _integers(data: bytes, width: int, byteorder: str) -> list[mpz]:
-        read = mpz.from_bytes
-        return [read(data[i : i + width], byteorder) for i in range(0, len(data), width)]
 
 
 def concatenate(arrays: Sequence[_ArrayT], axis: int = 0) -> _ArrayT:

@@ -120,7 +120,7 @@ class Ed25519(_EdwardsGroup):
             while (point := _gmp_ed25519.decode_point(y.to_bytes(32, "little"))) is None:
                 y += 1
             items.append(_gmp_edwards.doublings(point, 3))
-        return Elements._make(self, items, (len(items),))
+        return self._elements(items, (len(items),))
 
     def to_affine(self, elements: Elements) -> list[tuple[int, int]]:
         """x and y of each element, in C order, for one inversion in all."""
@@ -190,7 +190,7 @@ class WeierstrassGroup(Group):
         if bad:
             shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
             raise DecodingError(f"no point of the curve at index {shown}", where=where, indices=bad)
-        return Elements._make(self, items, (len(items),))
+        return self._elements(items, (len(items),))
 
     def to_affine(self, elements: Elements) -> list[Coordinates]:
         """The coordinates of each element, in C order, for one inversion in all."""
@@ -210,11 +210,11 @@ class WeierstrassGroup(Group):
             if jacobi(square, p) == 1:
                 y = int(square_root(square, mpz(p)) or 0)
                 points.append(self._points.point(int(x), min(y, p - y)))
-        return Elements._make(self, points, (len(points),))
+        return self._elements(points, (len(points),))
 
     def _map_to_curve(self, numbers: Sequence[int]) -> Elements:
         items = self._points.map_to_curve(numbers)
-        return Elements._make(self, items, (len(items),))
+        return self._elements(items, (len(items),))
 
     def parameters(self) -> bytes:
         p, a, b, x, y, q, _ = self.curve

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import gmpy2
+
 from evote.encoding import digest, frame
 from evote.errors import ParameterError
 from evote.groups import _gmp, _python
@@ -72,8 +74,9 @@ class ModPGroup(Group):
         residues = [int(number) % self.p for number in numbers]
         if not all(residues):
             raise ParameterError("0 modulo p has no power in the group")
-        items = self._kernel.powers(residues, [(self.p - 1) // self.q] * len(residues))
-        return Elements._make(self, items, (len(items),))
+        cofactor = (self.p - 1) // self.q
+        items = [gmpy2.powmod(residue, cofactor, self.p) for residue in residues]
+        return self._elements(items, (len(items),))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModPGroup):
