@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from evote.errors import EvoteError
 from evote.groups._arrays import Item
+from evote.groups._kernel import Mask
 from evote.groups._kernel import cut as cut_rows
 from evote.groups._rows import Rows, join_items
 
@@ -128,7 +129,7 @@ class ExecutorKernel:
     def own(self, items: Sequence[Item]) -> Sequence[Item]:
         return self._inner.own(items)
 
-    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> Sequence[bool]:
+    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> Mask:
         return self._inner.equal(a, b)
 
     def multiply(self, a: Sequence[Item], b: Sequence[Item]) -> Sequence[Item]:

@@ -9,11 +9,16 @@ sequences fit, and exponents lie in 0 <= e < q.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evote.groups._rows import Item
 
-__all__ = ["EncodesSquares", "Kernel", "RowByRow", "ScalarKernel", "cut"]
+__all__ = ["EncodesSquares", "Kernel", "Mask", "RowByRow", "ScalarKernel", "cut"]
+
+Mask: TypeAlias = Sequence[bool] | NDArray[np.bool_]
 
 
 class Kernel(Protocol):
@@ -32,7 +37,7 @@ class Kernel(Protocol):
 
     def encode(self, items: Sequence[Item]) -> bytes: ...
 
-    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> Sequence[bool]: ...
+    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> Mask: ...
 
     def multiply(self, a: Sequence[Item], b: Sequence[Item]) -> Sequence[Item]: ...
 
@@ -123,9 +128,9 @@ class ScalarKernel(Protocol):
     def recurrence(self, a: Sequence[int], b: Sequence[int], start: Sequence[int]) -> Sequence[int]:
         """x[i] = a[i] x[i-1] + b[i], where x[-1] is the one number of `start`."""
 
-    def equal(self, a: Sequence[int], b: Sequence[int], *, secret: bool) -> Sequence[bool]: ...
+    def equal(self, a: Sequence[int], b: Sequence[int], *, secret: bool) -> Mask: ...
 
-    def is_zero(self, items: Sequence[int]) -> Sequence[bool]: ...
+    def is_zero(self, items: Sequence[int]) -> Mask: ...
 
     def bits(self, items: Sequence[int]) -> int:
         """The largest bit length."""

@@ -46,6 +46,12 @@ class NumbersForm:
         self.width = width
         self.item_size = max(count, 1) * width
 
+    @classmethod
+    def of(cls, identity: Item, modulus: int) -> NumbersForm:
+        """The form of a group's items, of which the identity is one."""
+        count = len(identity) if isinstance(identity, tuple) else 0
+        return cls(modulus, (int(modulus).bit_length() + 7) // 8, count)
+
     @property
     def numbers(self) -> Self:
         return self

@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -27,12 +28,14 @@ from gmpy2 import mpz
 from evote.encoding import uint32, xof
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
+from evote.groups._choice import Choice, native_module
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
 from evote.groups._gmp_scalars import GmpScalars
 from evote.groups._kernel import EncodesSquares, Kernel, ScalarKernel
 from evote.groups._messages import capacity, join_blocks, split_message
+from evote.groups._native import NativeScalars
 from evote.groups._rows import NumbersForm, Rows, join_items
 from evote.groups._scalars import Scalars, Secrecy
 
@@ -62,7 +65,7 @@ class Group(ABC):
         element_size, scalar_size: bytes of an encoding.
         uniform_size: bytes per scalar of `scalars_from_uniform`.
         generator: g, shape ().
-        backend: who computes, "gmp" or "python"; not part of the value.
+        backend: who computes, "native", "gmp" or "python"; not part of the value.
     """
 
     name: str
@@ -93,11 +96,11 @@ class Group(ABC):
         self._q = mpz(self.order)
         self.scalar_size = (self.order.bit_length() + 7) // 8
         self.uniform_size = self.scalar_size + 16
-        self._scalars = GmpScalars(self.order, self.scalar_size, self._scalar_byteorder)
-        count = len(kernel.identity) if isinstance(kernel.identity, tuple) else 0
-        width = (int(kernel.modulus).bit_length() + 7) // 8
+        self._scalars = _scalar_kernel(
+            backend, self.order, self.scalar_size, self._scalar_byteorder
+        )
         self._half = self._scalars.own([(self._q + 1) // 2])
-        self._numbers = NumbersForm(kernel.modulus, width, count)
+        self._numbers = NumbersForm.of(kernel.identity, kernel.modulus)
         self._exponents = NumbersForm(self.order, 8 * (-(-self.order.bit_length() // 64)))
         self.generator = self._elements([kernel.generator], ())
         self._neutral = kernel.encode([kernel.identity])
@@ -113,7 +116,18 @@ class Group(ABC):
 
     @abstractmethod
     def with_backend(self, name: str) -> Self:
-        """The same group, equal to this one, served by "gmp" or "python"."""
+        """The same group, equal to this one, served by "native", "gmp" or "python".
+
+        "native" is the distribution `evote-native`, for the groups it serves, and then the default.
+
+        Raises:
+            ParameterError: there is no such backend, or it does not serve this group.
+        """
+
+    @property
+    @abstractmethod
+    def default_backend(self) -> Choice:
+        """The name of the backend that serves unless another is asked for, and why."""
 
     def with_executor(
         self, executor: Executor, *, workers: int | None = None, local: bool | None = None
@@ -497,6 +511,13 @@ def _check_length(
             f"{size} {what} of {width} bytes expected, got {len(data)} bytes", where=where
         )
     return data, shape
+
+
+@lru_cache(maxsize=64)
+def _scalar_kernel(backend: str, order: int, width: int, byteorder: str) -> ScalarKernel:
+    if backend == "native":
+        return NativeScalars(native_module()[0], order, width, byteorder)
+    return GmpScalars(order, width, byteorder)
 
 
 def _places_of_none(items: Sequence[Item | None]) -> set[int]:

@@ -15,7 +15,9 @@ import gmpy2
 from evote.encoding import digest, frame
 from evote.errors import ParameterError
 from evote.groups import _gmp, _python
+from evote.groups._choice import Choice, choose, native_module, resolve, restored
 from evote.groups._kernel import Kernel
+from evote.groups._native import NativeModP
 from evote.groups._primes import is_prime
 from evote.groups.base import Elements, Group
 
@@ -39,7 +41,7 @@ class ModPGroup(Group):
         q: int,
         g: int,
         *,
-        backend: str = "gmp",
+        backend: str | None = None,
         prime_cofactor: bool = False,
     ) -> None:
         self.name, self.order = name, q
@@ -47,7 +49,16 @@ class ModPGroup(Group):
         self.prime_cofactor = prime_cofactor
         self.element_size = (p.bit_length() + 7) // 8
         self._hash_size = self.element_size + 16
+        backend = resolve(backend, self._kind)
         self._complete(_kernel(p, q, g, backend, prime_cofactor), backend)
+
+    @property
+    def _kind(self) -> str:
+        return f"modp-{self.p.bit_length()}"
+
+    @property
+    def default_backend(self) -> Choice:
+        return choose(self._kind)
 
     def parameters(self) -> bytes:
         width = self.element_size
@@ -63,7 +74,8 @@ class ModPGroup(Group):
         return self.p.bit_length() < 2048 or self.q.bit_length() < 224
 
     def with_backend(self, name: str) -> ModPGroup:
-        return _restore(self.name, self.p, self.q, self.g, name, self.prime_cofactor)
+        numbers = self.p, self.q, self.g
+        return ModPGroup(self.name, *numbers, backend=name, prime_cofactor=self.prime_cofactor)
 
     def from_residues(self, numbers: Sequence[int]) -> Elements:
         """The power (p - 1) / q of each number modulo p, shape (n,): for other derivations.
@@ -92,16 +104,20 @@ class ModPGroup(Group):
 
 
 def _restore(name: str, p: int, q: int, g: int, backend: str, prime_cofactor: bool) -> ModPGroup:
+    backend = restored(backend, f"modp-{p.bit_length()}")
     return ModPGroup(name, p, q, g, backend=backend, prime_cofactor=prime_cofactor)
 
 
 @lru_cache(maxsize=64)
 def _kernel(p: int, q: int, g: int, backend: str, prime_cofactor: bool) -> Kernel:
-    if backend == "gmp":
-        return _gmp.ModPKernel(p, q, g, prime_cofactor=prime_cofactor)
     if backend == "python":
         return _python.ModPKernel(p, q, g)
-    raise ParameterError(f"no backend {backend!r}: there are gmp and python")
+    twin = _gmp.ModPKernel(p, q, g, prime_cofactor=prime_cofactor)
+    if backend == "gmp":
+        return twin
+    numbers = (x.to_bytes((x.bit_length() + 7) // 8, "little") for x in (p, q, g))
+    code = native_module()[0].ModP(*numbers, prime_cofactor)
+    return NativeModP(code, twin, q, worth=32)
 
 
 @lru_cache(maxsize=64, typed=True)  # 23.0 == 23, and is no parameter
