@@ -31,6 +31,7 @@ from evote.groups._messages import (
     join_blocks,
     split_message,
 )
+from tests.backends import on
 
 SIZES = {
     "ristretto255": 29,
@@ -148,7 +149,7 @@ def test_other_padding_is_refused() -> None:
 
 @pytest.mark.parametrize("name", FAST)
 def test_random_elements_and_bad_padding_are_refused(name: str, backend: str) -> None:
-    group = named_group(name).with_backend(backend)
+    group = on(named_group(name), backend)
     kernel, size = group._kernel, group._kernel.block_size
     good = group.encode_message([b"good", b"too"])
     items: list[Any] = [*good._items]
@@ -165,7 +166,7 @@ def test_random_elements_and_bad_padding_are_refused(name: str, backend: str) ->
 
 def test_a_later_candidate_is_refused(backend: str) -> None:
     """A second encoding would be a mark on the ballot, and another receipt for it."""
-    p256 = named_group("P-256").with_backend(backend)
+    p256 = on(named_group("P-256"), backend)
     block = split_message(b"Ann", 30, 1)[0]
     seen = 0
     for counter in range(1, CURVE_CANDIDATES + 20):
@@ -182,7 +183,7 @@ def test_a_later_candidate_is_refused(backend: str) -> None:
         with pytest.raises(DecodingError):
             p256.decode_message(element)
     assert seen > 40
-    ristretto, seen = ristretto255.with_backend(backend), 0
+    ristretto, seen = on(ristretto255, backend), 0
     for counter in range(RISTRETTO_CANDIDATES + 20):
         s = int.from_bytes(block, "little") << 9 | counter << 1
         try:
@@ -222,7 +223,7 @@ def test_messages_are_squares_in_safe_prime_groups(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["electionguard-2.0-3072", "belenios-2048", "helios-2048"])
 def test_groups_that_cannot(name: str, backend: str) -> None:
-    group = named_group(name).with_backend(backend)
+    group = on(named_group(name), backend)
     assert group.message_size() == group.message_size(3) == 0
     for attempt in (
         lambda: group.encode_message([b""]),
@@ -238,7 +239,7 @@ def test_too_small_groups_cannot() -> None:
 
 
 def test_shapes_and_types(backend: str) -> None:
-    group = named_group("P-256").with_backend(backend)
+    group = on(named_group("P-256"), backend)
     assert group.encode_message([]).shape == (0,)
     assert group.encode_message([], 3).shape == (0, 3)
     assert group.decode_message(group.identity((0,))) == []

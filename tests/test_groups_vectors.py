@@ -20,6 +20,7 @@ from evote.groups import (
     ristretto255,
 )
 from evote.groups.modp import check_modp_parameters
+from tests.backends import on
 
 if TYPE_CHECKING:
     from tests.conftest import Vectors
@@ -35,7 +36,7 @@ def test_ristretto_parameters(vectors: Vectors) -> None:
 
 
 def test_ristretto_multiples_of_the_base(vectors: Vectors, backend: str) -> None:
-    group = ristretto255.with_backend(backend)
+    group = on(ristretto255, backend)
     data = bytes.fromhex("".join(vectors.json(RISTRETTO)["base_multiples_0_to_15"]))
     multiples = group.decode_elements(data, allow_identity=True)
     assert len(multiples) == 16
@@ -48,7 +49,7 @@ def test_ristretto_multiples_of_the_base(vectors: Vectors, backend: str) -> None
 
 
 def test_ristretto_refuses_every_bad_encoding(vectors: Vectors, backend: str) -> None:
-    group = ristretto255.with_backend(backend)
+    group = on(ristretto255, backend)
     known = vectors.json(RISTRETTO)
     bad = known["bad_encodings"] + [extra["hex"] for extra in known["bad_encodings_extra"]]
     assert len(bad) == 32
@@ -58,7 +59,7 @@ def test_ristretto_refuses_every_bad_encoding(vectors: Vectors, backend: str) ->
 
 
 def test_ristretto_derivation(vectors: Vectors, backend: str) -> None:
-    kernel = ristretto255.with_backend(backend)._kernel
+    kernel = on(ristretto255, backend)._kernel
     known = vectors.json(RISTRETTO)["element_derivation"]
     derived = kernel.from_uniform(bytes.fromhex("".join(entry["input"] for entry in known)))
     assert kernel.encode(derived).hex() == "".join(entry["element"] for entry in known)
@@ -66,7 +67,7 @@ def test_ristretto_derivation(vectors: Vectors, backend: str) -> None:
 
 
 def test_ristretto_arithmetic(vectors: Vectors, backend: str) -> None:
-    group = ristretto255.with_backend(backend)
+    group = on(ristretto255, backend)
     known = vectors.json(RISTRETTO)["arithmetic"]
     columns = {key: bytes.fromhex("".join(entry[key] for entry in known)) for key in known[0]}
     a, b = group.decode_scalars(columns["a"]), group.decode_scalars(columns["b"])
@@ -149,7 +150,7 @@ def test_an_unnamed_group_is_checked() -> None:
 
 def test_groups_are_values(backend: str) -> None:
     for group in map(named_group, ("ristretto255", "ed25519", "P-256", "belenios-2048")):
-        same = group.with_backend(backend)
+        same = on(group, backend)
         assert same == group
         assert hash(same) == hash(group)
         assert same.backend == backend
