@@ -62,6 +62,8 @@ def choose(kind: str) -> Choice:
         return Choice("gmp", "evote-native does not serve it")
     if module is None:
         return Choice("gmp", mode)
+    if not hasattr(module, {"m": "ModP", "P": "P256"}.get(kind[0], "Edwards")):
+        return Choice("gmp", "TEMPORARY")
     if mode == "portable" and not _KINDS[kind]:
         return Choice("gmp", "faster than evote-native without AVX-512 IFMA")
     return Choice("native", f"evote-native {module.__version__}, {mode}")

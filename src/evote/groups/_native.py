@@ -33,7 +33,7 @@ class _NativeForm:
         self.item_size: int = code.item_size
 
     def to_numbers(self, data: bytes) -> bytes:
-        result: bytes = self._code.to_numbers(data, self.numbers.width)
+        result: bytes = self._code.to_numbers(data)
         return result
 
     def from_numbers(self, data: bytes) -> bytes:
@@ -143,7 +143,13 @@ class NativeRistretto(NativeKernel):
 
 
 class NativeModP(NativeKernel):
-    """Subgroups of Z_p^*."""
+    """Subgroups of Z_p^*. Messages are gmpy2's: a symbol each, and few at a time."""
+
+    def embed(self, blocks: Sequence[bytes]) -> Sequence[Item | None]:
+        return self._twin.embed(blocks)
+
+    def extract(self, items: Sequence[Item]) -> list[bytes | None]:
+        return self._twin.extract(items)
 
     def log_keys(self, items: Sequence[Item]) -> list[int]:
         """Python's own hash of an encoding, as on every backend: tables are shared."""

@@ -393,7 +393,7 @@ class Group(ABC):
         if not isinstance(items, Rows) and None in items:
             raise ParameterError("a message has no encoding in this group")
         shape = (len(messages),) if width is None else (len(messages), int(width))
-        return Elements._make(self, items, shape)
+        return self._elements(items, shape)
 
     def decode_message(self, elements: Elements, *, where: str = "") -> list[bytes]:
         """The messages of elements of shape (n,), or of rows of shape (n, width).

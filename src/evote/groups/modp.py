@@ -54,7 +54,7 @@ class ModPGroup(Group):
 
     @property
     def _kind(self) -> str:
-        return f"modp-{self.p.bit_length()}"
+        return _kind(self.p, self.q)
 
     @property
     def default_backend(self) -> Choice:
@@ -104,8 +104,12 @@ class ModPGroup(Group):
 
 
 def _restore(name: str, p: int, q: int, g: int, backend: str, prime_cofactor: bool) -> ModPGroup:
-    backend = restored(backend, f"modp-{p.bit_length()}")
+    backend = restored(backend, _kind(p, q))
     return ModPGroup(name, p, q, g, backend=backend, prime_cofactor=prime_cofactor)
+
+
+def _kind(p: int, q: int) -> str:
+    return f"modp-{p.bit_length()}" if q.bit_length() >= 128 else "modp with a short order"
 
 
 @lru_cache(maxsize=64)
@@ -116,7 +120,7 @@ def _kernel(p: int, q: int, g: int, backend: str, prime_cofactor: bool) -> Kerne
     if backend == "gmp":
         return twin
     numbers = (x.to_bytes((x.bit_length() + 7) // 8, "little") for x in (p, q, g))
-    code = native_module()[0].ModP(*numbers, prime_cofactor)
+    code = native_module()[0].ModP(*numbers, p == 2 * q + 1, prime_cofactor=prime_cofactor)
     return NativeModP(code, twin, q, worth=32)
 
 
