@@ -179,7 +179,7 @@ class _Tables:
             use.count += count
             if use.table is None and use.count >= self._worth:
                 use.table = self._build(base)
-                self._evict()
+            self._evict()
             return use.table
 
     def _evict(self) -> None:
