@@ -1,5 +1,20 @@
-use pyo3::prelude::*;
+//! ristretto255 and ed25519 in bulk: eight points at a time.
+//!
+//!     constants       numbers of the curve
+//!     rows            what lies in memory
+//!     ifma, portable  the field and its lanes, each with the kernels of lanes/ on top
+//!     lanes           points, encodings, powers, products of powers; compiled for each of the two
+//!     multiexp        which algorithm serves a product of powers
+//!     bulk            whole calls, over threads
+//!     class           what Python sees
 
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
-}
+pub mod bulk;
+mod class;
+pub mod constants;
+#[cfg(target_arch = "x86_64")]
+pub mod ifma;
+mod multiexp;
+pub mod portable;
+pub mod rows;
+
+pub use class::register;
