@@ -21,6 +21,7 @@ import gmpy2
 
 from evote._pool import processes
 from evote.groups import Group, ModPGroup, named_group
+from evote.groups._choice import native_module
 
 __all__ = [
     "Action",
@@ -42,7 +43,7 @@ def arguments(doc: str | None, *, group: str, n: int, runs: int = 5) -> argparse
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--group", default=group, help="one or more names, separated by commas")
     parser.add_argument("--n", type=int, default=n)
-    parser.add_argument("--backend", default="gmp")
+    parser.add_argument("--backend", help="native, gmp or python; by default the group's own")
     parser.add_argument("--runs", type=int, default=runs)
     add_compare(parser)
     return parser
@@ -76,8 +77,12 @@ def median_ratio(pairs: Sequence[tuple[float, float]]) -> float:
 class Bench:
     """One question about one group; `compare` and `row` print lines of JSON."""
 
-    def __init__(self, question: str, group: str, backend: str, runs: int) -> None:
-        self.group = named_group(group).with_backend(backend)
+    def __init__(self, question: str, group: str, backend: str | None, runs: int) -> None:
+        self.group = named_group(group)
+        if backend is not None:
+            self.group = self.group.with_backend(backend)
+        if self.group.backend == "native":
+            native_module()[0].set_threads(1)
         self.runs = runs
         self._unit = unit_of(self.group)
         self._common: dict[str, object] = {

@@ -50,6 +50,14 @@ class Ed25519Kernel(RistrettoKernel):
             for (x1, y1, z1, _), (x2, y2, z2, _) in zip(a, b, strict=True)
         ]
 
+    def decode_points(self, data: bytes) -> tuple[list[Point], list[bool]]:
+        points = [decode_point(data[i : i + 32]) for i in range(0, len(data), 32)]
+        return [point or curve.NEUTRAL for point in points], [point is not None for point in points]
+
+    def is_small_order(self, items: Sequence[Point]) -> list[bool]:
+        eighths = [curve.doublings(point, 3) for point in items]
+        return [not x % _P and not (y - z) % _P for x, y, z, _ in eighths]
+
     def from_uniform(self, data: bytes) -> list[Point]:
         return [curve.doublings(point, 3) for point in super().from_uniform(data)]
 

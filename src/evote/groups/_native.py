@@ -17,7 +17,7 @@ import numpy as np
 from evote.groups._kernel import Kernel, Mask
 from evote.groups._rows import Item, NumbersForm, Rows
 
-__all__ = ["NativeKernel", "NativeModP", "NativeRistretto", "NativeScalars"]
+__all__ = ["NativeEd25519", "NativeKernel", "NativeModP", "NativeRistretto", "NativeScalars"]
 
 _MAX_TABLES = 64
 _MAX_TABLE_BYTES = 2**28
@@ -140,6 +140,17 @@ class NativeRistretto(NativeKernel):
     def encode_squares(self, items: Sequence[Item]) -> bytes:
         result: bytes = self._code.encode_squares(self._data(items))
         return result
+
+
+class NativeEd25519(NativeKernel):
+    """ed25519, which for signatures takes all points of the curve."""
+
+    def decode_points(self, data: bytes) -> tuple[Rows, Mask]:
+        items, mask = self._code.decode_points(data)
+        return self._rows(items), _mask(mask)
+
+    def is_small_order(self, items: Sequence[Item]) -> Mask:
+        return _mask(self._code.is_small_order(self._data(items)))
 
 
 class NativeModP(NativeKernel):

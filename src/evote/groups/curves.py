@@ -28,7 +28,7 @@ from evote.groups._choice import Choice, choose, native_module, resolve, restore
 from evote.groups._curve_parameters import CURVES
 from evote.groups._inverses import inverses
 from evote.groups._kernel import Kernel
-from evote.groups._native import NativeKernel, NativeRistretto
+from evote.groups._native import NativeEd25519, NativeKernel, NativeRistretto
 from evote.groups._primes import is_prime
 from evote.groups._weierstrass import Curve, right_side, square_root, uniform_width
 from evote.groups.base import Elements, Group
@@ -155,8 +155,8 @@ def _edwards_kernel(name: str, backend: str) -> Kernel:
     twin = _gmp_ristretto.RistrettoKernel() if ristretto else _gmp_ed25519.Ed25519Kernel()
     if backend == "gmp":
         return twin
-    make = NativeRistretto if ristretto else NativeKernel
-    return make(native_module()[0].Edwards(ristretto), twin, ed.L, worth=32)
+    make = NativeRistretto if ristretto else NativeEd25519
+    return make(native_module()[0].Edwards(name), twin, ed.L, worth=32)
 
 
 class WeierstrassGroup(Group):
