@@ -95,8 +95,9 @@ class Elements(Array):
     def __pow__(self, exponents: Scalars | Integer) -> Elements:
         """Each element to its exponent, broadcast.
 
-        Long-term secrets take the constant-time path; several powers of one base, and those of
-        the generator, come from a table that is kept; the rest are computed one by one.
+        Long-term secrets take the constant-time path, and others where it costs no more; several
+        powers of one base, and those of the generator, come from a table that is kept; the rest
+        are computed one by one.
         """
         group = self._group
         if isinstance(exponents, int | np.integer) and exponents < 0:
@@ -121,7 +122,9 @@ class Elements(Array):
                 return self._squares(roots, shape)
             return self._like(kernel.powers_of_one(self._items[0], powers, scalars._bits()), shape)
         counted(group, "variable", count)
-        return self._like(kernel.powers(spread(self, shape), powers), shape)
+        steady = scalars.secret and kernel.steady
+        power = kernel.powers_constant_time if steady else kernel.powers
+        return self._like(power(spread(self, shape), powers), shape)
 
     def prod(self, axis: int | None = None) -> Elements:
         """The product of all elements, shape (), or along one axis. Of none: the identity."""

@@ -123,6 +123,7 @@ class ExecutorKernel:
         self._seconds: dict[str, float] = {}  # per item of each method, as last seen
         self.identity, self.generator = self._inner.identity, self._inner.generator
         self.modulus, self.block_size = self._inner.modulus, self._inner.block_size
+        self.steady = self._inner.steady
 
     # What is cheaper than its transfer.
 

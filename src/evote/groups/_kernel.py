@@ -28,6 +28,7 @@ class Kernel(Protocol):
     generator: Item
     modulus: Any  # of the numbers that items are made of
     block_size: int  # bytes of a message that one item holds; 0 where it holds none
+    steady: bool  # whether constant time costs no more than `powers`
 
     def own(self, items: Sequence[Item]) -> Sequence[Item]:
         """The same items as this backend keeps them."""
@@ -138,6 +139,8 @@ class ScalarKernel(Protocol):
 
 class RowByRow:
     """For backends on lists of numbers, which do one product or multi-exponentiation at a time."""
+
+    steady = False
 
     def own(self, items: Sequence[Item]) -> Sequence[Item]:
         return items

@@ -44,6 +44,8 @@ class _NativeForm:
 class NativeKernel:
     """Bulk arithmetic of one group by a class of the module."""
 
+    steady = True
+
     def __init__(self, code: Any, twin: Kernel, order: int, *, worth: int) -> None:
         """`twin` is the kernel of gmpy2; `worth` is how many powers a table costs."""
         self._code, self._twin = code, twin
