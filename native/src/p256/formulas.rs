@@ -1,0 +1,478 @@
+//! Points in lanes: formulas, and the steps that the loops of `bulk` are made of.
+//!
+//! Three forms. `Point`: homogeneous, x = X/Z and y = Y/Z, Z = 0 and Y != 0 for the identity; the complete formulas
+//! of Renes, Costello and Batina ("Complete addition formulas for prime order elliptic curves", 2016, algorithms
+//! 4 and 5, a = -3) add any two points by the same operations. `Affine`: any point but the identity. `Sums`:
+//! x = X/ZZ and y = Y/ZZZ, ZZ^3 = ZZZ^2, for sums of many affine points ("madd-2008-s" of the
+//! explicit-formulas database), which are 23 % cheaper and wrong where the points are equal or opposite: whoever
+//! uses them shows that this does not happen, or sees it happen.
+//!
+//! Limits "k" are those of `Field`. Coordinates of all forms have k < 2.
+
+use super::field::{Field, Words, power};
+
+#[derive(Clone, Copy)]
+pub struct Point<F> {
+    pub x: F,
+    pub y: F,
+    pub z: F,
+}
+
+#[derive(Clone, Copy)]
+pub struct Affine<F> {
+    pub x: F,
+    pub y: F,
+}
+
+#[derive(Clone, Copy)]
+pub struct Sums<F> {
+    pub x: F,
+    pub y: F,
+    pub zz: F,
+    pub zzz: F,
+}
+
+/// Bytes of an item: x, y, z, each four words.
+pub const ITEM: usize = 96;
+
+impl<F: Field> Point<F> {
+    pub const IDENTITY: Self = Point {
+        x: F::ZERO,
+        y: F::ONE,
+        z: F::ZERO,
+    };
+}
+
+/// Which lanes, below `count`.
+pub fn lanes(count: usize) -> u8 {
+    ((1u16 << count.min(8)) - 1) as u8
+}
+
+/// Kernels: functions that are generic in the field, each compiled once for each field, there with all its
+/// instructions at hand, and called from the loops of `bulk`, which know no instructions.
+macro_rules! kernels {
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? $body:block)*) => {
+        pub trait Kernels<F: Field>: Field {
+            $(fn $name($($arg: $type),*) $(-> $result)?;)*
+        }
+
+        mod generic {
+            use super::*;
+            $($(#[$meta])*
+            #[inline(always)]
+            pub fn $name<F: Field>($($arg: $type),*) $(-> $result)? $body)*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod ifma {
+            use super::*;
+            type F = super::super::ifma::Eight;
+            impl Kernels<F> for F {
+                $(fn $name($($arg: $type),*) $(-> $result)? {
+                    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
+                    #[inline(never)]
+                    fn inner($($arg: $type),*) $(-> $result)? {
+                        generic::$name::<F>($($arg),*)
+                    }
+                    // SAFETY: this field is chosen only where `crate::mode` found the instructions.
+                    unsafe { inner($($arg),*) }
+                })*
+            }
+        }
+
+        mod portable {
+            use super::*;
+            type F = super::super::portable::One;
+            impl Kernels<F> for F {
+                $(#[inline(never)]
+                fn $name($($arg: $type),*) $(-> $result)? {
+                    generic::$name::<F>($($arg),*)
+                })*
+            }
+        }
+    };
+}
+
+/// a + b for points with t0 = X1 X2, t1 = Y1 Y2, t2 = Z1 Z2, t3 = X1 Y2 + X2 Y1, t4 = Y1 Z2 + Y2 Z1 and
+/// t5 = X1 Z2 + X2 Z1, where t0, t1 <= 1.25, t2 <= 2, others <= 5; makes k < 1.7.
+#[inline(always)]
+fn finish<F: Field>(t0: &F, t1: &F, t2: &F, t3: &F, t4: &F, t5: &F) -> Point<F> {
+    let b2 = F::B.mul(t2); // 1.13
+    let z = F::folded([(t1, 1), (t5, -3), (&b2, 3)], 15);
+    let x = F::folded([(t1, 1), (t5, 3), (&b2, -3)], 4);
+    let b5 = F::B.mul(t5); // 1.32
+    let y = F::folded([(&b5, 3), (t2, -9), (t0, -3)], 22);
+    let less_y = F::folded([(&b5, -3), (t2, 9), (t0, 3)], 4);
+    let d = F::folded([(t0, 3), (t2, -3)], 6);
+    Point {
+        x: F::dual(t3, &x, t4, &less_y),
+        y: F::dual(&x, &z, &d, &y),
+        z: F::dual(t4, &z, t3, &d),
+    }
+}
+
+#[inline(always)]
+fn sum_points<F: Field>(a: &Point<F>, b: &Point<F>) -> Point<F> {
+    let plus = |a: &F, b: &F| F::sum([(a, 1), (b, 1)], 0);
+    let (t0, t1, t2) = (a.x.mul(&b.x), a.y.mul(&b.y), a.z.mul(&b.z)); // 1.25
+    let cross = |a1: &F, a2: &F, b1: &F, b2: &F, t: &F, u: &F| {
+        let product = plus(a1, a2).mul(&plus(b1, b2)); // 2
+        F::sum([(&product, 1), (t, -1), (u, -1)], 3) // 5
+    };
+    let t3 = cross(&a.x, &a.y, &b.x, &b.y, &t0, &t1);
+    let t4 = cross(&a.y, &a.z, &b.y, &b.z, &t1, &t2);
+    let t5 = cross(&a.x, &a.z, &b.x, &b.z, &t0, &t2);
+    finish(&t0, &t1, &t2, &t3, &t4, &t5)
+}
+
+#[inline(always)]
+fn sum_mixed<F: Field>(a: &Point<F>, b: &Affine<F>) -> Point<F> {
+    let plus = |a: &F, b: &F| F::sum([(a, 1), (b, 1)], 0);
+    let (t0, t1) = (a.x.mul(&b.x), a.y.mul(&b.y));
+    let product = plus(&a.x, &a.y).mul(&plus(&b.x, &b.y));
+    let t3 = F::sum([(&product, 1), (&t0, -1), (&t1, -1)], 3);
+    let t4 = plus(&b.y.mul(&a.z), &a.y); // 3.25
+    let t5 = plus(&b.x.mul(&a.z), &a.x);
+    finish(&t0, &t1, &a.z, &t3, &t4, &t5)
+}
+
+#[inline(always)]
+fn choose<F: Field>(mask: u8, a: &Point<F>, b: &Point<F>) -> Point<F> {
+    Point {
+        x: F::select(mask, &a.x, &b.x),
+        y: F::select(mask, &a.y, &b.y),
+        z: F::select(mask, &a.z, &b.z),
+    }
+}
+
+/// Where a = +-b, the first of the results is not zero modulo p in the lanes where the sum is right, and may be
+/// wrong about others. X <= 1.25, ZZ, ZZZ and b below 2; makes X <= 1.01.
+#[inline(always)]
+fn sum_incomplete<F: Field>(a: &Sums<F>, b: &Affine<F>) -> (F, Sums<F>) {
+    let (u, s) = (b.x.mul(&a.zz), b.y.mul(&a.zzz)); // 1.25
+    let h = F::sum([(&u, 1), (&a.x, -1)], 2); // 3.25
+    let r = F::sum([(&s, 1), (&a.y, -1)], 2); // 3.25
+    let hh = h.sqr(); // 1.67
+    let hhh = h.mul(&hh); // 1.34
+    let v = a.x.mul(&hh); // 1.14
+    let x = F::folded([(&r.sqr(), 1), (&hhh, -1), (&v, -2)], 4);
+    let w = F::sum([(&v, 1), (&x, -1)], 2); // 3.14
+    let less_y = F::sum([(&a.y, -1)], 2); // 2
+    let y = F::dual(&r, &w, &less_y, &hhh); // 1.81
+    let sums = Sums {
+        x,
+        y,
+        zz: a.zz.mul(&hh),
+        zzz: a.zzz.mul(&hhh),
+    };
+    (hh, sums)
+}
+
+#[inline(always)]
+fn sums_to_point<F: Field>(a: &Sums<F>) -> Point<F> {
+    Point {
+        x: a.x.mul(&a.zzz),
+        y: a.y.mul(&a.zz),
+        z: a.zz.mul(&a.zzz),
+    }
+}
+
+#[inline(always)]
+fn affine_to_sums<F: Field>(a: &Affine<F>) -> Sums<F> {
+    Sums {
+        x: a.x,
+        y: a.y,
+        zz: F::ONE,
+        zzz: F::ONE,
+    }
+}
+
+/// -y in the lanes of the mask.
+#[inline(always)]
+fn negated<F: Field>(mask: u8, y: &F) -> F {
+    F::select(mask, y, &F::sum([(y, -1)], 2))
+}
+
+/// As many rows as there are lanes, from `data`, the positions in rows; parts are 32 bytes.
+#[inline(always)]
+fn read<F: Field>(data: &[u8], at: &[usize; 8], row: usize, part: usize) -> Words {
+    F::gather(at.map(|i| data[i * row + 32 * part..][..32].try_into().unwrap()))
+}
+
+#[inline(always)]
+fn read_point<F: Field>(data: &[u8], at: &[usize; 8]) -> Point<F> {
+    let number = |k| F::thaw(&read::<F>(data, at, ITEM, k));
+    Point {
+        x: number(0),
+        y: number(1),
+        z: number(2),
+    }
+}
+
+#[inline(always)]
+fn write<F: Field>(words: &Words, data: &mut [u8], row: usize, part: usize) {
+    for (bytes, row) in F::scatter(words)
+        .iter()
+        .zip(data.chunks_exact_mut(row).take(F::LANES))
+    {
+        row[32 * part..][..32].copy_from_slice(bytes);
+    }
+}
+
+/// y^2 = x^3 - 3 x + b; x <= 2, makes k <= 1.01.
+#[inline(always)]
+fn right_side<F: Field>(x: &F) -> F {
+    let cube = x.sqr().mul(x);
+    F::folded([(&cube, 1), (x, -3), (&F::B, 1)], 6)
+}
+
+/// The lanes where a = b, both of k <= 2.
+#[inline(always)]
+fn same<F: Field>(a: &F, b: &F) -> u8 {
+    // One product brings what has k = 4 to k < 2, and 0 to 0.
+    F::sum([(a, 1), (b, -1)], 2).mul(&F::ONE).zeros()
+}
+
+#[inline(always)]
+fn odd<F: Field>(words: &Words) -> u8 {
+    let low = words.0[0].map(|x| x & 1);
+    F::equal_lanes(&low, 1)
+}
+
+kernels! {
+    /// Lanes from rows of `data`; constant time.
+    fn load(data: &[u8], at: &[usize; 8], out: &mut Point<F>) {
+        *out = read_point(data, at);
+    }
+
+    /// Lanes to consecutive rows, as far as these go.
+    fn store(a: &Point<F>, data: &mut [u8]) {
+        for (part, number) in [&a.x, &a.y, &a.z].into_iter().enumerate() {
+            write::<F>(&number.freeze(), data, ITEM, part);
+        }
+    }
+
+    /// a += b; complete, constant time. 11 multiplications and 3 dual ones.
+    fn add(a: &mut Point<F>, b: &Point<F>) {
+        *a = sum_points(a, b);
+    }
+
+    /// a += b; complete, constant time.
+    fn add_affine(a: &mut Point<F>, b: &Affine<F>) {
+        *a = sum_mixed(a, b);
+    }
+
+    /// a + the lanes of b that the mask names; complete, constant time.
+    fn add_masked(a: &mut Point<F>, b: &Point<F>, mask: u8) {
+        *a = choose(mask, a, &sum_points(a, b));
+    }
+
+    /// Two chains of products, for measurements.
+    fn bench_mul(a: &mut F, b: &mut F) {
+        (*a, *b) = (a.mul(a), b.mul(b));
+    }
+
+    /// a where the mask says so, else the identity.
+    fn keep(a: &mut Point<F>, mask: u8) {
+        *a = choose(mask, &Point::IDENTITY, a);
+    }
+
+    fn negate(a: &mut Point<F>, mask: u8) {
+        a.y = F::folded([(&negated(mask, &a.y), 1)], 0);
+    }
+
+    /// a = 2^count a; constant time. Jacobian in between ("dbl-2001-b"), which has no exceptions here: there is
+    /// no point with y = 0, and Z = 0 stays so. 3 squares, 3 multiplications and a dual one each.
+    fn double(a: &mut Point<F>, count: usize) {
+        let (mut x, mut y, mut z) = (a.x.mul(&a.z), a.y.mul(&a.z.sqr()), a.z);
+        for _ in 0..count {
+            let (delta, gamma) = (z.sqr(), y.sqr()); // 1.25
+            let beta = x.mul(&gamma); // 1.16
+            let difference = F::sum([(&x, 1), (&delta, -1)], 2); // 4
+            let product = difference.mul(&F::sum([(&x, 1), (&delta, 1)], 0)); // 1.82
+            let alpha = F::folded([(&product, 3)], 0);
+            x = F::folded([(&alpha.sqr(), 1), (&beta, -8)], 10);
+            z = F::sum([(&y, 2)], 0).mul(&z); // 1.5
+            let w = F::sum([(&beta, 4), (&x, -1)], 2); // 6.7
+            let g = F::folded([(&gamma, -8)], 10);
+            y = F::dual(&alpha, &w, &gamma, &g); // 1.5
+        }
+        let cube = z.sqr().mul(&z);
+        // The identity has become (0, 0, 0).
+        *a = Point { x: x.mul(&z), y: F::select(cube.zeros(), &y, &F::ONE), z: cube };
+    }
+
+    /// The lanes where a = b.
+    fn equal(a: &Point<F>, b: &Point<F>) -> u8 {
+        same(&a.x.mul(&b.z), &b.x.mul(&a.z)) & same(&a.y.mul(&b.z), &b.y.mul(&a.z))
+    }
+
+    /// The multiple of each lane's table, digit -16 .. 16; constant time: all entries are read. table[i] = i + 1.
+    fn pick(table: &[Point<F>], digits: &[i8; 8], out: &mut Point<F>) {
+        let absolute = digits.map(|d| d.unsigned_abs() as u64);
+        let negative = digits.map(|d| (d as u8 >> 7) as u64);
+        let mut found = Point::IDENTITY;
+        for (i, entry) in table.iter().enumerate() {
+            found = choose(F::equal_lanes(&absolute, i as u64 + 1), &found, entry);
+        }
+        found.y = negated(F::equal_lanes(&negative, 1), &found.y);
+        *out = found;
+    }
+
+    // -- affine coordinates ------------------------------------------------------------------------
+
+    /// before = product; product *= z, or 1 for zero; constant time.
+    fn gather_inverse(z: &F, product: &mut F, before: &mut F) {
+        *before = *product;
+        *product = product.mul(&F::select(z.zeros(), z, &F::ONE));
+    }
+
+    fn invert_number(a: &mut F) {
+        *a = power(a).sqr().sqr().mul(a);
+    }
+
+    /// To affine, by the inverse of the product up to here, which becomes that of the product before; gives the
+    /// lanes of the identity, which have no meaning.
+    fn take_inverse(a: &Point<F>, inverse: &mut F, before: &F, out: &mut Affine<F>) -> u8 {
+        let zero = a.z.zeros();
+        let own = inverse.mul(before);
+        *inverse = inverse.mul(&F::select(zero, &a.z, &F::ONE));
+        *out = Affine { x: a.x.mul(&own), y: a.y.mul(&own) };
+        zero
+    }
+
+    /// Affine lanes to rows of x and y, frozen.
+    fn store_affine(a: &Affine<F>, data: &mut [[u64; 4]]) {
+        let (x, y) = (a.x.freeze(), a.y.freeze());
+        for (lane, row) in data.chunks_exact_mut(2).take(F::LANES).enumerate() {
+            row[0] = x.lane(lane);
+            row[1] = y.lane(lane);
+        }
+    }
+
+    fn leave_affine(a: &Affine<F>, x: &mut Words, y: &mut Words) {
+        *x = a.x.leave();
+        *y = a.y.leave();
+    }
+
+    // -- numbers to points ---------------------------------------------------------------------------
+
+    /// The points with x below p and the given parity of y, and the lanes where there is one. A root for each.
+    fn lift(x: &Words, parity: u8, out: &mut Point<F>) -> u8 {
+        let x = F::raw(x).mul(&F::ENTER);
+        let square = right_side(&x);
+        let root = power(&square).mul(&square);
+        let found = same(&root.sqr(), &square) & !root.zeros();
+        let y = negated(odd::<F>(&root.leave()) ^ parity, &root);
+        *out = choose(found, &Point::IDENTITY, &Point { x, y: F::folded([(&y, 1)], 0), z: F::ONE });
+        found
+    }
+
+    /// Only whether there is such a point; constant time.
+    fn lifts(x: &Words) -> u8 {
+        let square = right_side(&F::raw(x).mul(&F::ENTER));
+        let root = power(&square).mul(&square);
+        same(&root.sqr(), &square) & !root.zeros()
+    }
+
+    /// Jacobian coordinates to lanes; any words.
+    fn from_jacobian(x: &Words, y: &Words, z: &Words, out: &mut Point<F>) {
+        let [x, y, z] = [x, y, z].map(|number| F::raw(number).mul(&F::ENTER));
+        let cube = z.sqr().mul(&z);
+        let point = Point { x: x.mul(&z), y, z: cube };
+        *out = choose(cube.zeros(), &point, &Point::IDENTITY);
+    }
+
+    fn to_jacobian(a: &Point<F>, x: &mut Words, y: &mut Words, z: &mut Words) {
+        let zero = a.z.zeros();
+        *x = F::select(zero, &a.x.mul(&a.z), &F::ONE).leave();
+        *y = F::select(zero, &a.y.mul(&a.z.sqr()), &F::ONE).leave();
+        *z = a.z.leave();
+    }
+
+    /// RFC 9380's simplified SWU map, appendix F.2, of low + 2^256 high modulo p; constant time.
+    fn map_to_curve(low: &Words, high: &Words, out: &mut Point<F>) {
+        let u = F::dual(&F::raw(low), &F::ENTER, &F::raw(high), &F::ENTER_256);
+        let zu = F::Z.mul(&u.sqr());
+        let t2 = F::sum([(&zu.sqr(), 1), (&zu, 1)], 0).mul(&F::ONE);
+        let t3 = F::B.mul(&F::sum([(&t2, 1), (&F::ONE, 1)], 0));
+        let less = F::sum([(&t2, -1)], 2);
+        let t4 = F::select(t2.zeros(), &less, &F::Z);
+        let t4 = F::folded([(&t4, -3)], 6);
+        let t6 = t4.sqr();
+        let inner = F::sum([(&t3.sqr(), 1), (&t6, -3)], 6);
+        let t5 = t6.mul(&t4);
+        let numerator = F::dual(&inner, &t3, &F::B, &t5);
+        let x = zu.mul(&t3);
+        // The root of numerator / t5, or of Z times that.
+        let product = numerator.mul(&t5);
+        let y1 = power(&t5.sqr().mul(&product)).mul(&product);
+        let y2 = y1.mul(&F::ROOT_10);
+        let square = same(&y1.sqr().mul(&t5), &numerator.mul(&F::ONE));
+        let x = F::select(square, &x, &t3);
+        let y = F::select(square, &zu.mul(&u).mul(&y2), &y1);
+        let y = negated(odd::<F>(&u.leave()) ^ odd::<F>(&y.leave()), &y);
+        *out = Point { x, y: y.mul(&t4), z: t4 };
+    }
+
+    // -- fixed bases ---------------------------------------------------------------------------------
+
+    /// The sum of one entry of each window for a lane's number of odd digits, for the last window: see `bulk::Table`.
+    /// All entries are read. `windows` are planes of x and y; there is at least one window.
+    fn fixed(windows: &[u64], index: &[[u64; 8]], negative: &[u8], out: &mut Point<F>) {
+        let size = 10 << (F::WINDOW - 1);
+        let entry = |i: usize| {
+            let (x, y) = windows[size * i..][..size].split_at(size / 2);
+            let y = F::look_up(y, &index[i]);
+            Affine { x: F::look_up(x, &index[i]), y: negated(negative[i], &y) }
+        };
+        let mut total = affine_to_sums(&entry(0));
+        let last = index.len() - 1;
+        for i in 1..last {
+            (_, total) = sum_incomplete(&total, &entry(i));
+        }
+        *out = sums_to_point(&total);
+        if last > 0 {
+            *out = sum_mixed(out, &entry(last));
+        }
+    }
+
+    // -- buckets -------------------------------------------------------------------------------------
+
+    /// buckets[at[i]] += base or its inverse, for each lane i; time depends on the values. A bucket of zeros
+    /// is empty. Lanes where the sum is incomplete go by the complete formula.
+    fn into_buckets(buckets: &mut [[u64; 20]], at: &[usize; 8], negative: u8, base: &[[u64; 5]; 2]) {
+        let ([x, y, zz, zzz], full) = F::read_rows(at.map(|i| &buckets[i]));
+        let bucket = Sums { x, y, zz, zzz };
+        let y = F::splat(&base[1]);
+        let base = Affine { x: F::splat(&base[0]), y: negated(negative, &y) };
+        let (h, mut total) = sum_incomplete(&bucket, &base);
+        let first = affine_to_sums(&base);
+        total = Sums {
+            x: F::select(full, &first.x, &total.x),
+            y: F::select(full, &first.y, &total.y),
+            zz: F::select(full, &first.zz, &total.zz),
+            zzz: F::select(full, &first.zzz, &total.zzz),
+        };
+        let mut filled = lanes(F::LANES);
+        let doubtful = h.maybe_zeros() & full;
+        if doubtful != 0 {
+            let a = sum_mixed(&sums_to_point(&bucket), &base);
+            let zz = a.z.sqr();
+            filled &= !(doubtful & a.z.zeros());
+            total = Sums {
+                x: F::select(doubtful, &total.x, &a.x.mul(&a.z)),
+                y: F::select(doubtful, &total.y, &a.y.mul(&zz)),
+                zz: F::select(doubtful, &total.zz, &zz),
+                zzz: F::select(doubtful, &total.zzz, &zz.mul(&a.z)),
+            };
+        }
+        F::write_rows(&[total.x, total.y, total.zz, total.zzz], filled, buckets, at);
+    }
+
+    /// Buckets as points.
+    fn from_buckets(buckets: &[[u64; 20]], at: &[usize; 8], out: &mut Point<F>) {
+        let ([x, y, zz, zzz], full) = F::read_rows(at.map(|i| &buckets[i]));
+        *out = choose(full, &Point::IDENTITY, &sums_to_point(&Sums { x, y, zz, zzz }));
+    }
+}
