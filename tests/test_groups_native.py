@@ -226,6 +226,13 @@ def test_arithmetic_of_scalars(name: str, data: st.DataObject) -> None:
         for x, y in ((a, b), (a, one), (one, b)):
             assert list(getattr(fast, method)(x, y)) == getattr(slow, method)(x, y)
     assert list(fast.negate(a)) == slow.negate(a)
+    integers = data.draw(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=4))
+    integers += [0, -1, -(2**63), 2**63 - 1]
+    for numbers in (integers, [*integers, 2**64], [-(q**2), q, 5 * q + 1]):
+        assert list(fast.reduced(numbers)) == slow.reduced(numbers)
+    for dtype in (np.int64, np.uint64, np.uint8, np.int16):
+        array = np.array(integers).astype(dtype)
+        assert list(fast.reduced_array(array)) == slow.reduced_array(array)
     assert list(fast.recurrence(a, b, one)) == slow.recurrence(a, b, one)
     assert list(fast.equal(a, b, secret=False)) == slow.equal(a, b, secret=False)
     assert fast.bits(fast.own(a)) == slow.bits(slow.reduced(a))

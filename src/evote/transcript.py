@@ -239,5 +239,4 @@ def encode_shape(shape: _Shape) -> bytes:
 
 def weights_from_bytes(group: Group, data: bytes, shape: _Shape) -> Scalars:
     """Scalars of 128 bits, each from 16 bytes, little-endian."""
-    numbers = [int.from_bytes(data[i : i + 16], "little") for i in range(0, len(data), 16)]
-    return group.scalars(numbers).reshape(shape)
+    return group.scalars_from_uniform(data, shape, width=_WEIGHT_SIZE)

@@ -9,7 +9,9 @@ from itertools import accumulate, repeat
 from typing import Any
 
 import gmpy2
+import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from evote.groups._kernel import cut
 
@@ -28,6 +30,9 @@ class GmpScalars:
     def reduced(self, numbers: Sequence[int]) -> list[mpz]:
         q = self._q
         return [mpz(x) % q for x in numbers]
+
+    def reduced_array(self, numbers: NDArray[np.integer[Any]]) -> list[mpz]:
+        return self.reduced(numbers.tolist())
 
     def from_uniform(self, data: bytes, width: int) -> list[mpz]:
         q = self._q

@@ -103,6 +103,9 @@ class ScalarKernel(Protocol):
     def reduced(self, numbers: Sequence[int]) -> Sequence[int]:
         """Integers of any size and sign modulo q."""
 
+    def reduced_array(self, numbers: NDArray[np.integer[Any]]) -> Sequence[int]:
+        """The same of NumPy's integers, of one dimension."""
+
     def from_uniform(self, data: bytes, width: int) -> Sequence[int]:
         """Each `width` bytes, little-endian, modulo q."""
 

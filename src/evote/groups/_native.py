@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evote.groups._kernel import Kernel, Mask
 from evote.groups._rows import Item, NumbersForm, Rows
@@ -221,7 +223,22 @@ class NativeScalars:
         return Rows(self.form, data)
 
     def reduced(self, numbers: Sequence[int]) -> Rows:
+        if self._q.bit_length() > 64:
+            with suppress(OverflowError):  # most numbers are small
+                return self.reduced_array(np.array(numbers, dtype=np.int64))
         return self._rows(self.form.pack(numbers))
+
+    def reduced_array(self, numbers: NDArray[np.integer[Any]]) -> Rows:
+        if numbers.dtype.itemsize > 8 or self._q.bit_length() <= 64:
+            return self.reduced(numbers.tolist())
+        rows = np.zeros((len(numbers), self.form.item_size // 8), dtype="<u8")
+        rows[:, 0] = numbers.astype("<u8" if numbers.dtype.kind == "u" else "<i8").view("<u8")
+        below = np.flatnonzero(numbers < 0)
+        if below.size:
+            rows[below, 0] = -rows[below, 0]  # modulo 2^64: right for -2^63 too
+            negative = np.frombuffer(self._code.neg(rows[below].tobytes()), dtype="<u8")
+            rows[below] = negative.reshape((below.size, -1))
+        return self._rows(rows.tobytes())
 
     def from_uniform(self, data: bytes, width: int) -> Rows:
         return self._rows(self._code.reduce(data, width))

@@ -98,7 +98,11 @@ class Rows(Sequence[Item]):
         return self.form.to_numbers(self.data)
 
     def take(self, positions: NDArray[np.intp]) -> Rows:
-        rows = np.frombuffer(self.data, dtype=np.uint8).reshape((-1, self.form.item_size))
+        if positions.size and positions.size == positions[-1] - positions[0] + 1:
+            first = int(positions[0])
+            if (positions == np.arange(first, first + positions.size)).all():
+                return self[first : first + positions.size]
+        rows = np.frombuffer(self.data, dtype=np.dtype((np.void, self.form.item_size)))
         return Rows(self.form, rows[positions].tobytes())
 
     def __len__(self) -> int:
@@ -127,6 +131,8 @@ class Rows(Sequence[Item]):
             start, stop, step = key.indices(len(self))
             if step != 1:
                 return self.take(np.arange(start, stop, step))
+            if start == 0 and stop == len(self):
+                return self
             return Rows(self.form, self.data[start * size : max(start, stop) * size])
         if self._items is not None:
             return self._items[key]

@@ -253,9 +253,12 @@ class Group(ABC):
             ShapeMismatch: the nested lists are ragged.
         """
         if isinstance(values, np.ndarray):
-            shape, flat = values.shape, values.ravel().tolist()
-            if not (np.issubdtype(values.dtype, np.integer) or values.dtype == object):
+            if np.issubdtype(values.dtype, np.integer):
+                items = self._scalars.reduced_array(values.ravel())
+                return Scalars._make(self, items, values.shape, Secrecy(secrecy))
+            if values.dtype != object:
                 raise ParameterError(f"scalars are integers, not {values.dtype}")
+            shape, flat = values.shape, values.ravel().tolist()
         else:
             shape, flat = _flatten(values)
         for value in flat:
@@ -280,14 +283,20 @@ class Group(ABC):
         return self.scalars_from_uniform(data, shape, secrecy=secrecy)
 
     def scalars_from_uniform(
-        self, data: bytes, shape: int | Shape, *, secrecy: Secrecy = Secrecy.PUBLIC
+        self,
+        data: bytes,
+        shape: int | Shape,
+        *,
+        width: int | None = None,
+        secrecy: Secrecy = Secrecy.PUBLIC,
     ) -> Scalars:
-        """Each `uniform_size` uniform bytes, little-endian, modulo q."""
+        """Each `width` bytes, `uniform_size` of them unless given, little-endian, modulo q."""
         shape = check_shape(shape)
-        size = math.prod(shape) * self.uniform_size
+        width = self.uniform_size if width is None else width
+        size = math.prod(shape) * width
         if len(data) != size:
             raise ParameterError(f"{size} uniform bytes expected, got {len(data)}")
-        items = self._scalars.from_uniform(data, self.uniform_size)
+        items = self._scalars.from_uniform(data, width)
         return Scalars._make(self, items, shape, Secrecy(secrecy))
 
     def multiexp(self, elements: Elements, scalars: Scalars, axis: int | None = None) -> Elements:
