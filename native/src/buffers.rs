@@ -3,6 +3,7 @@
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -41,6 +42,34 @@ pub fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         Err(_) => return work(),
     };
     in_pool(work)
+}
+
+/// Any contiguous bytes-like object: `bytes` as they are, others copied, since somebody may write to them meanwhile.
+pub enum Input<'py> {
+    Bytes(Bound<'py, PyBytes>),
+    Copy(Vec<u8>),
+}
+
+impl std::ops::Deref for Input<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Input::Bytes(bytes) => bytes.as_bytes(),
+            Input::Copy(bytes) => bytes,
+        }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Input<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return Ok(Input::Bytes(bytes.to_owned()));
+        }
+        Ok(Input::Copy(PyBuffer::<u8>::get(&object)?.to_vec(object.py())?))
+    }
 }
 
 /// Rows of an output, each chunk of `rows` of them filled by `fill(first_row, chunk)`, perhaps at the same time.

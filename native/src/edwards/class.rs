@@ -1,37 +1,12 @@
 //! What Python sees.
 
-use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::bulk::{self, Kind, Mode};
 use super::rows::{ITEM, SCALAR, TABLE_ENTRIES, TABLE_WINDOW, TablePlanes, identity_item};
-use crate::buffers::{filled, row_count};
-
-/// Bytes of any contiguous buffer, which nobody changes during the call.
-struct Input(PyBuffer<u8>);
-
-impl Input {
-    fn of(object: &Bound<'_, PyAny>) -> PyResult<Input> {
-        let buffer = PyBuffer::get(object)?;
-        if !buffer.is_c_contiguous() {
-            return Err(PyValueError::new_err("a contiguous buffer is needed"));
-        }
-        Ok(Input(buffer))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        if self.0.len_bytes() == 0 {
-            return &[];
-        }
-        // SAFETY: contiguous bytes that the buffer keeps alive; callers pass none that change meanwhile.
-        unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast(), self.0.len_bytes()) }
-    }
-}
-
-// SAFETY: a view of memory, held until the call ends.
-unsafe impl Sync for Input {}
+use crate::buffers::{Input, filled, row_count};
 
 /// Arithmetic of "ristretto255" or "ed25519" on items of 128 bytes: X, Y, Z, T, little-endian, below p.
 #[pyclass(module = "evote_native", frozen)]
@@ -131,16 +106,14 @@ impl Edwards {
     }
 
     /// Items, and which encodings are members; the identity for others.
-    fn decode<'py>(&self, py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Pair<'py>> {
-        let data = Input::of(data)?;
-        let (data, mode, kind) = (data.bytes(), self.mode, self.kind);
+    fn decode<'py>(&self, py: Python<'py>, data: Input) -> PyResult<Pair<'py>> {
+        let (data, mode, kind) = (&*data, self.mode, self.kind);
         let count = row_count(data, 32, "encodings")?;
         filled_pair(py, ITEM * count, count, |items, mask| bulk::decode(mode, kind, data, items, mask))
     }
 
-    fn encode<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let items = Input::of(items)?;
-        let (items, mode, kind) = (items.bytes(), self.mode, self.kind);
+    fn encode<'py>(&self, py: Python<'py>, items: Input) -> PyResult<Bound<'py, PyBytes>> {
+        let (items, mode, kind) = (&*items, self.mode, self.kind);
         let count = row_count(items, ITEM, "items")?;
         filled(py, 32 * count, |output| bulk::encode(mode, kind, items, output))
     }
@@ -149,13 +122,12 @@ impl Edwards {
     fn encode_squares<'py>(
         &self,
         py: Python<'py>,
-        items: &Bound<'py, PyAny>,
+        items: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
         if self.kind != Kind::Ristretto255 {
             return Err(PyValueError::new_err("encode_squares is for ristretto255"));
         }
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+        let (items, mode) = (&*items, self.mode);
         let count = row_count(items, ITEM, "items")?;
         filled(py, 32 * count, |output| bulk::encode_squares(mode, items, output))
     }
@@ -164,30 +136,28 @@ impl Edwards {
     fn from_numbers<'py>(
         &self,
         py: Python<'py>,
-        data: &Bound<'py, PyAny>,
+        data: Input,
         width: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let data = Input::of(data)?;
-        row_count(data.bytes(), ITEM, "items")?;
+        row_count(&data, ITEM, "items")?;
         if width != ITEM / 4 {
             return Err(PyValueError::new_err(format!("numbers of 32 bytes are needed, not {width}")));
         }
-        Ok(PyBytes::new(py, data.bytes()))
+        Ok(PyBytes::new(py, &data))
     }
 
     /// X, Y, Z, T of 32 bytes each: as they are.
-    fn to_numbers<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    fn to_numbers<'py>(&self, py: Python<'py>, items: Input) -> PyResult<Bound<'py, PyBytes>> {
         self.from_numbers(py, items, ITEM / 4)
     }
 
     fn equal<'py>(
         &self,
         py: Python<'py>,
-        a: &Bound<'py, PyAny>,
-        b: &Bound<'py, PyAny>,
+        a: Input,
+        b: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (a, b) = (Input::of(a)?, Input::of(b)?);
-        let (a, b, mode, kind) = (a.bytes(), b.bytes(), self.mode, self.kind);
+        let (a, b, mode, kind) = (&*a, &*b, self.mode, self.kind);
         let count = common_rows(row_count(a, ITEM, "items")?, row_count(b, ITEM, "items")?)?;
         filled(py, count, |output| bulk::equal(mode, kind, a, b, output))
     }
@@ -196,18 +166,16 @@ impl Edwards {
     fn multiply<'py>(
         &self,
         py: Python<'py>,
-        a: &Bound<'py, PyAny>,
-        b: &Bound<'py, PyAny>,
+        a: Input,
+        b: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (a, b) = (Input::of(a)?, Input::of(b)?);
-        let (a, b, mode) = (a.bytes(), b.bytes(), self.mode);
+        let (a, b, mode) = (&*a, &*b, self.mode);
         let count = common_rows(row_count(a, ITEM, "items")?, row_count(b, ITEM, "items")?)?;
         filled(py, ITEM * count, |output| bulk::multiply(mode, a, b, output))
     }
 
-    fn invert<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+    fn invert<'py>(&self, py: Python<'py>, items: Input) -> PyResult<Bound<'py, PyBytes>> {
+        let (items, mode) = (&*items, self.mode);
         row_count(items, ITEM, "items")?;
         filled(py, items.len(), |output| bulk::invert(mode, items, output))
     }
@@ -216,11 +184,10 @@ impl Edwards {
     fn products<'py>(
         &self,
         py: Python<'py>,
-        items: &Bound<'py, PyAny>,
+        items: Input,
         rows: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+        let (items, mode) = (&*items, self.mode);
         check_rows(row_count(items, ITEM, "items")?, rows)?;
         filled(py, ITEM * rows, |output| bulk::products(mode, items, output))
     }
@@ -228,10 +195,9 @@ impl Edwards {
     fn running_products<'py>(
         &self,
         py: Python<'py>,
-        items: &Bound<'py, PyAny>,
+        items: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+        let (items, mode) = (&*items, self.mode);
         row_count(items, ITEM, "items")?;
         filled(py, items.len(), |output| bulk::running_products(mode, items, output))
     }
@@ -240,11 +206,10 @@ impl Edwards {
     fn powers<'py>(
         &self,
         py: Python<'py>,
-        bases: &Bound<'py, PyAny>,
-        exponents: &Bound<'py, PyAny>,
+        bases: Input,
+        exponents: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (bases, exponents) = (Input::of(bases)?, Input::of(exponents)?);
-        let (bases, exponents, mode) = (bases.bytes(), exponents.bytes(), self.mode);
+        let (bases, exponents, mode) = (&*bases, &*exponents, self.mode);
         let count = power_count(bases, exponents)?;
         filled(py, ITEM * count, |output| bulk::powers(mode, bases, exponents, output))
     }
@@ -253,19 +218,17 @@ impl Edwards {
     fn powers_constant_time<'py>(
         &self,
         py: Python<'py>,
-        bases: &Bound<'py, PyAny>,
-        exponents: &Bound<'py, PyAny>,
+        bases: Input,
+        exponents: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (bases, exponents) = (Input::of(bases)?, Input::of(exponents)?);
-        let (bases, exponents, mode) = (bases.bytes(), exponents.bytes(), self.mode);
+        let (bases, exponents, mode) = (&*bases, &*exponents, self.mode);
         let count = power_count(bases, exponents)?;
         filled(py, ITEM * count, |output| bulk::powers_constant_time(mode, bases, exponents, output))
     }
 
     /// A table of one base, for exponents of up to `bits` bits.
-    fn table(&self, py: Python<'_>, base: &Bound<'_, PyAny>, bits: usize) -> PyResult<EdwardsTable> {
-        let base = Input::of(base)?;
-        let (base, mode) = (base.bytes(), self.mode);
+    fn table(&self, py: Python<'_>, base: Input, bits: usize) -> PyResult<EdwardsTable> {
+        let (base, mode) = (&*base, self.mode);
         if base.len() != ITEM || bits > 253 {
             return Err(PyValueError::new_err("one base and 253 bits at most are needed"));
         }
@@ -276,12 +239,11 @@ impl Edwards {
     fn multiexp<'py>(
         &self,
         py: Python<'py>,
-        bases: &Bound<'py, PyAny>,
-        exponents: &Bound<'py, PyAny>,
+        bases: Input,
+        exponents: Input,
         rows: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (bases, exponents) = (Input::of(bases)?, Input::of(exponents)?);
-        let (bases, exponents, mode) = (bases.bytes(), exponents.bytes(), self.mode);
+        let (bases, exponents, mode) = (&*bases, &*exponents, self.mode);
         let count = row_count(bases, ITEM, "bases")?;
         if exponent_count(exponents)? != count {
             return Err(PyValueError::new_err(format!("{count} bases and another number of exponents")));
@@ -291,41 +253,36 @@ impl Edwards {
     }
 
     /// Rows of 64 uniform bytes to items.
-    fn from_uniform<'py>(&self, py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let data = Input::of(data)?;
-        let (data, mode, kind) = (data.bytes(), self.mode, self.kind);
+    fn from_uniform<'py>(&self, py: Python<'py>, data: Input) -> PyResult<Bound<'py, PyBytes>> {
+        let (data, mode, kind) = (&*data, self.mode, self.kind);
         let count = row_count(data, 64, "uniform bytes")?;
         filled(py, ITEM * count, |output| bulk::from_uniform(mode, kind, data, output))
     }
 
     /// Numbers of 64 bits, little-endian.
-    fn log_keys<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+    fn log_keys<'py>(&self, py: Python<'py>, items: Input) -> PyResult<Bound<'py, PyBytes>> {
+        let (items, mode) = (&*items, self.mode);
         let count = row_count(items, ITEM, "items")?;
         filled(py, 8 * count, |output| bulk::log_keys(mode, items, output))
     }
 
     /// Items of blocks of 30 bytes, and where there are such.
-    fn embed<'py>(&self, py: Python<'py>, blocks: &Bound<'py, PyAny>) -> PyResult<Pair<'py>> {
-        let blocks = Input::of(blocks)?;
-        let (blocks, mode, kind) = (blocks.bytes(), self.mode, self.kind);
+    fn embed<'py>(&self, py: Python<'py>, blocks: Input) -> PyResult<Pair<'py>> {
+        let (blocks, mode, kind) = (&*blocks, self.mode, self.kind);
         let count = row_count(blocks, 30, "blocks")?;
         filled_pair(py, ITEM * count, count, |items, mask| bulk::embed(mode, kind, blocks, items, mask))
     }
 
     /// Blocks of items, and where there are such.
-    fn extract<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Pair<'py>> {
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+    fn extract<'py>(&self, py: Python<'py>, items: Input) -> PyResult<Pair<'py>> {
+        let (items, mode) = (&*items, self.mode);
         let count = row_count(items, ITEM, "items")?;
         filled_pair(py, 30 * count, count, |blocks, mask| bulk::extract(mode, items, blocks, mask))
     }
 
     /// Points of the whole curve by RFC 8032, canonical ones only, as items of which `multiexp` and others take any.
-    fn decode_points<'py>(&self, py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Pair<'py>> {
-        let data = Input::of(data)?;
-        let (data, mode) = (data.bytes(), self.mode);
+    fn decode_points<'py>(&self, py: Python<'py>, data: Input) -> PyResult<Pair<'py>> {
+        let (data, mode) = (&*data, self.mode);
         let count = row_count(data, 32, "encodings")?;
         filled_pair(py, ITEM * count, count, |items, mask| bulk::decode_points(mode, data, items, mask))
     }
@@ -334,10 +291,9 @@ impl Edwards {
     fn is_small_order<'py>(
         &self,
         py: Python<'py>,
-        items: &Bound<'py, PyAny>,
+        items: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+        let (items, mode) = (&*items, self.mode);
         let count = row_count(items, ITEM, "items")?;
         filled(py, count, |output| bulk::small_order(mode, items, output))
     }
@@ -346,10 +302,9 @@ impl Edwards {
     fn is_torsion_free<'py>(
         &self,
         py: Python<'py>,
-        items: &Bound<'py, PyAny>,
+        items: Input,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let items = Input::of(items)?;
-        let (items, mode) = (items.bytes(), self.mode);
+        let (items, mode) = (&*items, self.mode);
         let count = row_count(items, ITEM, "items")?;
         filled(py, count, |output| bulk::torsion_free(mode, items, output))
     }
@@ -384,9 +339,8 @@ impl EdwardsTable {
     }
 
     /// Constant-time.
-    fn powers<'py>(&self, py: Python<'py>, exponents: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let exponents = Input::of(exponents)?;
-        let exponents = exponents.bytes();
+    fn powers<'py>(&self, py: Python<'py>, exponents: Input) -> PyResult<Bound<'py, PyBytes>> {
+        let exponents = &*exponents;
         let count = row_count(exponents, SCALAR, "exponents")?;
         check_bits(exponents, self.bits)?;
         filled(py, ITEM * count, |output| bulk::table_powers(self.mode, &self.planes, exponents, output))
