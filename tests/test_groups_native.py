@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
 import numpy as np
@@ -465,3 +467,18 @@ def test_keys_of_logarithms_are_alike() -> None:
         assert keys == fast.with_backend("gmp")._kernel.log_keys(list(y._items))
         assert len(set(keys)) == 20
         assert np.array(keys, dtype=object).max() < 2**64
+
+
+def _power_in_a_worker(exponent: int) -> bytes:
+    return (ristretto255.generator ** ristretto255.scalars([exponent] * 2000)).encode()[-32:]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_of_a_pool(method: str, threads: int) -> None:
+    """Also after threads have served here, which do not live on in a forked process."""
+    if method not in get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    here = [_power_in_a_worker(i) for i in (3, 5)]
+    with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
+        assert list(pool.map(_power_in_a_worker, [3, 5], timeout=60)) == here

@@ -13,9 +13,13 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 static POOL: RwLock<Option<rayon::ThreadPool>> = RwLock::new(None);
 
 /// How many threads serve; 0 (as at first) means one for each processor.
+///
+/// With 1 the pool is left alone: in a forked process its threads are gone, and its lock may be taken for ever.
 pub fn set_threads(count: usize) {
     THREADS.store(count, Ordering::Relaxed);
-    *POOL.write().unwrap() = None;
+    if count != 1 {
+        *POOL.write().unwrap() = None;
+    }
 }
 
 pub fn threads() -> usize {

@@ -52,6 +52,8 @@ def native_module() -> tuple[Any, str]:
         return None, f"evote-native {module.__version__} is not {_VERSION}x, which evote knows"
     if parent_process() is not None:  # the processes of a pool are as many as there are processors
         module.set_threads(1)
+    elif hasattr(os, "register_at_fork"):  # threads do not live on in a forked process
+        os.register_at_fork(after_in_child=lambda: module.set_threads(1))
     return module, module.MODE
 
 
