@@ -25,9 +25,9 @@ _KINDS = {
     "ristretto255": True,
     "ed25519": True,
     "P-256": True,
-    "modp-2048": True,
-    "modp-3072": True,
-    "modp-4096": True,
+    "modp-2048": False,
+    "modp-3072": False,
+    "modp-4096": False,
 }
 
 
@@ -64,8 +64,6 @@ def choose(kind: str) -> Choice:
         return Choice("gmp", "evote-native does not serve it")
     if module is None:
         return Choice("gmp", mode)
-    if not hasattr(module, {"m": "ModP", "P": "P256"}.get(kind[0], "Edwards")):
-        return Choice("gmp", "TEMPORARY")
     if mode == "portable" and not _KINDS[kind]:
         return Choice("gmp", "faster than evote-native without AVX-512 IFMA")
     return Choice("native", f"evote-native {module.__version__}, {mode}")
