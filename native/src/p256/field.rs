@@ -27,10 +27,10 @@ pub trait Field: Copy + Send + Sync {
     fn sqr(&self) -> Self;
     /// a b + c d; of k1 k2 + k3 k4 <= 240 makes 1 + (k1 k2 + k3 k4) / 16.
     fn dual(a: &Self, b: &Self, c: &Self, d: &Self) -> Self;
-    /// The sum of small multiples plus `k` p, which must make it non-negative; k adds up, to 16 at most.
-    fn sum<const N: usize>(terms: [(&Self, i32); N], k: i64) -> Self;
+    /// A x + B y + C z + K p for up to three numbers; the whole must be non-negative. k adds up, to 16 at most.
+    fn sum<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self;
     /// As `sum`, to k <= 1.01 from up to 128.
-    fn folded<const N: usize>(terms: [(&Self, i32); N], k: i64) -> Self;
+    fn folded<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self;
     /// A bit for each lane that is zero modulo p, of k <= 2.
     fn zeros(&self) -> u8;
     /// As `zeros`, but rarely tells too much.
