@@ -233,10 +233,89 @@ fn same<F: Field>(a: &F, b: &F) -> u8 {
     F::sum::<1, -1, 0, 2>(&[a, b]).mul(&F::ONE).zeros()
 }
 
+/// x, x^3 - 3 x + b, and its root if there is one.
+#[inline(always)]
+fn roots<F: Field>(words: &[Words; 2]) -> ([F; 2], [F; 2], [F; 2]) {
+    let x = [F::raw(&words[0]).mul(&F::ENTER), F::raw(&words[1]).mul(&F::ENTER)];
+    let square = [right_side(&x[0]), right_side(&x[1])];
+    let mut root = power(&square);
+    for i in 0..2 {
+        root[i] = root[i].mul(&square[i]);
+    }
+    (x, square, root)
+}
+
 #[inline(always)]
 fn odd<F: Field>(words: &Words) -> u8 {
     let low = words.0[0].map(|x| x & 1);
     F::equal_lanes(&low, 1)
+}
+
+/// x = `first` / `below` or z u^2 times that, whichever has a y.
+struct Fraction<F> {
+    u: F,
+    zu: F,
+    first: F,
+    below: F,
+    /// Of the right side.
+    numerator: F,
+    denominator: F,
+    product: F,
+    radicand: F,
+}
+
+#[inline(always)]
+fn fraction<F: Field>(low: &Words, high: &Words) -> Fraction<F> {
+    let u = F::dual(&F::raw(low), &F::ENTER, &F::raw(high), &F::ENTER_256);
+    let zu = F::Z.mul(&u.sqr());
+    let t2 = F::sum::<1, 1, 0, 0>(&[&zu.sqr(), &zu]).mul(&F::ONE);
+    let first = F::B.mul(&F::sum::<1, 1, 0, 0>(&[&t2, &F::ONE]));
+    let less = F::sum::<-1, 0, 0, 2>(&[&t2]);
+    let below = F::folded::<-3, 0, 0, 6>(&[&F::select(t2.zeros(), &less, &F::Z)]);
+    let square = below.sqr();
+    let inner = F::sum::<1, -3, 0, 6>(&[&first.sqr(), &square]);
+    let denominator = square.mul(&below);
+    let numerator = F::dual(&inner, &first, &F::B, &denominator);
+    let product = numerator.mul(&denominator);
+    let radicand = denominator.sqr().mul(&product);
+    Fraction {
+        u,
+        zu,
+        first,
+        below,
+        numerator,
+        denominator,
+        product,
+        radicand,
+    }
+}
+
+impl<F: Field> Fraction<F> {
+    /// With power(radicand): the root of numerator / denominator, or of -z times that.
+    #[inline(always)]
+    fn point(&self, power: &F) -> Point<F> {
+        let y1 = power.mul(&self.product);
+        let y2 = y1.mul(&F::ROOT_10);
+        let square = same(&y1.sqr().mul(&self.denominator), &self.numerator.mul(&F::ONE));
+        let x = F::select(square, &self.zu.mul(&self.first), &self.first);
+        let y = F::select(square, &self.zu.mul(&self.u).mul(&y2), &y1);
+        let y = negated(odd::<F>(&self.u.leave()) ^ odd::<F>(&y.leave()), &y);
+        Point {
+            x,
+            y: y.mul(&self.below),
+            z: self.below,
+        }
+    }
+}
+
+/// The entry of a window of a fixed base's table, or its inverse.
+#[inline(always)]
+fn entry<F: Field>(window: &[u64], index: &[u64; 8], negative: u8) -> Affine<F> {
+    let (x, y) = window.split_at(window.len() / 2);
+    Affine {
+        x: F::look_up(x, index),
+        y: negated(negative, &F::look_up(y, index)),
+    }
 }
 
 kernels! {
@@ -328,7 +407,7 @@ kernels! {
     }
 
     fn invert_number(a: &mut F) {
-        *a = power(a).sqr().sqr().mul(a);
+        *a = power(&[*a])[0].sqr().sqr().mul(a);
     }
 
     /// To affine, by the inverse of the product up to here, which becomes that of the product before; gives the
@@ -357,22 +436,27 @@ kernels! {
 
     // -- numbers to points ---------------------------------------------------------------------------
 
-    /// The points with x below p and the given parity of y, and the lanes where there is one. A root for each.
-    fn lift(x: &Words, parity: u8, out: &mut Point<F>) -> u8 {
-        let x = F::raw(x).mul(&F::ENTER);
-        let square = right_side(&x);
-        let root = power(&square).mul(&square);
-        let found = same(&root.sqr(), &square) & !root.zeros();
-        let y = negated(odd::<F>(&root.leave()) ^ parity, &root);
-        *out = choose(found, &Point::IDENTITY, &Point { x, y: F::folded::<1, 0, 0, 0>(&[&y]), z: F::ONE });
+    /// The points with x below p and the given parity of y, two blocks of them, and the lanes where there is one.
+    fn lift(x: &[Words; 2], parity: [u8; 2], out: &mut [Point<F>; 2]) -> [u8; 2] {
+        let mut found = [0; 2];
+        let (x, square, root) = roots::<F>(x);
+        for i in 0..2 {
+            found[i] = same(&root[i].sqr(), &square[i]) & !root[i].zeros();
+            let y = negated(odd::<F>(&root[i].leave()) ^ parity[i], &root[i]);
+            let point = Point { x: x[i], y: F::folded::<1, 0, 0, 0>(&[&y]), z: F::ONE };
+            out[i] = choose(found[i], &Point::IDENTITY, &point);
+        }
         found
     }
 
-    /// Only whether there is such a point; constant time.
-    fn lifts(x: &Words) -> u8 {
-        let square = right_side(&F::raw(x).mul(&F::ENTER));
-        let root = power(&square).mul(&square);
-        same(&root.sqr(), &square) & !root.zeros()
+    /// Only whether there are such points; constant time.
+    fn lifts(x: &[Words; 2]) -> [u8; 2] {
+        let (_, square, root) = roots::<F>(x);
+        let mut found = [0; 2];
+        for i in 0..2 {
+            found[i] = same(&root[i].sqr(), &square[i]) & !root[i].zeros();
+        }
+        found
     }
 
     /// Jacobian coordinates to lanes; any words.
@@ -390,29 +474,11 @@ kernels! {
         *z = a.z.leave();
     }
 
-    /// RFC 9380's simplified SWU map, appendix F.2, of low + 2^256 high modulo p; constant time.
-    fn map_to_curve(low: &Words, high: &Words, out: &mut Point<F>) {
-        let u = F::dual(&F::raw(low), &F::ENTER, &F::raw(high), &F::ENTER_256);
-        let zu = F::Z.mul(&u.sqr());
-        let t2 = F::sum::<1, 1, 0, 0>(&[&zu.sqr(), &zu]).mul(&F::ONE);
-        let t3 = F::B.mul(&F::sum::<1, 1, 0, 0>(&[&t2, &F::ONE]));
-        let less = F::sum::<-1, 0, 0, 2>(&[&t2]);
-        let t4 = F::select(t2.zeros(), &less, &F::Z);
-        let t4 = F::folded::<-3, 0, 0, 6>(&[&t4]);
-        let t6 = t4.sqr();
-        let inner = F::sum::<1, -3, 0, 6>(&[&t3.sqr(), &t6]);
-        let t5 = t6.mul(&t4);
-        let numerator = F::dual(&inner, &t3, &F::B, &t5);
-        let x = zu.mul(&t3);
-        // The root of numerator / t5, or of Z times that.
-        let product = numerator.mul(&t5);
-        let y1 = power(&t5.sqr().mul(&product)).mul(&product);
-        let y2 = y1.mul(&F::ROOT_10);
-        let square = same(&y1.sqr().mul(&t5), &numerator.mul(&F::ONE));
-        let x = F::select(square, &x, &t3);
-        let y = F::select(square, &zu.mul(&u).mul(&y2), &y1);
-        let y = negated(odd::<F>(&u.leave()) ^ odd::<F>(&y.leave()), &y);
-        *out = Point { x, y: y.mul(&t4), z: t4 };
+    /// RFC 9380's simplified SWU map, appendix F.2, of low + 2^256 high modulo p, two blocks; constant time.
+    fn map_to_curve(low: &[Words; 2], high: &[Words; 2], out: &mut [Point<F>; 2]) {
+        let (a, b) = (fraction::<F>(&low[0], &high[0]), fraction::<F>(&low[1], &high[1]));
+        let y = power(&[a.radicand, b.radicand]);
+        *out = [a.point(&y[0]), b.point(&y[1])];
     }
 
     // -- fixed bases ---------------------------------------------------------------------------------
@@ -420,20 +486,16 @@ kernels! {
     /// The sum of one entry of each window for a lane's number of odd digits, for the last window: see `bulk::Table`.
     /// All entries are read. `windows` are planes of x and y; there is at least one window.
     fn fixed(windows: &[u64], index: &[[u64; 8]], negative: &[u8], out: &mut Point<F>) {
-        let size = 10 << (F::WINDOW - 1);
-        let entry = |i: usize| {
-            let (x, y) = windows[size * i..][..size].split_at(size / 2);
-            let y = F::look_up(y, &index[i]);
-            Affine { x: F::look_up(x, &index[i]), y: negated(negative[i], &y) }
-        };
-        let mut total = affine_to_sums(&entry(0));
-        let last = index.len() - 1;
-        for i in 1..last {
-            (_, total) = sum_incomplete(&total, &entry(i));
+        let mut windows = windows.chunks_exact(10 << (F::WINDOW - 1)).zip(index).zip(negative);
+        let Some(((first, index), &negative)) = windows.next() else { return };
+        let mut total = affine_to_sums(&entry(first, index, negative));
+        let last = windows.next_back();
+        for ((window, index), &negative) in windows {
+            (_, total) = sum_incomplete(&total, &entry(window, index, negative));
         }
         *out = sums_to_point(&total);
-        if last > 0 {
-            *out = sum_mixed(out, &entry(last));
+        if let Some(((window, index), &negative)) = last {
+            *out = sum_mixed(out, &entry(window, index, negative));
         }
     }
 
