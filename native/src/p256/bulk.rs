@@ -119,15 +119,33 @@ fn each_block<F: Lanes>(
     share: usize,
     work: impl Fn(usize, usize, &mut [u8]) + Sync + Send,
 ) {
+    each_of(out, row, share, F::LANES, work);
+}
+
+/// Blocks of `size` rows.
+fn each_of(
+    out: &mut [u8],
+    row: usize,
+    share: usize,
+    size: usize,
+    work: impl Fn(usize, usize, &mut [u8]) + Sync + Send,
+) {
     fill_rows(out, row, share, |first, chunk| {
-        for (k, rows) in chunk.chunks_mut(row * F::LANES).enumerate() {
-            work(first + k * F::LANES, rows.len() / row, rows);
+        for (k, rows) in chunk.chunks_mut(row * size).enumerate() {
+            work(first + k * size, rows.len() / row, rows);
         }
     });
 }
 
-/// As `each_block`, for rows and a byte for each.
-fn each_block_masked<F: Lanes>(
+/// Two blocks' lanes to rows, as many as there are.
+fn store_two<F: Lanes>(points: &[Point<F>; 2], rows: &mut [u8]) {
+    for (point, rows) in points.iter().zip(rows.chunks_mut(F::LANES * ITEM)) {
+        F::store(point, rows);
+    }
+}
+
+/// Two blocks, for rows and a byte for each.
+fn each_two_masked<F: Lanes>(
     out: &mut [u8],
     row: usize,
     masks: &mut [u8],
@@ -135,9 +153,10 @@ fn each_block_masked<F: Lanes>(
     work: impl Fn(usize, usize, &mut [u8], &mut [u8]) + Sync + Send,
 ) {
     let one = |first: usize, (out, masks): (&mut [u8], &mut [u8])| {
-        let blocks = out.chunks_mut(row * F::LANES).zip(masks.chunks_mut(F::LANES));
+        let size = 2 * F::LANES;
+        let blocks = out.chunks_mut(row * size).zip(masks.chunks_mut(size));
         for (k, (rows, masks)) in blocks.enumerate() {
-            work(first + k * F::LANES, masks.len(), rows, masks);
+            work(first + k * size, masks.len(), rows, masks);
         }
     };
     if threads() == 1 || masks.len() <= share {
@@ -152,6 +171,12 @@ fn each_block_masked<F: Lanes>(
 fn spread(bits: u8, masks: &mut [u8]) {
     for (i, mask) in masks.iter_mut().enumerate() {
         *mask = bits >> i & 1;
+    }
+}
+
+fn spread_two<F: Lanes>(bits: [u8; 2], masks: &mut [u8]) {
+    for (bits, masks) in bits.into_iter().zip(masks.chunks_mut(F::LANES)) {
+        spread(bits, masks);
     }
 }
 
@@ -170,10 +195,10 @@ pub fn generator<F: Lanes>() -> Vec<u8> {
     ];
     let mut numbers = Words::ZERO;
     (0..8).for_each(|lane| numbers.set(lane, x));
-    let mut point = Point::IDENTITY;
-    F::lift(&numbers, lanes(F::LANES), &mut point);
+    let mut points = [Point::IDENTITY; 2];
+    F::lift(&[numbers; 2], [lanes(F::LANES); 2], &mut points);
     let mut item = vec![0; ITEM];
-    F::store(&point, &mut item);
+    F::store(&points[0], &mut item);
     item
 }
 
@@ -604,21 +629,26 @@ pub fn log_keys<F: Lanes>(items: &[u8], out: &mut [u8]) {
 
 /// Items of what `encode` writes, and masks of where that was.
 pub fn decode<F: Lanes>(data: &[u8], out: &mut [u8], masks: &mut [u8]) {
-    each_block_masked::<F>(out, ITEM, masks, SHARE, |first, count, rows, masks| {
-        let (mut x, mut parity, mut good, mut neutral) = (Words::ZERO, 0u8, 0u8, 0u8);
-        for lane in 0..count {
-            let given = &data[(first + lane) * ENCODING..][..ENCODING];
+    each_two_masked::<F>(out, ITEM, masks, SHARE, |first, count, rows, masks| {
+        let (mut x, mut parity, mut good, mut neutral) = ([Words::ZERO; 2], [0u8; 2], [0u8; 2], [0u8; 2]);
+        for i in 0..count {
+            let (block, lane) = (i / F::LANES, i % F::LANES);
+            let given = &data[(first + i) * ENCODING..][..ENCODING];
             let number = big_endian(&given[1..]);
-            x.set(lane, number);
-            parity |= (given[0] & 1) << lane;
-            good |= ((given[0] & !1 == 2 && subtract(number, P).1 == 1) as u8) << lane;
-            neutral |= ((given[0] == 0 && number == [0; 4]) as u8) << lane;
+            x[block].set(lane, number);
+            parity[block] |= (given[0] & 1) << lane;
+            good[block] |= ((given[0] & !1 == 2 && subtract(number, P).1 == 1) as u8) << lane;
+            neutral[block] |= ((given[0] == 0 && number == [0; 4]) as u8) << lane;
         }
-        let mut point = Point::IDENTITY;
-        good &= F::lift(&x, parity, &mut point);
-        F::keep(&mut point, good);
-        F::store(&point, rows);
-        spread(good | neutral, masks);
+        let mut points = [Point::IDENTITY; 2];
+        let found = F::lift(&x, parity, &mut points);
+        for block in 0..2 {
+            good[block] &= found[block];
+            F::keep(&mut points[block], good[block]);
+            neutral[block] |= good[block];
+        }
+        store_two(&points, rows);
+        spread_two::<F>(neutral, masks);
     });
 }
 
@@ -660,27 +690,16 @@ pub fn to_numbers<F: Lanes>(items: &[u8], out: &mut [u8]) {
     });
 }
 
-/// The simplified SWU map of numbers of `width` <= 48 bytes, big-endian or little-endian, modulo p.
-fn map_block<F: Lanes>(numbers: impl Fn(usize) -> ([u64; 4], [u64; 4]), count: usize, out: &mut Point<F>) {
-    let (mut low, mut high) = (Words::ZERO, Words::ZERO);
-    for lane in 0..count {
-        let (l, h) = numbers(lane);
-        low.set(lane, l);
-        high.set(lane, h);
-    }
-    F::map_to_curve(&low, &high, out);
-}
-
-/// Points of numbers of 32 bytes, little-endian.
+/// Points of numbers of 32 bytes, little-endian, by RFC 9380's simplified SWU map.
 pub fn map_to_curve<F: Lanes>(data: &[u8], out: &mut [u8]) {
-    each_block::<F>(out, ITEM, SHARE_OF_POWERS, |first, count, rows| {
-        let mut point = Point::IDENTITY;
-        map_block::<F>(
-            |lane| (words(&data[32 * (first + lane)..][..32]), [0; 4]),
-            count,
-            &mut point,
-        );
-        F::store(&point, rows);
+    each_of(out, ITEM, SHARE_OF_POWERS, 2 * F::LANES, |first, count, rows| {
+        let mut x = [Words::ZERO; 2];
+        for i in 0..count {
+            x[i / F::LANES].set(i % F::LANES, words(&data[32 * (first + i)..][..32]));
+        }
+        let mut points = [Point::IDENTITY; 2];
+        F::map_to_curve(&x, &[Words::ZERO; 2], &mut points);
+        store_two(&points, rows);
     });
 }
 
@@ -689,17 +708,21 @@ pub const UNIFORM: usize = 96;
 /// Points of two numbers of 48 bytes each, big-endian: RFC 9380's hash_to_curve of hash_to_field's output.
 pub fn from_uniform<F: Lanes>(data: &[u8], out: &mut [u8]) {
     each_block::<F>(out, ITEM, SHARE_OF_POWERS, |first, count, rows| {
-        let half = |lane: usize, k: usize| {
-            let bytes = &data[(first + lane) * UNIFORM + 48 * k..][..48];
-            let mut top = [0; 32];
-            top[16..].copy_from_slice(&bytes[..16]);
-            (big_endian(&bytes[16..]), big_endian(&top))
-        };
-        let (mut a, mut b) = (Point::IDENTITY, Point::IDENTITY);
-        map_block::<F>(|lane| half(lane, 0), count, &mut a);
-        map_block::<F>(|lane| half(lane, 1), count, &mut b);
-        F::add(&mut a, &b);
-        F::store(&a, rows);
+        let (mut low, mut high) = ([Words::ZERO; 2], [Words::ZERO; 2]);
+        for lane in 0..count {
+            let row = &data[(first + lane) * UNIFORM..][..UNIFORM];
+            for (half, bytes) in row.chunks_exact(48).enumerate() {
+                let mut top = [0; 32];
+                top[16..].copy_from_slice(&bytes[..16]);
+                high[half].set(lane, big_endian(&top));
+                low[half].set(lane, big_endian(&bytes[16..]));
+            }
+        }
+        let mut halves = [Point::IDENTITY; 2];
+        F::map_to_curve(&low, &high, &mut halves);
+        let [mut sum, other] = halves;
+        F::add(&mut sum, &other);
+        F::store(&sum, rows);
     });
 }
 
@@ -716,31 +739,39 @@ fn candidate(block: &[u8]) -> Scalar {
 /// Points with x = block 2^8 + counter for the first counter from 1 to 128 that has one, y even; the same work
 /// for all blocks.
 pub fn embed<F: Lanes>(blocks: &[u8], out: &mut [u8], masks: &mut [u8]) {
-    each_block_masked::<F>(out, ITEM, masks, 8, |first, count, rows, masks| {
-        let (mut x, mut chosen) = (Words::ZERO, [0u64; 8]);
-        for lane in 0..count {
-            x.set(lane, candidate(&blocks[(first + lane) * BLOCK..][..BLOCK]));
+    each_two_masked::<F>(out, ITEM, masks, 8, |first, count, rows, masks| {
+        let (mut x, mut chosen) = ([Words::ZERO; 2], [[0u64; 8]; 2]);
+        for i in 0..count {
+            x[i / F::LANES].set(i % F::LANES, candidate(&blocks[(first + i) * BLOCK..][..BLOCK]));
         }
-        let start = x.0[0];
+        let start = [x[0].0[0], x[1].0[0]];
         for counter in (1..=CANDIDATES).rev() {
-            x.0[0] = start.map(|low| low | counter);
+            for block in 0..2 {
+                x[block].0[0] = start[block].map(|low| low | counter);
+            }
             let found = F::lifts(&x);
-            for (lane, chosen) in chosen.iter_mut().enumerate() {
-                let mask = std::hint::black_box((found as u64 >> lane & 1).wrapping_neg());
-                *chosen ^= mask & (*chosen ^ counter);
+            for (found, chosen) in found.into_iter().zip(&mut chosen) {
+                for (lane, chosen) in chosen.iter_mut().enumerate() {
+                    let mask = std::hint::black_box((found as u64 >> lane & 1).wrapping_neg());
+                    *chosen ^= mask & (*chosen ^ counter);
+                }
             }
         }
-        for lane in 0..8 {
-            x.0[0][lane] = start[lane] | chosen[lane];
+        let mut none = [0u8; 2];
+        for block in 0..2 {
+            for lane in 0..8 {
+                x[block].0[0][lane] = start[block][lane] | chosen[block][lane];
+                none[block] |= ((chosen[block][lane] == 0) as u8) << lane;
+            }
         }
-        let mut point = Point::IDENTITY;
-        let mut good = F::lift(&x, 0, &mut point);
-        for (lane, chosen) in chosen.iter().enumerate() {
-            good &= !(((*chosen == 0) as u8) << lane);
+        let mut points = [Point::IDENTITY; 2];
+        let mut good = F::lift(&x, [0; 2], &mut points);
+        for block in 0..2 {
+            good[block] &= !none[block];
+            F::keep(&mut points[block], good[block]);
         }
-        F::keep(&mut point, good);
-        F::store(&point, rows);
-        spread(good, masks);
+        store_two(&points, rows);
+        spread_two::<F>(good, masks);
     });
 }
 
@@ -754,38 +785,54 @@ pub fn extract<F: Lanes>(items: &[u8], out: &mut [u8], masks: &mut [u8]) {
             row[32] = y[0] as u8 & 1;
         }
     });
-    each_block_masked::<F>(out, BLOCK, masks, SHARE_OF_POWERS, |first, count, rows, masks| {
-        let (mut x, mut counters, mut good) = (Words::ZERO, [0u64; 8], 0u8);
-        for lane in 0..count {
-            let row = &coordinates[(first + lane) * 33..][..33];
+    each_two_masked::<F>(out, BLOCK, masks, SHARE_OF_POWERS, |first, count, rows, masks| {
+        let (mut x, mut counters, mut good) = ([Words::ZERO; 2], [[0u64; 8]; 2], [0u8; 2]);
+        for i in 0..count {
+            let (block, lane) = (i / F::LANES, i % F::LANES);
+            let row = &coordinates[(first + i) * 33..][..33];
             let number = words(row);
             let counter = number[0] & 255;
             if row[32] == 0 && (1..=CANDIDATES).contains(&counter) && number[3] >> 56 == 0 {
-                good |= 1 << lane;
-                counters[lane] = counter;
+                good[block] |= 1 << lane;
+                counters[block][lane] = counter;
             }
-            x.set(lane, [number[0] & !255, number[1], number[2], number[3]]);
+            x[block].set(lane, [number[0] & !255, number[1], number[2], number[3]]);
         }
-        let start = x.0[0];
+        let start = [x[0].0[0], x[1].0[0]];
         for lower in 1..CANDIDATES {
-            let asked = (0..8).fold(0, |asked, lane| asked | ((lower < counters[lane]) as u8) << lane);
-            if asked & good == 0 {
+            let mut asked = [0u8; 2];
+            for block in 0..2 {
+                for (lane, &counter) in counters[block].iter().enumerate() {
+                    asked[block] |= ((lower < counter) as u8) << lane;
+                }
+                asked[block] &= good[block];
+                x[block].0[0] = start[block].map(|low| low | lower);
+            }
+            if asked == [0; 2] {
                 break;
             }
-            x.0[0] = start.map(|low| low | lower);
-            good &= !(F::lifts(&x) & asked);
+            let found = F::lifts(&x);
+            for block in 0..2 {
+                good[block] &= !(found[block] & asked[block]);
+            }
         }
-        for (lane, row) in rows.chunks_exact_mut(BLOCK).enumerate() {
-            let mut block = [0; 32];
-            if good >> lane & 1 == 1 {
-                let number = [start[lane], x.0[1][lane], x.0[2][lane], x.0[3][lane]];
+        for (i, row) in rows.chunks_exact_mut(BLOCK).enumerate() {
+            let (block, lane) = (i / F::LANES, i % F::LANES);
+            let mut bytes = [0; 32];
+            if good[block] >> lane & 1 == 1 {
+                let number = [
+                    start[block][lane],
+                    x[block].0[1][lane],
+                    x[block].0[2][lane],
+                    x[block].0[3][lane],
+                ];
                 for i in 0..4 {
-                    block[8 * i..][..8].copy_from_slice(&number[3 - i].to_be_bytes());
+                    bytes[8 * i..][..8].copy_from_slice(&number[3 - i].to_be_bytes());
                 }
             }
-            row.copy_from_slice(&block[1..31]);
+            row.copy_from_slice(&bytes[1..31]);
         }
-        spread(good, masks);
+        spread_two::<F>(good, masks);
     });
 }
 

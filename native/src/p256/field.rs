@@ -27,10 +27,10 @@ pub trait Field: Copy + Send + Sync {
     fn sqr(&self) -> Self;
     /// a b + c d; of k1 k2 + k3 k4 <= 240 makes 1 + (k1 k2 + k3 k4) / 16.
     fn dual(a: &Self, b: &Self, c: &Self, d: &Self) -> Self;
-    /// The sum of small multiples plus `k` p, which must make it non-negative; k adds up, to 16 at most.
-    fn sum<const N: usize>(terms: [(&Self, i32); N], k: i64) -> Self;
+    /// A x + B y + C z + K p for up to three numbers; the whole must be non-negative. k adds up, to 16 at most.
+    fn sum<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self;
     /// As `sum`, to k <= 1.01 from up to 128.
-    fn folded<const N: usize>(terms: [(&Self, i32); N], k: i64) -> Self;
+    fn folded<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self;
     /// A bit for each lane that is zero modulo p, of k <= 2.
     fn zeros(&self) -> u8;
     /// As `zeros`, but rarely tells too much.
@@ -82,26 +82,39 @@ impl Words {
 }
 
 /// a^((p-3)/4), where (p-3)/4 = 3fffffff c0000000 40000000 0 0 3fffffff ffffffff ffffffff; 253 squarings. With
-/// it come square roots, a^((p-3)/4) a, and inverses, a^(4 (p-3)/4) a.
+/// it come square roots, a^((p-3)/4) a, and inverses, a^(4 (p-3)/4) a. Two at a time keep the processor busy, where one
+/// waits for its own results.
 #[inline(always)]
-pub fn power<F: Field>(a: &F) -> F {
-    let squares = |x: &F, count: usize| {
-        let mut x = *x;
-        for _ in 0..count {
-            x = x.sqr();
+pub fn power<F: Field, const N: usize>(a: &[F; N]) -> [F; N] {
+    let x2 = times(squares(a, 1), a);
+    let x4 = times(squares(&x2, 2), &x2);
+    let x8 = times(squares(&x4, 4), &x4);
+    let x16 = times(squares(&x8, 8), &x8);
+    let x24 = times(squares(&x16, 8), &x8);
+    let x28 = times(squares(&x24, 4), &x4);
+    let x30 = times(squares(&x28, 2), &x2);
+    let x32 = times(squares(&x30, 2), &x2);
+    let mut x = times(squares(&x32, 32), a);
+    x = times(squares(&x, 128), &x32);
+    x = times(squares(&x, 32), &x32);
+    times(squares(&x, 30), &x30)
+}
+
+#[inline(always)]
+fn squares<F: Field, const N: usize>(x: &[F; N], count: usize) -> [F; N] {
+    let mut x = *x;
+    for _ in 0..count {
+        for x in &mut x {
+            *x = x.sqr();
         }
-        x
-    };
-    let x2 = squares(a, 1).mul(a);
-    let x4 = squares(&x2, 2).mul(&x2);
-    let x8 = squares(&x4, 4).mul(&x4);
-    let x16 = squares(&x8, 8).mul(&x8);
-    let x24 = squares(&x16, 8).mul(&x8);
-    let x28 = squares(&x24, 4).mul(&x4);
-    let x30 = squares(&x28, 2).mul(&x2);
-    let x32 = squares(&x30, 2).mul(&x2);
-    let mut x = squares(&x32, 32).mul(a);
-    x = squares(&x, 128).mul(&x32);
-    x = squares(&x, 32).mul(&x32);
-    squares(&x, 30).mul(&x30)
+    }
+    x
+}
+
+#[inline(always)]
+fn times<F: Field, const N: usize>(mut x: [F; N], y: &[F; N]) -> [F; N] {
+    for i in 0..N {
+        x[i] = x[i].mul(&y[i]);
+    }
+    x
 }

@@ -98,12 +98,12 @@ macro_rules! kernels {
 #[inline(always)]
 fn finish<F: Field>(t0: &F, t1: &F, t2: &F, t3: &F, t4: &F, t5: &F) -> Point<F> {
     let b2 = F::B.mul(t2); // 1.13
-    let z = F::folded([(t1, 1), (t5, -3), (&b2, 3)], 15);
-    let x = F::folded([(t1, 1), (t5, 3), (&b2, -3)], 4);
+    let z = F::folded::<1, -3, 3, 15>(&[t1, t5, &b2]);
+    let x = F::folded::<1, 3, -3, 4>(&[t1, t5, &b2]);
     let b5 = F::B.mul(t5); // 1.32
-    let y = F::folded([(&b5, 3), (t2, -9), (t0, -3)], 22);
-    let less_y = F::folded([(&b5, -3), (t2, 9), (t0, 3)], 4);
-    let d = F::folded([(t0, 3), (t2, -3)], 6);
+    let y = F::folded::<3, -9, -3, 22>(&[&b5, t2, t0]);
+    let less_y = F::folded::<-3, 9, 3, 4>(&[&b5, t2, t0]);
+    let d = F::folded::<3, -3, 0, 6>(&[t0, t2]);
     Point {
         x: F::dual(t3, &x, t4, &less_y),
         y: F::dual(&x, &z, &d, &y),
@@ -113,11 +113,11 @@ fn finish<F: Field>(t0: &F, t1: &F, t2: &F, t3: &F, t4: &F, t5: &F) -> Point<F> 
 
 #[inline(always)]
 fn sum_points<F: Field>(a: &Point<F>, b: &Point<F>) -> Point<F> {
-    let plus = |a: &F, b: &F| F::sum([(a, 1), (b, 1)], 0);
+    let plus = |a: &F, b: &F| F::sum::<1, 1, 0, 0>(&[a, b]);
     let (t0, t1, t2) = (a.x.mul(&b.x), a.y.mul(&b.y), a.z.mul(&b.z)); // 1.25
     let cross = |a1: &F, a2: &F, b1: &F, b2: &F, t: &F, u: &F| {
         let product = plus(a1, a2).mul(&plus(b1, b2)); // 2
-        F::sum([(&product, 1), (t, -1), (u, -1)], 3) // 5
+        F::sum::<1, -1, -1, 3>(&[&product, t, u]) // 5
     };
     let t3 = cross(&a.x, &a.y, &b.x, &b.y, &t0, &t1);
     let t4 = cross(&a.y, &a.z, &b.y, &b.z, &t1, &t2);
@@ -127,10 +127,10 @@ fn sum_points<F: Field>(a: &Point<F>, b: &Point<F>) -> Point<F> {
 
 #[inline(always)]
 fn sum_mixed<F: Field>(a: &Point<F>, b: &Affine<F>) -> Point<F> {
-    let plus = |a: &F, b: &F| F::sum([(a, 1), (b, 1)], 0);
+    let plus = |a: &F, b: &F| F::sum::<1, 1, 0, 0>(&[a, b]);
     let (t0, t1) = (a.x.mul(&b.x), a.y.mul(&b.y));
     let product = plus(&a.x, &a.y).mul(&plus(&b.x, &b.y));
-    let t3 = F::sum([(&product, 1), (&t0, -1), (&t1, -1)], 3);
+    let t3 = F::sum::<1, -1, -1, 3>(&[&product, &t0, &t1]);
     let t4 = plus(&b.y.mul(&a.z), &a.y); // 3.25
     let t5 = plus(&b.x.mul(&a.z), &a.x);
     finish(&t0, &t1, &a.z, &t3, &t4, &t5)
@@ -150,14 +150,14 @@ fn choose<F: Field>(mask: u8, a: &Point<F>, b: &Point<F>) -> Point<F> {
 #[inline(always)]
 fn sum_incomplete<F: Field>(a: &Sums<F>, b: &Affine<F>) -> (F, Sums<F>) {
     let (u, s) = (b.x.mul(&a.zz), b.y.mul(&a.zzz)); // 1.25
-    let h = F::sum([(&u, 1), (&a.x, -1)], 2); // 3.25
-    let r = F::sum([(&s, 1), (&a.y, -1)], 2); // 3.25
+    let h = F::sum::<1, -1, 0, 2>(&[&u, &a.x]); // 3.25
+    let r = F::sum::<1, -1, 0, 2>(&[&s, &a.y]); // 3.25
     let hh = h.sqr(); // 1.67
     let hhh = h.mul(&hh); // 1.34
     let v = a.x.mul(&hh); // 1.14
-    let x = F::folded([(&r.sqr(), 1), (&hhh, -1), (&v, -2)], 4);
-    let w = F::sum([(&v, 1), (&x, -1)], 2); // 3.14
-    let less_y = F::sum([(&a.y, -1)], 2); // 2
+    let x = F::folded::<1, -1, -2, 4>(&[&r.sqr(), &hhh, &v]);
+    let w = F::sum::<1, -1, 0, 2>(&[&v, &x]); // 3.14
+    let less_y = F::sum::<-1, 0, 0, 2>(&[&a.y]); // 2
     let y = F::dual(&r, &w, &less_y, &hhh); // 1.81
     let sums = Sums {
         x,
@@ -190,7 +190,7 @@ fn affine_to_sums<F: Field>(a: &Affine<F>) -> Sums<F> {
 /// -y in the lanes of the mask.
 #[inline(always)]
 fn negated<F: Field>(mask: u8, y: &F) -> F {
-    F::select(mask, y, &F::sum([(y, -1)], 2))
+    F::select(mask, y, &F::sum::<-1, 0, 0, 2>(&[y]))
 }
 
 /// As many rows as there are lanes, from `data`, the positions in rows; parts are 32 bytes.
@@ -223,20 +223,99 @@ fn write<F: Field>(words: &Words, data: &mut [u8], row: usize, part: usize) {
 #[inline(always)]
 fn right_side<F: Field>(x: &F) -> F {
     let cube = x.sqr().mul(x);
-    F::folded([(&cube, 1), (x, -3), (&F::B, 1)], 6)
+    F::folded::<1, -3, 1, 6>(&[&cube, x, &F::B])
 }
 
 /// The lanes where a = b, both of k <= 2.
 #[inline(always)]
 fn same<F: Field>(a: &F, b: &F) -> u8 {
     // One product brings what has k = 4 to k < 2, and 0 to 0.
-    F::sum([(a, 1), (b, -1)], 2).mul(&F::ONE).zeros()
+    F::sum::<1, -1, 0, 2>(&[a, b]).mul(&F::ONE).zeros()
+}
+
+/// x, x^3 - 3 x + b, and its root if there is one.
+#[inline(always)]
+fn roots<F: Field>(words: &[Words; 2]) -> ([F; 2], [F; 2], [F; 2]) {
+    let x = [F::raw(&words[0]).mul(&F::ENTER), F::raw(&words[1]).mul(&F::ENTER)];
+    let square = [right_side(&x[0]), right_side(&x[1])];
+    let mut root = power(&square);
+    for i in 0..2 {
+        root[i] = root[i].mul(&square[i]);
+    }
+    (x, square, root)
 }
 
 #[inline(always)]
 fn odd<F: Field>(words: &Words) -> u8 {
     let low = words.0[0].map(|x| x & 1);
     F::equal_lanes(&low, 1)
+}
+
+/// x = `first` / `below` or z u^2 times that, whichever has a y.
+struct Fraction<F> {
+    u: F,
+    zu: F,
+    first: F,
+    below: F,
+    /// Of the right side.
+    numerator: F,
+    denominator: F,
+    product: F,
+    radicand: F,
+}
+
+#[inline(always)]
+fn fraction<F: Field>(low: &Words, high: &Words) -> Fraction<F> {
+    let u = F::dual(&F::raw(low), &F::ENTER, &F::raw(high), &F::ENTER_256);
+    let zu = F::Z.mul(&u.sqr());
+    let t2 = F::sum::<1, 1, 0, 0>(&[&zu.sqr(), &zu]).mul(&F::ONE);
+    let first = F::B.mul(&F::sum::<1, 1, 0, 0>(&[&t2, &F::ONE]));
+    let less = F::sum::<-1, 0, 0, 2>(&[&t2]);
+    let below = F::folded::<-3, 0, 0, 6>(&[&F::select(t2.zeros(), &less, &F::Z)]);
+    let square = below.sqr();
+    let inner = F::sum::<1, -3, 0, 6>(&[&first.sqr(), &square]);
+    let denominator = square.mul(&below);
+    let numerator = F::dual(&inner, &first, &F::B, &denominator);
+    let product = numerator.mul(&denominator);
+    let radicand = denominator.sqr().mul(&product);
+    Fraction {
+        u,
+        zu,
+        first,
+        below,
+        numerator,
+        denominator,
+        product,
+        radicand,
+    }
+}
+
+impl<F: Field> Fraction<F> {
+    /// With power(radicand): the root of numerator / denominator, or of -z times that.
+    #[inline(always)]
+    fn point(&self, power: &F) -> Point<F> {
+        let y1 = power.mul(&self.product);
+        let y2 = y1.mul(&F::ROOT_10);
+        let square = same(&y1.sqr().mul(&self.denominator), &self.numerator.mul(&F::ONE));
+        let x = F::select(square, &self.zu.mul(&self.first), &self.first);
+        let y = F::select(square, &self.zu.mul(&self.u).mul(&y2), &y1);
+        let y = negated(odd::<F>(&self.u.leave()) ^ odd::<F>(&y.leave()), &y);
+        Point {
+            x,
+            y: y.mul(&self.below),
+            z: self.below,
+        }
+    }
+}
+
+/// The entry of a window of a fixed base's table, or its inverse.
+#[inline(always)]
+fn entry<F: Field>(window: &[u64], index: &[u64; 8], negative: u8) -> Affine<F> {
+    let (x, y) = window.split_at(window.len() / 2);
+    Affine {
+        x: F::look_up(x, index),
+        y: negated(negative, &F::look_up(y, index)),
+    }
 }
 
 kernels! {
@@ -278,7 +357,7 @@ kernels! {
     }
 
     fn negate(a: &mut Point<F>, mask: u8) {
-        a.y = F::folded([(&negated(mask, &a.y), 1)], 0);
+        a.y = F::folded::<1, 0, 0, 0>(&[&negated(mask, &a.y)]);
     }
 
     /// a = 2^count a; constant time. Jacobian in between ("dbl-2001-b"), which has no exceptions here: there is
@@ -288,13 +367,13 @@ kernels! {
         for _ in 0..count {
             let (delta, gamma) = (z.sqr(), y.sqr()); // 1.25
             let beta = x.mul(&gamma); // 1.16
-            let difference = F::sum([(&x, 1), (&delta, -1)], 2); // 4
-            let product = difference.mul(&F::sum([(&x, 1), (&delta, 1)], 0)); // 1.82
-            let alpha = F::folded([(&product, 3)], 0);
-            x = F::folded([(&alpha.sqr(), 1), (&beta, -8)], 10);
-            z = F::sum([(&y, 2)], 0).mul(&z); // 1.5
-            let w = F::sum([(&beta, 4), (&x, -1)], 2); // 6.7
-            let g = F::folded([(&gamma, -8)], 10);
+            let difference = F::sum::<1, -1, 0, 2>(&[&x, &delta]); // 4
+            let product = difference.mul(&F::sum::<1, 1, 0, 0>(&[&x, &delta])); // 1.82
+            let alpha = F::folded::<3, 0, 0, 0>(&[&product]);
+            x = F::folded::<1, -8, 0, 10>(&[&alpha.sqr(), &beta]);
+            z = F::sum::<2, 0, 0, 0>(&[&y]).mul(&z); // 1.5
+            let w = F::sum::<4, -1, 0, 2>(&[&beta, &x]); // 6.7
+            let g = F::folded::<-8, 0, 0, 10>(&[&gamma]);
             y = F::dual(&alpha, &w, &gamma, &g); // 1.5
         }
         let cube = z.sqr().mul(&z);
@@ -328,7 +407,7 @@ kernels! {
     }
 
     fn invert_number(a: &mut F) {
-        *a = power(a).sqr().sqr().mul(a);
+        *a = power(&[*a])[0].sqr().sqr().mul(a);
     }
 
     /// To affine, by the inverse of the product up to here, which becomes that of the product before; gives the
@@ -357,22 +436,27 @@ kernels! {
 
     // -- numbers to points ---------------------------------------------------------------------------
 
-    /// The points with x below p and the given parity of y, and the lanes where there is one. A root for each.
-    fn lift(x: &Words, parity: u8, out: &mut Point<F>) -> u8 {
-        let x = F::raw(x).mul(&F::ENTER);
-        let square = right_side(&x);
-        let root = power(&square).mul(&square);
-        let found = same(&root.sqr(), &square) & !root.zeros();
-        let y = negated(odd::<F>(&root.leave()) ^ parity, &root);
-        *out = choose(found, &Point::IDENTITY, &Point { x, y: F::folded([(&y, 1)], 0), z: F::ONE });
+    /// The points with x below p and the given parity of y, two blocks of them, and the lanes where there is one.
+    fn lift(x: &[Words; 2], parity: [u8; 2], out: &mut [Point<F>; 2]) -> [u8; 2] {
+        let mut found = [0; 2];
+        let (x, square, root) = roots::<F>(x);
+        for i in 0..2 {
+            found[i] = same(&root[i].sqr(), &square[i]) & !root[i].zeros();
+            let y = negated(odd::<F>(&root[i].leave()) ^ parity[i], &root[i]);
+            let point = Point { x: x[i], y: F::folded::<1, 0, 0, 0>(&[&y]), z: F::ONE };
+            out[i] = choose(found[i], &Point::IDENTITY, &point);
+        }
         found
     }
 
-    /// Only whether there is such a point; constant time.
-    fn lifts(x: &Words) -> u8 {
-        let square = right_side(&F::raw(x).mul(&F::ENTER));
-        let root = power(&square).mul(&square);
-        same(&root.sqr(), &square) & !root.zeros()
+    /// Only whether there are such points; constant time.
+    fn lifts(x: &[Words; 2]) -> [u8; 2] {
+        let (_, square, root) = roots::<F>(x);
+        let mut found = [0; 2];
+        for i in 0..2 {
+            found[i] = same(&root[i].sqr(), &square[i]) & !root[i].zeros();
+        }
+        found
     }
 
     /// Jacobian coordinates to lanes; any words.
@@ -390,29 +474,11 @@ kernels! {
         *z = a.z.leave();
     }
 
-    /// RFC 9380's simplified SWU map, appendix F.2, of low + 2^256 high modulo p; constant time.
-    fn map_to_curve(low: &Words, high: &Words, out: &mut Point<F>) {
-        let u = F::dual(&F::raw(low), &F::ENTER, &F::raw(high), &F::ENTER_256);
-        let zu = F::Z.mul(&u.sqr());
-        let t2 = F::sum([(&zu.sqr(), 1), (&zu, 1)], 0).mul(&F::ONE);
-        let t3 = F::B.mul(&F::sum([(&t2, 1), (&F::ONE, 1)], 0));
-        let less = F::sum([(&t2, -1)], 2);
-        let t4 = F::select(t2.zeros(), &less, &F::Z);
-        let t4 = F::folded([(&t4, -3)], 6);
-        let t6 = t4.sqr();
-        let inner = F::sum([(&t3.sqr(), 1), (&t6, -3)], 6);
-        let t5 = t6.mul(&t4);
-        let numerator = F::dual(&inner, &t3, &F::B, &t5);
-        let x = zu.mul(&t3);
-        // The root of numerator / t5, or of Z times that.
-        let product = numerator.mul(&t5);
-        let y1 = power(&t5.sqr().mul(&product)).mul(&product);
-        let y2 = y1.mul(&F::ROOT_10);
-        let square = same(&y1.sqr().mul(&t5), &numerator.mul(&F::ONE));
-        let x = F::select(square, &x, &t3);
-        let y = F::select(square, &zu.mul(&u).mul(&y2), &y1);
-        let y = negated(odd::<F>(&u.leave()) ^ odd::<F>(&y.leave()), &y);
-        *out = Point { x, y: y.mul(&t4), z: t4 };
+    /// RFC 9380's simplified SWU map, appendix F.2, of low + 2^256 high modulo p, two blocks; constant time.
+    fn map_to_curve(low: &[Words; 2], high: &[Words; 2], out: &mut [Point<F>; 2]) {
+        let (a, b) = (fraction::<F>(&low[0], &high[0]), fraction::<F>(&low[1], &high[1]));
+        let y = power(&[a.radicand, b.radicand]);
+        *out = [a.point(&y[0]), b.point(&y[1])];
     }
 
     // -- fixed bases ---------------------------------------------------------------------------------
@@ -420,20 +486,16 @@ kernels! {
     /// The sum of one entry of each window for a lane's number of odd digits, for the last window: see `bulk::Table`.
     /// All entries are read. `windows` are planes of x and y; there is at least one window.
     fn fixed(windows: &[u64], index: &[[u64; 8]], negative: &[u8], out: &mut Point<F>) {
-        let size = 10 << (F::WINDOW - 1);
-        let entry = |i: usize| {
-            let (x, y) = windows[size * i..][..size].split_at(size / 2);
-            let y = F::look_up(y, &index[i]);
-            Affine { x: F::look_up(x, &index[i]), y: negated(negative[i], &y) }
-        };
-        let mut total = affine_to_sums(&entry(0));
-        let last = index.len() - 1;
-        for i in 1..last {
-            (_, total) = sum_incomplete(&total, &entry(i));
+        let mut windows = windows.chunks_exact(10 << (F::WINDOW - 1)).zip(index).zip(negative);
+        let Some(((first, index), &negative)) = windows.next() else { return };
+        let mut total = affine_to_sums(&entry(first, index, negative));
+        let last = windows.next_back();
+        for ((window, index), &negative) in windows {
+            (_, total) = sum_incomplete(&total, &entry(window, index, negative));
         }
         *out = sums_to_point(&total);
-        if last > 0 {
-            *out = sum_mixed(out, &entry(last));
+        if let Some(((window, index), &negative)) = last {
+            *out = sum_mixed(out, &entry(window, index, negative));
         }
     }
 

@@ -112,30 +112,6 @@ vector! {
         reduce(t)
     }
 
-    /// t += c x for small c.
-    fn add_multiple(t: [__m512i; 5], x: &Eight, c: i32) -> [__m512i; 5] {
-        let mut t = t;
-        for i in 0..5 {
-            let x = x.0[i];
-            let twice = _mm512_add_epi64(x, x);
-            let multiple = match c.unsigned_abs() {
-                1 => x,
-                2 => twice,
-                3 => _mm512_add_epi64(twice, x),
-                4 => _mm512_slli_epi64::<2>(x),
-                8 => _mm512_slli_epi64::<3>(x),
-                9 => _mm512_add_epi64(_mm512_slli_epi64::<3>(x), x),
-                _ => unreachable!(),
-            };
-            t[i] = if c > 0 { _mm512_add_epi64(t[i], multiple) } else { _mm512_sub_epi64(t[i], multiple) };
-        }
-        t
-    }
-
-    fn multiple_of_p(k: i64) -> [__m512i; 5] {
-        [0, 1, 2, 3, 4].map(|i| all(k as u64 * P[i]))
-    }
-
     /// v - h p where h is about v / 2^256: carried, from 0 to below 2^256 + 2^233, for v from 0 to below 2^264.
     ///
     /// Limbs are below 2^58, of either sign, so that all but the top one make less than 2^215. h is the top limb
@@ -170,7 +146,11 @@ vector! {
     }
 
     fn select(mask: u8, x: &Eight, y: &Eight) -> Eight {
-        Eight([0, 1, 2, 3, 4].map(|i| _mm512_mask_blend_epi64(mask, x.0[i], y.0[i])))
+        let mut chosen = *x;
+        for i in 0..5 {
+            chosen.0[i] = _mm512_mask_blend_epi64(mask, x.0[i], y.0[i]);
+        }
+        chosen
     }
 
     /// x or x - p, whichever is from 0 to p - 1, for x below 2 p.
@@ -239,6 +219,13 @@ vector! {
         unsafe { _mm256_loadu_si256(row.as_ptr().cast()) }
     }
 
+    fn load_all(rows: &[&[u8; 32]; 8]) -> [__m512i; 4] {
+        gather([
+            load_bytes(rows[0]), load_bytes(rows[1]), load_bytes(rows[2]), load_bytes(rows[3]),
+            load_bytes(rows[4]), load_bytes(rows[5]), load_bytes(rows[6]), load_bytes(rows[7]),
+        ])
+    }
+
     fn load_words(row: &[u64; 20], part: usize) -> __m256i {
         let words: &[u64; 4] = row[4 * part..][..4].try_into().unwrap();
         // SAFETY: 32 bytes that may be read.
@@ -262,11 +249,20 @@ vector! {
     }
 
     fn splat(limbs: &[u64; 5]) -> Eight {
-        Eight(limbs.map(|x| _mm512_set1_epi64(x as i64)))
+        let mut x = [_mm512_setzero_si512(); 5];
+        for i in 0..5 {
+            x[i] = _mm512_set1_epi64(limbs[i] as i64);
+        }
+        Eight(x)
     }
 
     fn read_rows(rows: [&[u64; 20]; 8]) -> ([Eight; 4], u8) {
-        let part = |k: usize| gather(rows.map(|row| load_words(row, k)));
+        let part = |k: usize| {
+            gather([
+                load_words(rows[0], k), load_words(rows[1], k), load_words(rows[2], k), load_words(rows[3], k),
+                load_words(rows[4], k), load_words(rows[5], k), load_words(rows[6], k), load_words(rows[7], k),
+            ])
+        };
         let v = [part(0), part(1), part(2), part(3), part(4)];
         let flat = |i: usize| v[i / 4][i % 4];
         let number = |i: usize| Eight([flat(i), flat(i + 1), flat(i + 2), flat(i + 3), flat(i + 4)]);
@@ -314,6 +310,46 @@ vector! {
     }
 }
 
+/// t + C x, for a few C that occur.
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
+#[inline]
+fn add_multiple<const C: i32>(t: __m512i, x: __m512i) -> __m512i {
+    let twice = _mm512_add_epi64(x, x);
+    let multiple = match C.unsigned_abs() {
+        0 => return t,
+        1 => x,
+        2 => twice,
+        3 => _mm512_add_epi64(twice, x),
+        4 => _mm512_slli_epi64::<2>(x),
+        8 => _mm512_slli_epi64::<3>(x),
+        9 => _mm512_add_epi64(_mm512_slli_epi64::<3>(x), x),
+        _ => unreachable!(),
+    };
+    if C > 0 {
+        _mm512_add_epi64(t, multiple)
+    } else {
+        _mm512_sub_epi64(t, multiple)
+    }
+}
+
+/// A x + B y + C z + K p, not carried.
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
+#[inline]
+fn combine<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Eight]) -> [__m512i; 5] {
+    let mut t = [_mm512_setzero_si512(); 5];
+    for i in 0..5 {
+        t[i] = all(K as u64 * P[i]);
+        t[i] = add_multiple::<A>(t[i], terms[0].0[i]);
+        if B != 0 {
+            t[i] = add_multiple::<B>(t[i], terms[1].0[i]);
+        }
+        if C != 0 {
+            t[i] = add_multiple::<C>(t[i], terms[2].0[i]);
+        }
+    }
+    t
+}
+
 // SAFETY of all calls below: an `Eight` is worked with only where `crate::mode` found the instructions.
 impl Field for Eight {
     const LANES: usize = 8;
@@ -343,25 +379,13 @@ impl Field for Eight {
     }
 
     #[inline(always)]
-    fn sum<const N: usize>(terms: [(&Self, i32); N], k: i64) -> Self {
-        unsafe {
-            let mut t = multiple_of_p(k);
-            for (x, c) in terms {
-                t = add_multiple(t, x, c);
-            }
-            carry(t)
-        }
+    fn sum<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self {
+        unsafe { carry(combine::<A, B, C, K>(terms)) }
     }
 
     #[inline(always)]
-    fn folded<const N: usize>(terms: [(&Self, i32); N], k: i64) -> Self {
-        unsafe {
-            let mut t = multiple_of_p(k);
-            for (x, c) in terms {
-                t = add_multiple(t, x, c);
-            }
-            fold(t)
-        }
+    fn folded<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self {
+        unsafe { fold(combine::<A, B, C, K>(terms)) }
     }
 
     #[inline(always)]
@@ -402,7 +426,7 @@ impl Field for Eight {
     #[inline(always)]
     fn gather(rows: [&[u8; 32]; 8]) -> Words {
         // SAFETY: as above; both are 256 bytes, and any bytes are words.
-        unsafe { std::mem::transmute::<[__m512i; 4], Words>(gather(rows.map(|row| load_bytes(row)))) }
+        unsafe { std::mem::transmute::<[__m512i; 4], Words>(load_all(&rows)) }
     }
 
     #[inline(always)]

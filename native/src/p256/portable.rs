@@ -127,9 +127,9 @@ impl Field for One {
     }
 
     #[inline(always)]
-    fn sum<const N: usize>(terms: [(&Self, i32); N], _: i64) -> Self {
-        let mut total = One([0; 4]);
-        for (i, (x, c)) in terms.into_iter().enumerate() {
+    fn sum<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self {
+        let mut total = Self::ZERO;
+        for (i, (x, c)) in terms.iter().zip([A, B, C]).enumerate() {
             let multiple = x.times(c.unsigned_abs());
             total = match (i, c > 0) {
                 (0, true) => multiple,
@@ -141,8 +141,8 @@ impl Field for One {
     }
 
     #[inline(always)]
-    fn folded<const N: usize>(terms: [(&Self, i32); N], k: i64) -> Self {
-        Self::sum(terms, k)
+    fn folded<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Self]) -> Self {
+        Self::sum::<A, B, C, K>(terms)
     }
 
     fn zeros(&self) -> u8 {

@@ -122,10 +122,10 @@ fn field_arithmetic<F: Lanes>() {
                 a.mul(&b).leave(),
                 a.sqr().leave(),
                 F::dual(&a, &b, &b, &b).leave(),
-                F::sum([(&a, 1), (&b, 1)], 0).leave(),
-                F::sum([(&a, 1), (&b, -1)], 2).leave(),
-                F::folded([(&a, -8), (&b, 3)], 16).leave(),
-                F::folded([(&a, 9), (&b, -4)], 8).leave(),
+                F::sum::<1, 1, 0, 0>(&[&a, &b]).leave(),
+                F::sum::<1, -1, 0, 2>(&[&a, &b]).leave(),
+                F::folded::<-8, 3, 0, 16>(&[&a, &b]).leave(),
+                F::folded::<9, -4, 0, 8>(&[&a, &b]).leave(),
             ];
             for lane in 0..F::LANES {
                 let pick = |k: usize| &xs[k + lane % (xs.len() - k)];
@@ -143,7 +143,7 @@ fn field_arithmetic<F: Lanes>() {
                     assert_eq!(big(found.lane(lane)), expected);
                 }
             }
-            let equal = F::sum([(&a, 1), (&b, -1)], 2).mul(&F::ONE);
+            let equal = F::sum::<1, -1, 0, 2>(&[&a, &b]).mul(&F::ONE);
             for lane in 0..F::LANES {
                 let same = xs[i + lane % (xs.len() - i)] == xs[j + lane % (xs.len() - j)];
                 assert_eq!(equal.zeros() >> lane & 1 == 1, same);
@@ -188,39 +188,41 @@ fn field_inputs_at_limits<F: Lanes>() {
     let mut stream = Stream(2);
     for x in delicate(&mut stream) {
         let a = F::raw(&lanes_of(std::slice::from_ref(&x))).mul(&F::ENTER);
-        let near_15 = F::sum([(&a, -1)], 15); // from above 14 p to 15 p
-        let near_7 = F::sum([(&a, -1)], 7);
+        let near_15 = F::sum::<-1, 0, 0, 15>(&[&a]); // from above 14 p to 15 p
+        let near_7 = F::sum::<-1, 0, 0, 7>(&[&a]);
         assert_eq!(big(near_15.mul(&near_15).leave().lane(0)), &x * &x % &p);
         assert_eq!(big(near_15.sqr().leave().lane(0)), &x * &x % &p);
         let double = F::dual(&near_15, &near_7, &near_7, &near_15);
         assert_eq!(big(double.leave().lane(0)), &x * &x * 2u8 % &p);
-        for (c, k) in [
-            (9, 0),
-            (-9, 18),
-            (8, 0),
-            (-8, 128),
-            (9, 100),
-            (-3, 6),
-            (1, 0),
-            (4, 2),
-        ] {
-            let folded = F::folded([(&a, c)], k);
+        let check = |c: i32, folded: F| {
             let expected = if c > 0 {
                 &x * c as u8
             } else {
                 &p * 18u8 - &x * (-c) as u8
             } % &p;
             assert_eq!(big(folded.leave().lane(0)), expected);
-            // k <= 1.01, so that it can be subtracted with 2 p, and frozen.
+            // k <= 1.01, so that it can be frozen.
             assert_eq!(big(folded.freeze().lane(0)), (expected << 260) % &p);
-        }
+        };
+        check(9, F::folded::<9, 0, 0, 0>(&[&a]));
+        check(-9, F::folded::<-9, 0, 0, 18>(&[&a]));
+        check(8, F::folded::<8, 0, 0, 0>(&[&a]));
+        check(-8, F::folded::<-8, 0, 0, 127>(&[&a]));
+        check(9, F::folded::<9, 0, 0, 100>(&[&a]));
+        check(-3, F::folded::<-3, 0, 0, 6>(&[&a]));
+        check(1, F::folded::<1, 0, 0, 0>(&[&a]));
+        check(4, F::folded::<4, 0, 0, 2>(&[&a]));
         // Sums that are 0 modulo p.
-        for k in [2, 5, 16, 100] {
-            let zero = F::folded([(&a, 1), (&a, -1)], k);
+        for zero in [
+            F::folded::<1, -1, 0, 2>(&[&a, &a]),
+            F::folded::<3, -3, 0, 5>(&[&a, &a]),
+            F::folded::<1, -1, 0, 16>(&[&a, &a]),
+            F::folded::<1, -1, 0, 100>(&[&a, &a]),
+        ] {
             assert_eq!(zero.zeros() & 1, 1);
             assert_eq!(big(zero.leave().lane(0)), BigUint::from(0u8));
         }
-        assert_eq!(F::sum([(&a, 1), (&a, -1)], 16).mul(&a).zeros() & 1, 1);
+        assert_eq!(F::sum::<1, -1, 0, 16>(&[&a, &a]).mul(&a).zeros() & 1, 1);
     }
 }
 
@@ -229,7 +231,7 @@ fn roots<F: Lanes>() {
     let mut stream = Stream(3);
     for x in delicate(&mut stream) {
         let a = F::raw(&lanes_of(std::slice::from_ref(&x))).mul(&F::ENTER);
-        let power = super::field::power(&a);
+        let power = super::field::power(&[a])[0];
         assert_eq!(big(power.leave().lane(0)), x.modpow(&((&p - 3u8) >> 2), &p));
         let mut inverse = a;
         F::invert_number(&mut inverse);
