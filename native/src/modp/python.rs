@@ -9,9 +9,9 @@ use pyo3::types::PyBytes;
 
 use super::engine::Engine;
 use super::group::{Group, Parameters};
+use super::number;
 use super::portable::Portable;
 use super::table::Table;
-use super::number;
 use crate::buffers::{filled, row_count};
 
 /// What `ModP` needs of a group, whatever its engine and size.
@@ -52,7 +52,12 @@ struct Sizes {
 impl<E: Engine> Rows for Arc<Group<E>> {
     fn sizes(&self) -> Sizes {
         let order_bits = number::bit_length_of_bytes(&self.q);
-        Sizes { item: E::ROW, scalar: self.scalar_size, width: self.width, order_bits }
+        Sizes {
+            item: E::ROW,
+            scalar: self.scalar_size,
+            width: self.width,
+            order_bits,
+        }
     }
 
     fn one(&self) -> &[u8] {
@@ -150,7 +155,9 @@ fn group_of(parameters: Parameters) -> PyResult<Arc<dyn Rows>> {
         2048 => Ok(shared::<Portable<32>>(parameters)),
         3072 => Ok(shared::<Portable<48>>(parameters)),
         4096 => Ok(shared::<Portable<64>>(parameters)),
-        _ => Err(PyValueError::new_err(format!("p of {bits} bits, not of 2048, 3072 or 4096"))),
+        _ => Err(PyValueError::new_err(format!(
+            "p of {bits} bits, not of 2048, 3072 or 4096"
+        ))),
     }
 }
 
@@ -183,7 +190,13 @@ fn parameters(p: &[u8], q: &[u8], g: &[u8], safe_prime: bool, prime_cofactor: bo
     if number::bit_length(&q) < 128 {
         return Err(PyValueError::new_err("q has fewer than 128 bits"));
     }
-    Ok(Parameters { p, q, g, safe_prime, prime_cofactor: prime_cofactor && !safe_prime })
+    Ok(Parameters {
+        p,
+        q,
+        g,
+        safe_prime,
+        prime_cofactor: prime_cofactor && !safe_prime,
+    })
 }
 
 /// Any contiguous bytes-like object: `bytes` as they are, others copied, since somebody may write to them.
@@ -244,14 +257,20 @@ impl ModP {
 }
 
 fn same(a: usize, b: usize) -> PyResult<()> {
-    if a == b { Ok(()) } else { Err(PyValueError::new_err(format!("{a} and {b} rows are not as many"))) }
+    if a == b {
+        Ok(())
+    } else {
+        Err(PyValueError::new_err(format!("{a} and {b} rows are not as many")))
+    }
 }
 
 fn divided(count: usize, rows: usize) -> PyResult<()> {
     if (rows == 0 && count == 0) || (rows > 0 && count % rows == 0) {
         return Ok(());
     }
-    Err(PyValueError::new_err(format!("{count} items are not {rows} rows of as many")))
+    Err(PyValueError::new_err(format!(
+        "{count} items are not {rows} rows of as many"
+    )))
 }
 
 /// Whether all exponents are below 2^bits; only the answer depends on them.
@@ -262,7 +281,11 @@ fn fit(exponents: &[u8], size: usize, bits: usize) -> PyResult<()> {
             high |= if i == bits / 8 { byte >> (bits % 8) } else { *byte };
         }
     }
-    if high == 0 { Ok(()) } else { Err(PyValueError::new_err(format!("an exponent is above 2^{bits}"))) }
+    if high == 0 {
+        Ok(())
+    } else {
+        Err(PyValueError::new_err(format!("an exponent is above 2^{bits}")))
+    }
 }
 
 type Answer<'py> = PyResult<Bound<'py, PyBytes>>;
@@ -296,11 +319,17 @@ impl ModP {
     }
 
     /// Items of canonical big-endian numbers, and a byte 1 for each that is a member; others give the identity.
-    fn decode<'py>(&self, py: Python<'py>, data: Data<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        data: Data<'py>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
         let (data, group) = (&*data, &self.group);
         let count = row_count(data, self.sizes.width, "encodings")?;
         let mut mask = vec![0; count];
-        let items = filled(py, count * self.sizes.item, |out| group.decode(data, out, &mut mask))?;
+        let items = filled(py, count * self.sizes.item, |out| {
+            group.decode(data, out, &mut mask)
+        })?;
         Ok((items, PyBytes::new(py, &mask)))
     }
 
@@ -330,7 +359,11 @@ impl ModP {
         let count = self.items(a, "items")?;
         same(count, self.items(b, "items")?)?;
         filled(py, count, |mask| {
-            for ((found, x), y) in mask.iter_mut().zip(a.chunks_exact(size)).zip(b.chunks_exact(size)) {
+            for ((found, x), y) in mask
+                .iter_mut()
+                .zip(a.chunks_exact(size))
+                .zip(b.chunks_exact(size))
+            {
                 *found = (x == y) as u8;
             }
         })
@@ -384,7 +417,9 @@ impl ModP {
         let bits = bits.unwrap_or(self.sizes.order_bits);
         self.pairs(bases, exponents)?;
         fit(exponents, self.sizes.scalar, bits)?;
-        filled(py, bases.len(), |out| group.powers_constant_time(bases, exponents, bits, out))
+        filled(py, bases.len(), |out| {
+            group.powers_constant_time(bases, exponents, bits, out)
+        })
     }
 
     /// A table for powers of one base with exponents below 2^bits; of q's bits where that is not given.
@@ -396,15 +431,26 @@ impl ModP {
             return Err(PyValueError::new_err(format!("exponents have no {bits} bits")));
         }
         let table = py.detach(|| group.table(&base, bits));
-        Ok(ModPTable { table, sizes: self.sizes })
+        Ok(ModPTable {
+            table,
+            sizes: self.sizes,
+        })
     }
 
     /// For each of `rows` rows of as many items one product of powers; variable time.
     #[pyo3(signature = (bases, exponents, rows = 1))]
-    fn multiexp<'py>(&self, py: Python<'py>, bases: Data<'py>, exponents: Data<'py>, rows: usize) -> Answer<'py> {
+    fn multiexp<'py>(
+        &self,
+        py: Python<'py>,
+        bases: Data<'py>,
+        exponents: Data<'py>,
+        rows: usize,
+    ) -> Answer<'py> {
         let (bases, exponents, group) = (&*bases, &*exponents, &self.group);
         divided(self.pairs(bases, exponents)?, rows)?;
-        filled(py, rows * self.sizes.item, |out| group.multiexp(bases, exponents, rows, out))
+        filled(py, rows * self.sizes.item, |out| {
+            group.multiexp(bases, exponents, rows, out)
+        })
     }
 
     /// Uniform big-endian numbers, 16 bytes wider than p, to members nobody knows the logarithm of.

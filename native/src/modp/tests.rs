@@ -59,9 +59,21 @@ impl<E: Engine> Case<E> {
         g[0] = 2;
         let mut q = (&p >> 1u32).to_u64_digits();
         q.resize(bits / 64, 0);
-        let parameters = Parameters { p: p.to_u64_digits(), q, g, safe_prime, prime_cofactor };
+        let parameters = Parameters {
+            p: p.to_u64_digits(),
+            q,
+            g,
+            safe_prime,
+            prime_cofactor,
+        };
         let group = Arc::new(Group::new(parameters));
-        Case { group, q: &p >> 1u32, p, bits, random: Random(0x9e3779b97f4a7c15) }
+        Case {
+            group,
+            q: &p >> 1u32,
+            p,
+            bits,
+            random: Random(0x9e3779b97f4a7c15),
+        }
     }
 
     fn pack(&self, numbers: &[BigUint]) -> Vec<u8> {
@@ -82,18 +94,30 @@ impl<E: Engine> Case<E> {
     fn numbers(&self, items: &[u8]) -> Vec<BigUint> {
         let mut out = vec![0; items.len() / E::ROW * self.bits / 8];
         self.group.to_numbers(items, &mut out);
-        out.chunks_exact(self.bits / 8).map(BigUint::from_bytes_le).collect()
+        out.chunks_exact(self.bits / 8)
+            .map(BigUint::from_bytes_le)
+            .collect()
     }
 
     /// The edges of limbs, words and p, and random numbers; none is 0 but the first.
     fn some(&mut self, count: usize) -> Vec<BigUint> {
         let one = BigUint::from(1u32);
-        let mut out = vec![BigUint::ZERO, one.clone(), &self.p - 1u32, &self.p - 2u32, self.q.clone()];
+        let mut out = vec![
+            BigUint::ZERO,
+            one.clone(),
+            &self.p - 1u32,
+            &self.p - 2u32,
+            self.q.clone(),
+        ];
         for shift in [51, 52, 53, 63, 64, 104, 520, 1040, self.bits - 1] {
             out.extend([&one << shift, (&one << shift) - 1u32]);
         }
         // Every limb all ones but some, and carries through all of them.
-        out.extend([(&one << self.bits) % &self.p, &self.p - (&one << 520), &self.p - (&one << 52)]);
+        out.extend([
+            (&one << self.bits) % &self.p,
+            &self.p - (&one << 520),
+            &self.p - (&one << 52),
+        ]);
         while out.len() < count {
             out.push(self.random.number(self.bits) % &self.p);
         }
@@ -109,11 +133,27 @@ impl<E: Engine> Case<E> {
 
     fn exponents(&mut self, count: usize) -> Vec<BigUint> {
         let (one, q) = (BigUint::from(1u32), self.q.clone());
-        let mut out = vec![BigUint::ZERO, one.clone(), &q - 1u32, &q - 2u32, (&one << (self.bits - 2)) - 1u32];
+        let mut out = vec![
+            BigUint::ZERO,
+            one.clone(),
+            &q - 1u32,
+            &q - 2u32,
+            (&one << (self.bits - 2)) - 1u32,
+        ];
         // All boundaries of windows of 1 to 10 bits are met by ones, and by zeros.
-        out.extend([&one << 40, (&one << 40) - 1u32, &q - (&one << 100), &q >> 1u32, &one << (self.bits - 2)]);
+        out.extend([
+            &one << 40,
+            (&one << 40) - 1u32,
+            &q - (&one << 100),
+            &q >> 1u32,
+            &one << (self.bits - 2),
+        ]);
         while out.len() < count {
-            let bits = if self.random.word() % 4 == 0 { self.bits - 1 } else { 128 };
+            let bits = if self.random.word() % 4 == 0 {
+                self.bits - 1
+            } else {
+                128
+            };
             out.push(self.random.number(bits) % &q);
         }
         out.truncate(count);
@@ -134,9 +174,16 @@ fn products<E: Engine>(bits: usize) {
     let n = numbers.len();
     for shift in 0..n {
         let others: Vec<BigUint> = (0..n).map(|i| numbers[(i + shift) % n].clone()).collect();
-        let expected: Vec<BigUint> = numbers.iter().zip(&others).map(|(x, y)| x * y % &case.p).collect();
+        let expected: Vec<BigUint> = numbers
+            .iter()
+            .zip(&others)
+            .map(|(x, y)| x * y % &case.p)
+            .collect();
         let others = case.items(&others);
-        assert_eq!(case.run(n, |out| case.group.multiply(&items, &others, out)), expected);
+        assert_eq!(
+            case.run(n, |out| case.group.multiply(&items, &others, out)),
+            expected
+        );
     }
     // Long chains of products and squares, never reduced between.
     let at: Vec<usize> = (0..E::LANES).map(|i| (i + 20) * E::ROW).collect();
@@ -183,7 +230,12 @@ fn bulk<E: Engine>(bits: usize) {
         let numbers: Vec<BigUint> = case.some(count + 1)[1..].to_vec();
         let items = case.items(&numbers);
         let inverses = case.run(count, |out| case.group.invert(&items, out));
-        assert!(numbers.iter().zip(&inverses).all(|(x, y)| x * y % &p == BigUint::from(1u32)));
+        assert!(
+            numbers
+                .iter()
+                .zip(&inverses)
+                .all(|(x, y)| x * y % &p == BigUint::from(1u32))
+        );
         let mut product = BigUint::from(1u32);
         let running: Vec<BigUint> = numbers
             .iter()
@@ -192,7 +244,10 @@ fn bulk<E: Engine>(bits: usize) {
                 product.clone()
             })
             .collect();
-        assert_eq!(case.run(count, |out| case.group.running_products(&items, out)), running);
+        assert_eq!(
+            case.run(count, |out| case.group.running_products(&items, out)),
+            running
+        );
         assert_eq!(case.numbers(&case.group.products(&items, 1)), [product]);
     }
     let numbers: Vec<BigUint> = case.some(301)[1..].to_vec();
@@ -202,7 +257,10 @@ fn bulk<E: Engine>(bits: usize) {
         let expected: Vec<BigUint> = numbers.chunks_exact(300 / rows).map(product).collect();
         assert_eq!(case.numbers(&case.group.products(&items, rows)), expected);
     }
-    assert_eq!(case.numbers(&case.group.products(&[], 3)), vec![BigUint::from(1u32); 3]);
+    assert_eq!(
+        case.numbers(&case.group.products(&[], 3)),
+        vec![BigUint::from(1u32); 3]
+    );
     assert!(case.group.products(&[], 0).is_empty());
 }
 
@@ -210,15 +268,38 @@ fn powers<E: Engine>(bits: usize) {
     let mut case = Case::<E>::new(bits, true, false);
     let p = case.p.clone();
     let (bases, exponents) = (case.some(19), case.exponents(19));
-    let expected: Vec<BigUint> = bases.iter().zip(&exponents).map(|(x, e)| x.modpow(e, &p)).collect();
+    let expected: Vec<BigUint> = bases
+        .iter()
+        .zip(&exponents)
+        .map(|(x, e)| x.modpow(e, &p))
+        .collect();
     let (items, rows) = (case.items(&bases), case.pack(&exponents));
-    assert_eq!(case.run(19, |out| case.group.powers(&items, &rows, out)), expected);
-    assert_eq!(case.run(19, |out| case.group.powers_constant_time(&items, &rows, bits - 1, out)), expected);
+    assert_eq!(
+        case.run(19, |out| case.group.powers(&items, &rows, out)),
+        expected
+    );
+    assert_eq!(
+        case.run(19, |out| case.group.powers_constant_time(
+            &items,
+            &rows,
+            bits - 1,
+            out
+        )),
+        expected
+    );
     for bits in [0, 1, 4, 5, 8, 41, 130] {
-        let short: Vec<BigUint> = exponents.iter().map(|e| e % (BigUint::from(1u32) << bits)).collect();
+        let short: Vec<BigUint> = exponents
+            .iter()
+            .map(|e| e % (BigUint::from(1u32) << bits))
+            .collect();
         let expected: Vec<BigUint> = bases.iter().zip(&short).map(|(x, e)| x.modpow(e, &p)).collect();
         let rows = case.pack(&short);
-        assert_eq!(case.run(19, |out| case.group.powers_constant_time(&items, &rows, bits, out)), expected);
+        assert_eq!(
+            case.run(19, |out| case
+                .group
+                .powers_constant_time(&items, &rows, bits, out)),
+            expected
+        );
         let table = Table::new(case.group.clone(), &items[3 * E::ROW..4 * E::ROW], bits);
         assert!(table.bytes() > 0 && table.bits() == bits);
         let expected: Vec<BigUint> = short.iter().map(|e| bases[3].modpow(e, &p)).collect();
@@ -234,17 +315,37 @@ fn multiexp<E: Engine>(bits: usize) {
     // Members, for exponents just below q are taken as negative.
     let bases: Vec<BigUint> = case.some(n + 1)[1..].iter().map(|x| x * x % &p).collect();
     let exponents = case.exponents(n);
-    let powers: Vec<BigUint> = bases.iter().zip(&exponents).map(|(x, e)| x.modpow(e, &p)).collect();
+    let powers: Vec<BigUint> = bases
+        .iter()
+        .zip(&exponents)
+        .map(|(x, e)| x.modpow(e, &p))
+        .collect();
     let (items, rows) = (case.items(&bases), case.pack(&exponents));
     let size = bits / 8;
-    for (count, parts) in [(0, 1), (0, 2), (1, 1), (5, 1), (16, 1), (16, 16), (60, 3), (n, 1), (n, 2), (n, 10), (n, n)] {
+    for (count, parts) in [
+        (0, 1),
+        (0, 2),
+        (1, 1),
+        (5, 1),
+        (16, 1),
+        (16, 16),
+        (60, 3),
+        (n, 1),
+        (n, 2),
+        (n, 10),
+        (n, n),
+    ] {
         let product = |row: &[BigUint]| row.iter().fold(BigUint::from(1u32), |x, y| x * y % &p);
         let expected: Vec<BigUint> = match count {
             0 => vec![BigUint::from(1u32); parts],
             _ => powers[..count].chunks_exact(count / parts).map(product).collect(),
         };
         let (items, rows) = (&items[..count * E::ROW], &rows[..count * size]);
-        assert_eq!(case.run(parts, |out| case.group.multiexp(items, rows, parts, out)), expected, "{count} {parts}");
+        assert_eq!(
+            case.run(parts, |out| case.group.multiexp(items, rows, parts, out)),
+            expected,
+            "{count} {parts}"
+        );
     }
 }
 
@@ -269,7 +370,14 @@ fn membership<E: Engine>(bits: usize, safe_prime: bool, prime_cofactor: bool) {
         assert_eq!(ask(&members[..count]), vec![1; count]);
     }
     let limit = BigUint::from(1u32) << bits;
-    let bad = [BigUint::ZERO, p.clone(), &p - 1u32, limit - 1u32, &p + 1u32, &p - &members[40]];
+    let bad = [
+        BigUint::ZERO,
+        p.clone(),
+        &p - 1u32,
+        limit - 1u32,
+        &p + 1u32,
+        &p - &members[40],
+    ];
     for count in [9, 40, 329] {
         let mut numbers = members[..count].to_vec();
         let mut expected = vec![1; count];
@@ -291,7 +399,13 @@ fn uniform<E: Engine>(bits: usize) {
     let mut case = Case::<E>::new(bits, true, false);
     let (p, size) = (case.p.clone(), bits / 8 + 16);
     let limit = BigUint::from(1u32) << (8 * size);
-    let mut numbers = vec![BigUint::ZERO, p.clone(), &p * 5u32, &limit - 1u32, limit - (BigUint::from(1u32) << bits)];
+    let mut numbers = vec![
+        BigUint::ZERO,
+        p.clone(),
+        &p * 5u32,
+        &limit - 1u32,
+        limit - (BigUint::from(1u32) << bits),
+    ];
     numbers.extend((0..6).map(|_| case.random.number(8 * size)));
     let data: Vec<u8> = numbers
         .iter()
@@ -302,9 +416,14 @@ fn uniform<E: Engine>(bits: usize) {
             bytes
         })
         .collect();
-    let expected: Vec<BigUint> =
-        numbers.iter().map(|x| (x * x % &p).max(BigUint::from(1u32))).collect();
-    assert_eq!(case.run(numbers.len(), |out| case.group.from_uniform(&data, out)), expected);
+    let expected: Vec<BigUint> = numbers
+        .iter()
+        .map(|x| (x * x % &p).max(BigUint::from(1u32)))
+        .collect();
+    assert_eq!(
+        case.run(numbers.len(), |out| case.group.from_uniform(&data, out)),
+        expected
+    );
 }
 
 fn everything<E: Engine>(bits: usize) {
@@ -385,12 +504,16 @@ fn inverses_and_symbols() {
                 _ => case.random.number(bits) % &p,
             };
             let inverse = inverse::invert(&words(&x), &words(&p));
-            let inverse = BigUint::from_bytes_le(&inverse.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>());
+            let inverse =
+                BigUint::from_bytes_le(&inverse.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>());
             assert_eq!(x.clone() * inverse % &p, BigUint::from(1u32));
             // -1 is no square, so of x^2 and -x^2 one is.
             let square = &x * &x % &p;
             assert_eq!(inverse::is_square(&words(&square), &words(&p)), Some(true));
-            assert_eq!(inverse::is_square(&words(&(&p - square)), &words(&p)), Some(false));
+            assert_eq!(
+                inverse::is_square(&words(&(&p - square)), &words(&p)),
+                Some(false)
+            );
         }
     }
 }
@@ -401,7 +524,11 @@ fn digits() {
     let value = u64::from_le_bytes(number);
     for start in 0..70 {
         for bits in 1..12 {
-            let expected = if start < 64 { value >> start & ((1 << bits) - 1) } else { 0 };
+            let expected = if start < 64 {
+                value >> start & ((1 << bits) - 1)
+            } else {
+                0
+            };
             assert_eq!(digit(&number, start, bits), expected);
         }
     }
