@@ -67,7 +67,9 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
     let width = bits / 8;
     let n = 10_000;
     let mut numbers = random.bytes(n * width);
-    numbers.chunks_exact_mut(width).for_each(|number| number[width - 1] &= 0x7f);
+    numbers
+        .chunks_exact_mut(width)
+        .for_each(|number| number[width - 1] &= 0x7f);
     let mut items = vec![0; n * E::ROW];
     time("from numbers", n, 5, || group.from_numbers(&numbers, &mut items));
     let mut back = numbers.clone();
@@ -76,18 +78,28 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
 
     let engine = E::new(&p.to_u64_digits());
     let (mut x, y) = (engine.load(&items, &[0]), engine.load(&items, &[E::ROW]));
-    time("product", 1000 * E::LANES, 9, || (0..1000).for_each(|_| engine.multiply_into(&mut x, black_box(&y))));
-    time("square", 1000 * E::LANES, 9, || (0..1000).for_each(|_| engine.square(black_box(&mut x))));
+    time("product", 1000 * E::LANES, 9, || {
+        (0..1000).for_each(|_| engine.multiply_into(&mut x, black_box(&y)))
+    });
+    time("square", 1000 * E::LANES, 9, || {
+        (0..1000).for_each(|_| engine.square(black_box(&mut x)))
+    });
     let mut out = vec![0; n * E::ROW];
     time("multiply", n, 5, || group.multiply(&items, &items, &mut out));
     time("invert", n, 3, || group.invert(&items, &mut out));
-    time("invert one", 1, 9, || group.invert(&items[..E::ROW], &mut out[..E::ROW]));
+    time("invert one", 1, 9, || {
+        group.invert(&items[..E::ROW], &mut out[..E::ROW])
+    });
     time("products", n, 3, || drop(group.products(&items, 1)));
-    time("running products", n, 3, || group.running_products(&items, &mut out));
+    time("running products", n, 3, || {
+        group.running_products(&items, &mut out)
+    });
     let mut big = numbers.clone();
     big.chunks_exact_mut(width).for_each(<[u8]>::reverse);
     let mut mask = vec![0; n];
-    time("decode, safe prime", n, 3, || group.decode(&big, &mut out, &mut mask));
+    time("decode, safe prime", n, 3, || {
+        group.decode(&big, &mut out, &mut mask)
+    });
     time("encode", n, 3, || group.encode(&items, &mut back));
 
     // Exponents of so many bits, in the full width.
@@ -102,17 +114,30 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
     let (e128, e256, full) = (exponents(128), exponents(256), exponents(bits));
     for (count, e, bits) in [(64, &e256, 256), (8, &full, bits - 1), (1, &full, bits - 1)] {
         time(&format!("{count} powers, {bits} bits"), count, 3, || {
-            group.powers_constant_time(&items[..count * E::ROW], &e[..count * width], bits, &mut out[..count * E::ROW]);
+            group.powers_constant_time(
+                &items[..count * E::ROW],
+                &e[..count * width],
+                bits,
+                &mut out[..count * E::ROW],
+            );
         });
     }
     let mut table = None;
-    time("table, 256 bits", 1, 1, || table = Some(Table::new(group.clone(), &items[..E::ROW], 256)));
+    time("table, 256 bits", 1, 1, || {
+        table = Some(Table::new(group.clone(), &items[..E::ROW], 256))
+    });
     let table = table.unwrap();
-    time("fixed base, 256 bits", 1024, 5, || table.powers(&e256[..1024 * width], &mut out[..1024 * E::ROW]));
+    time("fixed base, 256 bits", 1024, 5, || {
+        table.powers(&e256[..1024 * width], &mut out[..1024 * E::ROW])
+    });
     let mut long = None;
-    time("table, full", 1, 1, || long = Some(Table::new(group.clone(), &items[..E::ROW], bits)));
+    time("table, full", 1, 1, || {
+        long = Some(Table::new(group.clone(), &items[..E::ROW], bits))
+    });
     let long = long.unwrap();
-    time("fixed base, full", 1024, 2, || long.powers(&full[..1024 * width], &mut out[..1024 * E::ROW]));
+    time("fixed base, full", 1024, 2, || {
+        long.powers(&full[..1024 * width], &mut out[..1024 * E::ROW])
+    });
     let one = &mut vec![0; E::ROW];
     for (name, e) in [("128 bits", &e128), ("256 bits", &e256), ("full", &full)] {
         for count in [10, 100, 1000, 10_000] {
@@ -129,18 +154,32 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
 
 fn main() {
     evote_native::buffers::set_threads(1);
-    let wanted = std::env::args().nth(1).unwrap_or(evote_native::mode().to_string());
+    let wanted = std::env::args()
+        .nth(1)
+        .unwrap_or(evote_native::mode().to_string());
     let bits: Option<usize> = std::env::args().nth(2).and_then(|bits| bits.parse().ok());
     let wants = |size| bits.is_none_or(|bits| bits == size);
     #[cfg(target_arch = "x86_64")]
     if wanted == "ifma" {
         use evote_native::modp::Ifma;
-        if wants(2048) { bench::<Ifma<40>>(2048, 124476); }
-        if wants(3072) { bench::<Ifma<60>>(3072, 1690314); }
-        if wants(4096) { bench::<Ifma<80>>(4096, 240904); }
+        if wants(2048) {
+            bench::<Ifma<40>>(2048, 124476);
+        }
+        if wants(3072) {
+            bench::<Ifma<60>>(3072, 1690314);
+        }
+        if wants(4096) {
+            bench::<Ifma<80>>(4096, 240904);
+        }
         return;
     }
-    if wants(2048) { bench::<Portable<32>>(2048, 124476); }
-    if wants(3072) { bench::<Portable<48>>(3072, 1690314); }
-    if wants(4096) { bench::<Portable<64>>(4096, 240904); }
+    if wants(2048) {
+        bench::<Portable<32>>(2048, 124476);
+    }
+    if wants(3072) {
+        bench::<Portable<48>>(3072, 1690314);
+    }
+    if wants(4096) {
+        bench::<Portable<64>>(4096, 240904);
+    }
 }

@@ -42,6 +42,10 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// The number in little-endian bytes of limbs below p; not in Montgomery form.
     fn number(&self, row: &[u8], number: &mut [u8]);
 
+    /// Whether each number, 0 < x < p and not in Montgomery form, is a square; none where that was not found out.
+    /// Variable time.
+    fn are_squares(&self, x: &Self::Lanes) -> [Option<bool>; 8];
+
     /// Lane i from entry `digits[i]` of a table of up to 64; all are read.
     fn select(&self, table: &[Self::Lanes], digits: &Digits) -> Self::Lanes;
     /// Puts a row into a plane: the entries of one window of a fixed base.
@@ -55,7 +59,11 @@ pub fn digit(exponent: &[u8], start: usize, bits: usize) -> u64 {
     let first = start / 8;
     let mut word = 0;
     for i in 0..(start % 8 + bits).div_ceil(8) {
-        let byte = if first + i < exponent.len() { exponent[first + i] } else { 0 };
+        let byte = if first + i < exponent.len() {
+            exponent[first + i]
+        } else {
+            0
+        };
         word |= (byte as u64) << (8 * i);
     }
     word >> (start % 8) & ((1 << bits) - 1)

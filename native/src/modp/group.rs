@@ -104,11 +104,17 @@ impl<E: Engine> Group<E> {
     }
 
     pub(super) fn store(&self, x: &E::Lanes, rows: &mut [u8]) {
-        self.engine.store(x, rows, &consecutive(E::ROW)[..rows.len() / E::ROW]);
+        self.engine
+            .store(x, rows, &consecutive(E::ROW)[..rows.len() / E::ROW]);
     }
 
     /// Fills rows by `f(first, count)`, which gives lanes for that many rows, at most LANES.
-    pub(super) fn map(&self, out: &mut [u8], chunk: usize, f: impl Fn(usize, usize) -> E::Lanes + Sync + Send) {
+    pub(super) fn map(
+        &self,
+        out: &mut [u8],
+        chunk: usize,
+        f: impl Fn(usize, usize) -> E::Lanes + Sync + Send,
+    ) {
         fill_rows(out, E::ROW, chunk.max(E::LANES), |first, rows| {
             for (i, part) in rows.chunks_mut(E::LANES * E::ROW).enumerate() {
                 let mut x = f(first + i * E::LANES, part.len() / E::ROW);
@@ -180,9 +186,12 @@ impl<E: Engine> Group<E> {
         let mut product = *self.engine.one();
         for &start in &starts {
             products.push(product);
-            self.engine.multiply_into(&mut product, &self.load(items, start, E::LANES.min(count - start)));
+            self.engine.multiply_into(
+                &mut product,
+                &self.load(items, start, E::LANES.min(count - start)),
+            );
         }
-        let mut inverse = self.invert_lanes(&product);
+        let mut inverse = self.invert_lanes(&product, E::LANES.min(count));
         for (&start, product) in starts.iter().zip(&products).rev() {
             let lanes = E::LANES.min(count - start);
             let x = self.load(items, start, lanes);
@@ -194,19 +203,22 @@ impl<E: Engine> Group<E> {
         }
     }
 
-    /// Inverses of all lanes, by one inverse.
-    fn invert_lanes(&self, x: &E::Lanes) -> E::Lanes {
+    /// Inverses of the first `count` lanes, at least one, by one inverse; the others become 1.
+    fn invert_lanes(&self, x: &E::Lanes, count: usize) -> E::Lanes {
         let engine = &self.engine;
-        let mut rows = vec![0; E::LANES * E::ROW];
+        let mut rows = vec![0; count * E::ROW];
         self.store(x, &mut rows);
-        let lanes: Vec<E::Lanes> = rows.chunks_exact(E::ROW).map(|row| engine.broadcast(row)).collect();
+        let lanes: Vec<E::Lanes> = rows
+            .chunks_exact(E::ROW)
+            .map(|row| engine.broadcast(row))
+            .collect();
         let mut products = vec![lanes[0]];
         for lane in &lanes[1..] {
             let mut product = products[products.len() - 1];
             engine.multiply_into(&mut product, lane);
             products.push(product);
         }
-        let mut last = products[E::LANES - 1];
+        let mut last = products[count - 1];
         engine.reduce(&mut last);
         let mut row = vec![0; E::ROW];
         engine.store(&last, &mut row, &[0]);
@@ -218,7 +230,7 @@ impl<E: Engine> Group<E> {
         // The inverse of x R, times R^3 / R, is that of x in Montgomery form.
         let mut inverse = engine.broadcast(&row);
         engine.multiply_into(&mut inverse, &self.cube);
-        for i in (0..E::LANES).rev() {
+        for i in (0..count).rev() {
             let mut result = inverse;
             if i > 0 {
                 engine.multiply_into(&mut result, &products[i - 1]);
@@ -226,47 +238,68 @@ impl<E: Engine> Group<E> {
             engine.store(&result, &mut rows[i * E::ROW..], &[0]);
             engine.multiply_into(&mut inverse, &lanes[i]);
         }
-        self.load(&rows, 0, E::LANES)
+        self.load(&rows, 0, count)
     }
 
     /// Products of rows of as many items, in C order.
     pub fn products(&self, items: &[u8], rows: usize) -> Vec<u8> {
         let length = items.len() / E::ROW / rows.max(1);
         // Each row in pieces, so that all lanes have one, and again.
-        let lanes = if items.len() / E::ROW < CHEAP { E::LANES } else { E::LANES * threads() };
+        let lanes = if items.len() / E::ROW < CHEAP {
+            E::LANES
+        } else {
+            E::LANES * threads()
+        };
         let pieces = lanes.div_ceil(rows.max(1)).min(length / 2).max(1);
         let piece = length.div_ceil(pieces);
         let mut out = vec![0; rows * pieces * E::ROW];
         self.map(&mut out, E::LANES, |first, count| {
             let spans: [(usize, usize); 8] = core::array::from_fn(|i| {
                 let (row, part) = ((first + i) / pieces, (first + i) % pieces);
-                (row * length + (part * piece).min(length), row * length + ((part + 1) * piece).min(length))
+                (
+                    row * length + (part * piece).min(length),
+                    row * length + ((part + 1) * piece).min(length),
+                )
             });
             let mut product = *self.engine.one();
             for k in 0..piece {
                 let present = |&(start, end): &(usize, usize)| start + k < end;
                 if spans[..count].iter().all(present) {
                     let at = spans.map(|(start, _)| (start + k) * E::ROW);
-                    self.engine.multiply_into(&mut product, &self.engine.load(items, &at[..count]));
+                    self.engine
+                        .multiply_into(&mut product, &self.engine.load(items, &at[..count]));
                 } else {
                     let mut part = vec![0; E::LANES * E::ROW];
                     self.store(self.engine.one(), &mut part);
-                    for (i, span) in spans[..count].iter().enumerate().filter(|(_, span)| present(span)) {
+                    for (i, span) in spans[..count]
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, span)| present(span))
+                    {
                         let start = (span.0 + k) * E::ROW;
                         part[i * E::ROW..(i + 1) * E::ROW].copy_from_slice(&items[start..start + E::ROW]);
                     }
-                    self.engine.multiply_into(&mut product, &self.load(&part, 0, E::LANES));
+                    self.engine
+                        .multiply_into(&mut product, &self.load(&part, 0, E::LANES));
                 }
             }
             product
         });
-        if pieces == 1 { out } else { self.products(&out, rows) }
+        if pieces == 1 {
+            out
+        } else {
+            self.products(&out, rows)
+        }
     }
 
     /// Item i is the product of items 0 to i.
     pub fn running_products(&self, items: &[u8], out: &mut [u8]) {
         let count = items.len() / E::ROW;
-        let segments = if count < 2 * E::LANES { 1 } else { E::LANES * threads() };
+        let segments = if count < 2 * E::LANES {
+            1
+        } else {
+            E::LANES * threads()
+        };
         let segment = count.div_ceil(segments).max(1);
         // Each lane runs through a segment of its own.
         fill_rows(out, E::ROW, E::LANES * segment, |first, rows| {
@@ -275,8 +308,11 @@ impl<E: Engine> Group<E> {
             let mut product = *self.engine.one();
             for k in 0..segment.min(total) {
                 // Only the last segment is shorter.
-                let at: Vec<usize> =
-                    starts.iter().filter(|&&s| s + k < total).map(|s| (s + k) * E::ROW).collect();
+                let at: Vec<usize> = starts
+                    .iter()
+                    .filter(|&&s| s + k < total)
+                    .map(|s| (s + k) * E::ROW)
+                    .collect();
                 let x = self.engine.load(&items[first * E::ROW..], &at);
                 self.engine.multiply_into(&mut product, &x);
                 let mut reduced = product;
@@ -290,7 +326,8 @@ impl<E: Engine> Group<E> {
         let mut before = vec![self.one.clone()];
         let mut product = *self.engine.one();
         for start in (segment..count).step_by(segment) {
-            self.engine.multiply_into(&mut product, &self.engine.load(out, &[(start - 1) * E::ROW]));
+            self.engine
+                .multiply_into(&mut product, &self.engine.load(out, &[(start - 1) * E::ROW]));
             let mut row = vec![0; E::ROW];
             self.engine.store(&product, &mut row, &[0]);
             before.push(row);
@@ -312,7 +349,11 @@ impl<E: Engine> Group<E> {
     /// Each base to the low `bits` of its exponent, by a sequence of operations and addresses that depends on `bits` alone.
     pub fn powers_constant_time(&self, bases: &[u8], exponents: &[u8], bits: usize, out: &mut [u8]) {
         self.map(out, DEAR, |first, count| {
-            self.power(&self.load(bases, first, count), &self.rows(exponents, first, count), bits)
+            self.power(
+                &self.load(bases, first, count),
+                &self.rows(exponents, first, count),
+                bits,
+            )
         });
     }
 
@@ -320,13 +361,20 @@ impl<E: Engine> Group<E> {
     pub fn powers(&self, bases: &[u8], exponents: &[u8], out: &mut [u8]) {
         self.map(out, DEAR, |first, count| {
             let rows = self.rows(exponents, first, count);
-            let bits = rows.iter().map(|row| number::bit_length_of_bytes(row)).max().unwrap_or(0);
+            let bits = rows
+                .iter()
+                .map(|row| number::bit_length_of_bytes(row))
+                .max()
+                .unwrap_or(0);
             self.power(&self.load(bases, first, count), &rows, bits)
         });
     }
 
     fn rows<'a>(&self, exponents: &'a [u8], first: usize, count: usize) -> Vec<&'a [u8]> {
-        exponents[first * self.scalar_size..].chunks_exact(self.scalar_size).take(count).collect()
+        exponents[first * self.scalar_size..]
+            .chunks_exact(self.scalar_size)
+            .take(count)
+            .collect()
     }
 
     /// Fixed windows; lanes beyond the exponents give 1.
@@ -335,7 +383,11 @@ impl<E: Engine> Group<E> {
         let window = (1..6).min_by_key(|w| bits.div_ceil(*w) + (1 << w)).unwrap_or(1);
         let table = self.multiples(base, window);
         let digits = |start| -> Digits {
-            core::array::from_fn(|i| exponents.get(i).map_or(0, |e| digit(e, start, window.min(bits - start))))
+            core::array::from_fn(|i| {
+                exponents
+                    .get(i)
+                    .map_or(0, |e| digit(e, start, window.min(bits - start)))
+            })
         };
         let mut result = *engine.one();
         for start in (0..bits).step_by(window).rev() {
@@ -376,8 +428,10 @@ impl<E: Engine> Group<E> {
             for i in 0..count {
                 let mut number = data[(first + i) * size..(first + i + 1) * size].to_vec();
                 number.reverse();
-                self.engine.limbs(&number[..self.width], &mut low[i * E::ROW..(i + 1) * E::ROW]);
-                self.engine.limbs(&number[self.width..], &mut high[i * E::ROW..(i + 1) * E::ROW]);
+                self.engine
+                    .limbs(&number[..self.width], &mut low[i * E::ROW..(i + 1) * E::ROW]);
+                self.engine
+                    .limbs(&number[self.width..], &mut high[i * E::ROW..(i + 1) * E::ROW]);
             }
             let (mut x, mut y) = (self.load(&low, 0, count), self.load(&high, 0, count));
             self.engine.multiply_into(&mut x, &self.square);
@@ -392,7 +446,10 @@ impl<E: Engine> Group<E> {
         self.engine.reduce(&mut x);
         let mut rows = vec![0; E::LANES * E::ROW];
         self.store(&x, &mut rows);
-        for row in rows.chunks_exact_mut(E::ROW).filter(|row| row.iter().all(|&byte| byte == 0)) {
+        for row in rows
+            .chunks_exact_mut(E::ROW)
+            .filter(|row| row.iter().all(|&byte| byte == 0))
+        {
             row.copy_from_slice(&self.one);
         }
         self.load(&rows, 0, E::LANES)

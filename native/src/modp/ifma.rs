@@ -2,7 +2,7 @@
 
 use super::engine::{Digits, Engine};
 use super::kernel::{self, Lanes, Modulus};
-use super::number;
+use super::{number, symbols};
 
 /// L limbs of 52 bits; `new` is called only where the processor has the instructions, so that an engine proves them.
 pub struct Ifma<const L: usize> {
@@ -18,7 +18,11 @@ fn split<const L: usize>(words: &[u64]) -> [u64; L] {
     core::array::from_fn(|i| {
         let (word, shift) = (52 * i / 64, 52 * i % 64);
         let low = words.get(word).map_or(0, |x| x >> shift);
-        let high = if shift > 12 { words.get(word + 1).map_or(0, |x| x << (64 - shift)) } else { 0 };
+        let high = if shift > 12 {
+            words.get(word + 1).map_or(0, |x| x << (64 - shift))
+        } else {
+            0
+        };
         (low | high) & MASK
     })
 }
@@ -140,6 +144,11 @@ impl<const L: usize> Engine for Ifma<L> {
             }
         }
         number::to_bytes(&words, number);
+    }
+
+    fn are_squares(&self, x: &Lanes<L>) -> [Option<bool>; 8] {
+        // SAFETY: see above.
+        unsafe { symbols::are_squares(x, &self.modulus.p) }
     }
 
     fn select(&self, table: &[Lanes<L>], digits: &Digits) -> Lanes<L> {

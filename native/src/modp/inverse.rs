@@ -25,7 +25,11 @@ fn split(x: &[u64]) -> Limbs {
     core::array::from_fn(|i| {
         let (word, shift) = (62 * i / 64, 62 * i % 64);
         let low = x.get(word).map_or(0, |x| x >> shift);
-        let high = if shift > 2 { x.get(word + 1).map_or(0, |x| x << (64 - shift)) } else { 0 };
+        let high = if shift > 2 {
+            x.get(word + 1).map_or(0, |x| x << (64 - shift))
+        } else {
+            0
+        };
         (low | high) as i64 & MASK
     })
 }
@@ -194,13 +198,16 @@ pub fn invert(x: &[u64], p: &[u64]) -> Vec<u64> {
 pub fn is_square(x: &[u64], p: &[u64]) -> Option<bool> {
     let (mut f, mut g, mut symbol) = (split(p), split(x), 0);
     let (mut eta, mut used) = (-1, limbs_of(p));
-    // 2.1 steps a bit are usual.
+    // Between 2 and 3 steps a bit are usual.
     for _ in 0..used * 6 {
         if f[0] == 1 && f[1..used].iter().all(|&limb| limb == 0) {
             return Some(symbol & 1 == 0);
         }
         // Modulo 8 after 62 steps takes two bits more than a limb has.
-        let (f0, g0) = (f[0] as u64 | (f[1] as u64) << BITS, g[0] as u64 | (g[1] as u64) << BITS);
+        let (f0, g0) = (
+            f[0] as u64 | (f[1] as u64) << BITS,
+            g[0] as u64 | (g[1] as u64) << BITS,
+        );
         let steps = steps::<true>(&mut eta, f0, g0, &mut symbol);
         apply(&mut f, &mut g, used, &steps);
         if used > 2 {
@@ -234,7 +241,11 @@ mod tests {
                 assert_eq!(x as u128 * inverse as u128 % p as u128, 1, "{x} modulo {p}");
                 if let Some(square) = is_square(&[x], &[p]) {
                     if p < 1 << 63 {
-                        assert_eq!(square, power(x as u128, (p as u128 - 1) / 2, p as u128) == 1, "{x} modulo {p}");
+                        assert_eq!(
+                            square,
+                            power(x as u128, (p as u128 - 1) / 2, p as u128) == 1,
+                            "{x} modulo {p}"
+                        );
                     }
                 } else {
                     panic!("no symbol of {x} modulo {p}");

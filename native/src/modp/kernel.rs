@@ -295,7 +295,8 @@ pub unsafe fn load_rows<const L: usize>(rows: &[*const u64; 8], out: &mut Lanes<
         for i in (0..L).step_by(8) {
             let count = 8.min(L - i);
             let mask = (0xff >> (8 - count)) as __mmask8;
-            let x: [__m512i; 8] = core::array::from_fn(|k| _mm512_maskz_loadu_epi64(mask, rows[k].add(i).cast()));
+            let x: [__m512i; 8] =
+                core::array::from_fn(|k| _mm512_maskz_loadu_epi64(mask, rows[k].add(i).cast()));
             let y = transpose(x);
             for k in 0..count {
                 *out.add(i + k) = y[k];
@@ -317,7 +318,9 @@ pub unsafe fn store_rows<const L: usize>(x: &Lanes<L>, rows: &[*mut u64; 8]) {
             let count = 8.min(L - i);
             let mask = (0xff >> (8 - count)) as __mmask8;
             let zero = _mm512_setzero_si512();
-            let y = transpose(core::array::from_fn(|k| if k < count { *x.add(i + k) } else { zero }));
+            let y = transpose(core::array::from_fn(
+                |k| if k < count { *x.add(i + k) } else { zero },
+            ));
             for k in 0..8 {
                 if !rows[k].is_null() {
                     _mm512_mask_storeu_epi64(rows[k].add(i).cast(), mask, y[k]);
@@ -392,7 +395,10 @@ pub unsafe fn lookup<const L: usize>(plane: *const u64, digits: &[u64; 8], out: 
         for i in 0..L {
             let row: *const __m512i = plane.add(256 * i).cast();
             let entry = |e: usize| {
-                let (x, y) = (_mm512_loadu_si512(row.add(2 * e)), _mm512_loadu_si512(row.add(2 * e + 1)));
+                let (x, y) = (
+                    _mm512_loadu_si512(row.add(2 * e)),
+                    _mm512_loadu_si512(row.add(2 * e + 1)),
+                );
                 _mm512_permutex2var_epi64(x, digits, y)
             };
             let mut x = _mm512_maskz_mov_epi64(masks[0], entry(0));

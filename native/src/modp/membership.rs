@@ -5,7 +5,7 @@
 
 use super::engine::Engine;
 use super::group::{Group, consecutive};
-use super::{inverse, number};
+use super::number;
 use crate::buffers::fill_rows;
 
 /// Random subsets of which the products are asked, and numbers that share a table of their products.
@@ -29,8 +29,10 @@ impl<E: Engine> Group<E> {
         number::to_bytes(&self.parameters.p, &mut bound);
         bound.reverse();
         let mut numbers = vec![0; data.len()];
-        for ((number, found), encoded) in
-            numbers.chunks_exact_mut(width).zip(&mut *mask).zip(data.chunks_exact(width))
+        for ((number, found), encoded) in numbers
+            .chunks_exact_mut(width)
+            .zip(&mut *mask)
+            .zip(data.chunks_exact(width))
         {
             // Big-endian numbers of one width stand in the order of their bytes.
             *found = (encoded < &bound[..] && encoded.iter().any(|&byte| byte != 0)) as u8;
@@ -59,13 +61,21 @@ impl<E: Engine> Group<E> {
 
     fn keep_squares(&self, numbers: &[u8], items: &[u8], mask: &mut [u8]) {
         fill_rows(mask, 1, 64, |first, mask| {
-            for (i, found) in mask.iter_mut().enumerate().filter(|(_, found)| **found == 1) {
-                let start = (first + i) * self.width;
-                let x = number::from_bytes(&numbers[start..start + self.width]);
-                *found = match inverse::is_square(&x, &self.parameters.p) {
-                    Some(square) => square,
-                    None => self.is_square_by_power(&items[(first + i) * E::ROW..]),
-                } as u8;
+            let mut limbs = vec![0; E::LANES * E::ROW];
+            for (i, mask) in mask.chunks_mut(E::LANES).enumerate() {
+                let first = first + i * E::LANES;
+                for (k, row) in limbs.chunks_exact_mut(E::ROW).take(mask.len()).enumerate() {
+                    self.engine.limbs(
+                        &numbers[(first + k) * self.width..(first + k + 1) * self.width],
+                        row,
+                    );
+                }
+                let squares = self.engine.are_squares(&self.load(&limbs, 0, mask.len()));
+                for (k, (found, square)) in mask.iter_mut().zip(squares).enumerate() {
+                    *found &= square
+                        .unwrap_or_else(|| self.is_square_by_power(&items[(first + k) * E::ROW..]))
+                        as u8;
+                }
             }
         });
     }
@@ -114,8 +124,10 @@ impl<E: Engine> Group<E> {
     fn keep_members_by_halves(&self, items: &[u8], mask: &mut [u8]) {
         let mut waiting: Vec<Vec<usize>> = vec![(0..mask.len()).filter(|&i| mask[i] == 1).collect()];
         while let Some(mut part) = waiting.pop() {
-            let picked: Vec<u8> =
-                part.iter().flat_map(|&i| items[i * E::ROW..(i + 1) * E::ROW].to_vec()).collect();
+            let picked: Vec<u8> = part
+                .iter()
+                .flat_map(|&i| items[i * E::ROW..(i + 1) * E::ROW].to_vec())
+                .collect();
             if part.len() < BATCH {
                 let mut found = vec![1; part.len()];
                 self.keep_members(&picked, &mut found);
@@ -150,14 +162,18 @@ impl<E: Engine> Group<E> {
         let count = items.len() / E::ROW;
         let tables = count.div_ceil(TOGETHER);
         // Lanes are tables; the products gather in each lane apart, for each chunk of the numbers.
-        let chunk = tables.div_ceil(crate::buffers::threads()).next_multiple_of(E::LANES);
+        let chunk = tables
+            .div_ceil(crate::buffers::threads())
+            .next_multiple_of(E::LANES);
         let chunks = tables.div_ceil(chunk);
         let mut products = vec![0; chunks * SUBSETS * E::LANES * E::ROW];
         let chunk_size = SUBSETS * E::LANES * E::ROW;
         fill_rows(&mut products, chunk_size, 1, |first, out| {
             let range = first * chunk..tables.min((first + 1) * chunk);
-            for (lanes, rows) in
-                self.subset_products(items, range).iter().zip(out.chunks_exact_mut(E::LANES * E::ROW))
+            for (lanes, rows) in self
+                .subset_products(items, range)
+                .iter()
+                .zip(out.chunks_exact_mut(E::LANES * E::ROW))
             {
                 self.store(lanes, rows);
             }
@@ -166,7 +182,11 @@ impl<E: Engine> Group<E> {
         let products = self.products(&products, chunks * SUBSETS);
         let totals = (1..chunks).fold(products[..SUBSETS * E::ROW].to_vec(), |total, i| {
             let mut next = vec![0; total.len()];
-            self.multiply(&total, &products[i * total.len()..(i + 1) * total.len()], &mut next);
+            self.multiply(
+                &total,
+                &products[i * total.len()..(i + 1) * total.len()],
+                &mut next,
+            );
             next
         });
         self.are_members(&totals)
@@ -197,7 +217,11 @@ impl<E: Engine> Group<E> {
             }
             let starts = consecutive(E::ROW << TOGETHER);
             for (entry, x) in table.iter().enumerate() {
-                engine.store(x, &mut entries, &starts.map(|start| start + entry * E::ROW)[..E::LANES]);
+                engine.store(
+                    x,
+                    &mut entries,
+                    &starts.map(|start| start + entry * E::ROW)[..E::LANES],
+                );
             }
             let mut chosen = [0; 8 * SUBSETS];
             random(&mut chosen);

@@ -10,12 +10,14 @@ mod group;
 mod ifma;
 mod inverse;
 #[cfg(target_arch = "x86_64")]
-pub mod kernel;
+mod kernel;
 mod membership;
 mod multiexp;
 mod number;
 mod portable;
 mod python;
+#[cfg(target_arch = "x86_64")]
+mod symbols;
 mod table;
 #[cfg(test)]
 mod tests;

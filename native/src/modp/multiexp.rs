@@ -44,8 +44,10 @@ impl<E: Engine> Group<E> {
     pub fn multiexp(&self, bases: &[u8], exponents: &[u8], rows: usize, out: &mut [u8]) {
         let length = bases.len() / E::ROW / rows.max(1);
         let (bases, exponents) = self.shortened(bases, exponents);
-        let bits: Vec<usize> =
-            exponents.chunks_exact(self.scalar_size).map(number::bit_length_of_bytes).collect();
+        let bits: Vec<usize> = exponents
+            .chunks_exact(self.scalar_size)
+            .map(number::bit_length_of_bytes)
+            .collect();
         let mut order: Vec<usize> = (0..bits.len()).collect();
         if length > 0 {
             for row in order.chunks_mut(length) {
@@ -53,12 +55,23 @@ impl<E: Engine> Group<E> {
             }
         }
         let longest = bits.iter().copied().max().unwrap_or(0);
-        let powers = Powers { bases, exponents, bits, order, rows, length, longest };
+        let powers = Powers {
+            bases,
+            exponents,
+            bits,
+            order,
+            rows,
+            length,
+            longest,
+        };
         let mut result = match self.plan(&powers) {
             Plan::Straus { window } => self.straus(&powers, window),
             Plan::Buckets { window } => self.buckets(&powers, window),
         };
-        for (part, rows) in result.chunks_mut(E::LANES * E::ROW).zip(out.chunks_mut(E::LANES * E::ROW)) {
+        for (part, rows) in result
+            .chunks_mut(E::LANES * E::ROW)
+            .zip(out.chunks_mut(E::LANES * E::ROW))
+        {
             let mut x = self.load(part, 0, rows.len() / E::ROW);
             self.engine.reduce(&mut x);
             self.store(&x, rows);
@@ -66,7 +79,13 @@ impl<E: Engine> Group<E> {
     }
 
     fn plan(&self, powers: &Powers) -> Plan {
-        let &Powers { rows, length, longest, ref bits, .. } = powers;
+        let &Powers {
+            rows,
+            length,
+            longest,
+            ref bits,
+            ..
+        } = powers;
         let lanes = E::LANES as f64;
         let total: usize = bits.iter().sum();
         let slices = self.slices(rows);
@@ -83,8 +102,15 @@ impl<E: Engine> Group<E> {
             let terms: usize = bits.iter().map(|bits| bits.div_ceil(group)).sum();
             let closing = rows * longest.div_ceil(group) * (2 << window);
             let squarings = rows.div_ceil(E::LANES) as f64 * longest as f64 * SQUARE;
-            let far = if (E::LANES << window) * E::ROW > NEAR { 1.04 } else { 1.0 };
-            (far * (terms + closing) as f64 + squarings, Plan::Buckets { window })
+            let far = if (E::LANES << window) * E::ROW > NEAR {
+                1.04
+            } else {
+                1.0
+            };
+            (
+                far * (terms + closing) as f64 + squarings,
+                Plan::Buckets { window },
+            )
         });
         let cheapest = straus.chain(buckets).min_by(|x, y| x.0.total_cmp(&y.0));
         cheapest.map_or(Plan::Straus { window: 1 }, |(_, plan)| plan)
@@ -109,7 +135,11 @@ impl<E: Engine> Group<E> {
             };
             self.straus_lanes(powers, window, items, item)
         });
-        if slices == 1 { out } else { self.products(&out, rows) }
+        if slices == 1 {
+            out
+        } else {
+            self.products(&out, rows)
+        }
     }
 
     fn straus_lanes(
@@ -120,16 +150,26 @@ impl<E: Engine> Group<E> {
         item: impl Fn(usize, usize) -> Option<usize>,
     ) -> E::Lanes {
         let engine = &self.engine;
-        let bits = |k| (0..E::LANES).filter_map(|i| item(i, k)).map(|i| powers.bits[i]).max().unwrap_or(0);
+        let bits = |k| {
+            (0..E::LANES)
+                .filter_map(|i| item(i, k))
+                .map(|i| powers.bits[i])
+                .max()
+                .unwrap_or(0)
+        };
         let lengths: Vec<usize> = (0..items).map(bits).collect();
         let tables: Vec<Vec<E::Lanes>> = (0..items)
             .map(|k| {
                 let mut rows = vec![0; E::LANES * E::ROW];
                 for (i, row) in rows.chunks_exact_mut(E::ROW).enumerate() {
-                    let base = item(i, k).map_or(&self.one[..], |j| &powers.bases[j * E::ROW..(j + 1) * E::ROW]);
+                    let base =
+                        item(i, k).map_or(&self.one[..], |j| &powers.bases[j * E::ROW..(j + 1) * E::ROW]);
                     row.copy_from_slice(base);
                 }
-                self.multiples(&self.load(&rows, 0, E::LANES), if lengths[k] == 0 { 1 } else { window })
+                self.multiples(
+                    &self.load(&rows, 0, E::LANES),
+                    if lengths[k] == 0 { 1 } else { window },
+                )
             })
             .collect();
         let mut result = *engine.one();
@@ -159,12 +199,21 @@ impl<E: Engine> Group<E> {
 
     fn buckets(&self, powers: &Powers, window: usize) -> Vec<u8> {
         let engine = &self.engine;
-        let &Powers { rows, length, longest, .. } = powers;
+        let &Powers {
+            rows,
+            length,
+            longest,
+            ..
+        } = powers;
         let group = window * E::LANES;
         let groups = longest.div_ceil(group).max(1);
         let windows = groups * E::LANES;
         // Work for every thread: the groups of windows of each row, and a row in parts where these are few.
-        let wanted = if threads() == 1 { 1 } else { (2 * threads()).div_ceil(rows * groups) };
+        let wanted = if threads() == 1 {
+            1
+        } else {
+            (2 * threads()).div_ceil(rows * groups)
+        };
         let parts = wanted.min(length >> (window + 2)).max(1);
         let part = length.div_ceil(parts).max(1);
         // One row of window sums for each part.
@@ -178,9 +227,15 @@ impl<E: Engine> Group<E> {
         };
         let size = E::LANES * E::ROW;
         if threads() == 1 {
-            sums.chunks_mut(size).enumerate().for_each(|(i, sums)| fill(i, sums));
+            sums.chunks_mut(size)
+                .enumerate()
+                .for_each(|(i, sums)| fill(i, sums));
         } else {
-            in_pool(|| sums.par_chunks_mut(size).enumerate().for_each(|(i, sums)| fill(i, sums)));
+            in_pool(|| {
+                sums.par_chunks_mut(size)
+                    .enumerate()
+                    .for_each(|(i, sums)| fill(i, sums))
+            });
         }
 
         // Horner's rule, where lanes are rows.
@@ -201,7 +256,11 @@ impl<E: Engine> Group<E> {
             }
             result
         });
-        if parts == 1 { out } else { self.products(&out, rows) }
+        if parts == 1 {
+            out
+        } else {
+            self.products(&out, rows)
+        }
     }
 
     /// Lane i: the product of bases to their digits in the window at bit `start + i window`.
@@ -219,7 +278,10 @@ impl<E: Engine> Group<E> {
             let at = &at[..E::LANES];
             // Bucket 0 gathers what nobody asks for.
             let mut x = engine.load(&buckets, at);
-            engine.multiply_into(&mut x, &engine.broadcast(&powers.bases[i * E::ROW..(i + 1) * E::ROW]));
+            engine.multiply_into(
+                &mut x,
+                &engine.broadcast(&powers.bases[i * E::ROW..(i + 1) * E::ROW]),
+            );
             engine.store(&x, &mut buckets, at);
         }
         // The product of bucket^digit: all partial products from the highest on, multiplied.
@@ -257,8 +319,10 @@ impl<E: Engine> Group<E> {
             return (Cow::Borrowed(bases), Cow::Borrowed(exponents));
         }
         let (mut bases, mut exponents) = (bases.to_vec(), exponents.to_vec());
-        let picked: Vec<u8> =
-            chosen.iter().flat_map(|(i, _)| bases[i * E::ROW..(i + 1) * E::ROW].to_vec()).collect();
+        let picked: Vec<u8> = chosen
+            .iter()
+            .flat_map(|(i, _)| bases[i * E::ROW..(i + 1) * E::ROW].to_vec())
+            .collect();
         let mut inverses = vec![0; picked.len()];
         self.invert(&picked, &mut inverses);
         for ((i, rest), inverse) in chosen.iter().zip(inverses.chunks_exact(E::ROW)) {

@@ -1,7 +1,7 @@
 //! The engine of one lane: words of 64 bits, for any processor.
 
 use super::engine::{Digits, Engine};
-use super::number;
+use super::{inverse, number};
 
 /// N words; R = 2^(64 N). All residues are reduced below p.
 pub struct Portable<const N: usize> {
@@ -74,7 +74,11 @@ impl<const N: usize> Engine for Portable<N> {
     fn new(p: &[u64]) -> Self {
         let mut one = [0; N];
         number::subtract(&mut one, p);
-        Portable { p: p.try_into().unwrap(), n0: number::minus_inverse(p[0]), one }
+        Portable {
+            p: p.try_into().unwrap(),
+            n0: number::minus_inverse(p[0]),
+            one,
+        }
     }
 
     fn one(&self) -> &[u64; N] {
@@ -106,7 +110,8 @@ impl<const N: usize> Engine for Portable<N> {
     }
 
     fn load(&self, data: &[u8], at: &[usize]) -> [u64; N] {
-        at.first().map_or(self.one, |&at| Self::read(&data[at..at + 8 * N]))
+        at.first()
+            .map_or(self.one, |&at| Self::read(&data[at..at + 8 * N]))
     }
 
     fn store(&self, x: &[u64; N], data: &mut [u8], at: &[usize]) {
@@ -125,6 +130,10 @@ impl<const N: usize> Engine for Portable<N> {
 
     fn number(&self, row: &[u8], number: &mut [u8]) {
         number::to_bytes(&Self::read(row), number);
+    }
+
+    fn are_squares(&self, x: &[u64; N]) -> [Option<bool>; 8] {
+        [inverse::is_square(x, &self.p); 8]
     }
 
     fn select(&self, table: &[[u64; N]], digits: &Digits) -> [u64; N] {
