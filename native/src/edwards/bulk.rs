@@ -181,7 +181,7 @@ pub fn products(mode: Mode, items: &[u8], output: &mut [u8]) {
         }
         return;
     }
-    let chunk = (INVERSION_CHUNK / length.max(1)).next_multiple_of(8);
+    let chunk = (INVERSION_CHUNK / length.max(1)).max(1).next_multiple_of(8);
     in_rows(chunk, output, ITEM, |first, output| {
         let rows = output.len() / ITEM;
         kernel!(mode, points::products(&items[ITEM * length * first..ITEM * length * (first + rows)], output));

@@ -16,5 +16,7 @@ pub mod ifma;
 mod multiexp;
 pub mod portable;
 pub mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use class::register;

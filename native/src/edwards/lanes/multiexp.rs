@@ -6,7 +6,7 @@ use super::encodings::inverses_of_z;
 use super::field::F;
 use super::memory::{Windows, load_items, load_records, splat_record, store_records};
 use super::points::{
-    Affine, Cached, Point, add, add_affine, cached, doublings, identity, load_points, store_points,
+    Affine, Cached, Point, add, add_affine, add_two, add_two_affine, cached, doublings, identity, load_points, store_points,
     sum_of_lanes,
 };
 use super::powers::multiples;
@@ -62,6 +62,35 @@ pub fn prepare(items: &[u8], negative: &[bool], output: &mut [Record]) {
     }
 }
 
+/// A base, or its negative where the digit of the lane's window is, and the bucket of each lane.
+#[inline]
+fn digits_of(
+    windows: &Windows, bases: &[Record], exponents: &[[u64; 8]], row: u32, lane_starts: &[usize; 8]
+) -> (Affine, [usize; 8]) {
+    let (digits, negative) = windows.digits(&exponents[row as usize]);
+    let [plus, minus, t2d, opposite] = splat_record(&bases[row as usize]);
+    let base = Affine {
+        plus: plus.select(negative, &minus),
+        minus: minus.select(negative, &plus),
+        t2d: t2d.select(negative, &opposite),
+    };
+    let mut places = *lane_starts;
+    for lane in 0..8 {
+        places[lane] += digits[lane] as usize;
+    }
+    (base, places)
+}
+
+#[inline]
+fn from_record([plus, minus, z, t]: &[F; 4]) -> Point {
+    Point { plus: *plus, minus: *minus, z: *z, t: *t }
+}
+
+#[inline]
+fn to_record(a: &Point) -> [F; 4] {
+    [a.plus, a.minus, a.z, a.t]
+}
+
 /// Pippenger's buckets for eight windows of `width` bits from `first` on, a lane each: the
 /// sums of digit times base. Each base is in all lanes, added to a bucket of each.
 pub fn buckets(
@@ -72,22 +101,30 @@ pub fn buckets(
     let neutral = Record::new([c::ONE, c::ONE, c::ONE, c::ZERO]);
     let mut sums = vec![neutral; 8 * (half + 1)]; // bucket 0 takes what is not wanted
     let lane_starts: [usize; 8] = std::array::from_fn(|lane| lane * (half + 1));
-    for &row in chosen {
-        let (digits, negative) = windows.digits(&exponents[row as usize]);
-        let [plus, minus, t2d, opposite] = splat_record(&bases[row as usize]);
-        let base = Affine {
-            plus: plus.select(negative, &minus),
-            minus: minus.select(negative, &plus),
-            t2d: t2d.select(negative, &opposite),
-        };
-        let mut places = lane_starts;
-        for lane in 0..8 {
-            places[lane] += digits[lane] as usize;
+    for some in chosen.chunks(2) {
+        let (base, places) = digits_of(&windows, bases, exponents, some[0], &lane_starts);
+        let first = from_record(&load_records(&sums, &places));
+        if let [_, other] = *some {
+            let (other_base, other_places) = digits_of(&windows, bases, exponents, other, &lane_starts);
+            let mut apart = true;
+            for lane in 0..8 {
+                apart &= places[lane] != other_places[lane] || places[lane] == lane_starts[lane];
+            }
+            if apart {
+                let second = from_record(&load_records(&sums, &other_places));
+                let [first, second] = add_two_affine([&first, &second], [&base, &other_base]);
+                store_records(&mut sums, &places, &to_record(&first));
+                store_records(&mut sums, &other_places, &to_record(&second));
+                continue;
+            }
+            store_records(&mut sums, &places, &to_record(&add_affine(&first, &base)));
+            let second = from_record(&load_records(&sums, &other_places));
+            store_records(&mut sums, &other_places, &to_record(&add_affine(&second, &other_base)));
+        } else {
+            store_records(&mut sums, &places, &to_record(&add_affine(&first, &base)));
         }
-        let [p, m, z, t] = load_records(&sums, &places);
-        let sum = add_affine(&Point { plus: p, minus: m, z, t }, &base);
-        store_records(&mut sums, &places, &[sum.plus, sum.minus, sum.z, sum.t]);
     }
+    // From the highest bucket down: the sum of those so far, and the sum of these sums, one step behind.
     let mut running = identity();
     let mut total = identity();
     for digit in (1..=half).rev() {
@@ -95,10 +132,11 @@ pub fn buckets(
         for place in &mut places {
             *place += digit;
         }
-        let [plus, minus, z, t] = load_records(&sums, &places);
-        running = add(&running, &cached(&Point { plus, minus, z, t }));
-        total = add(&total, &cached(&running));
+        let bucket = from_record(&load_records(&sums, &places));
+        let before = cached(&running);
+        [running, total] = add_two([&running, &total], [&cached(&bucket), &before]);
     }
+    total = add(&total, &cached(&running));
     store_points(output, &rows::eight(0, 8), &total);
 }
 
