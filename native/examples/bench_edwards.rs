@@ -88,7 +88,8 @@ fn main() {
     bulk::encode(mode, Kind::Ed25519, &prime, &mut points);
     let mut output = vec![0; ITEM * many];
 
-    println!("{mode:?}{:>49}{:>8}{:>7}", "us", "target", "ratio");
+    let name = if mode == Mode::Portable { "portable" } else { "ifma    " };
+    println!("{name}{:>46}{:>8}{:>7}", "us", "target", "ratio");
     time("decode", count, 0.7, || bulk::decode(mode, RISTRETTO, &encodings[..32 * count], &mut output[..ITEM * count], &mut mask[..count]));
     time("encode", count, 0.7, || bulk::encode(mode, RISTRETTO, &items[..ITEM * count], &mut encodings[..32 * count]));
     time("encode_squares", count, 0.15, || bulk::encode_squares(mode, &items[..ITEM * count], &mut encodings[..32 * count]));
@@ -146,6 +147,11 @@ fn main() {
             bulk::multiexp(mode, items, &mixed, &mut output[..ITEM]);
         });
     }
+    let offsets: Vec<usize> = (0..=count).map(|row| 200 * row).collect();
+    let mut digests = vec![0; 64 * count];
+    time("sha512_rows, 64 + 200 bytes", count, 0.0, || {
+        bulk::sha512_rows(&items[..64 * count], 64, &items[..200 * count], &offsets, &mut digests)
+    });
     time("embed", 64, 0.0, || {
         bulk::embed(mode, RISTRETTO, &points[..30 * 64], &mut output[..ITEM * 64], &mut mask[..64])
     });

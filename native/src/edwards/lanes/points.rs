@@ -4,7 +4,7 @@
 //! a = -1, complete on the whole curve: no case is special. This file is compiled once for each backend.
 
 use super::super::constants as c;
-use super::super::rows::{ITEM, NONE, Record, eight};
+use super::super::rows::{ITEM, NONE, eight};
 use super::field::{F, Mask, Wide};
 use super::memory::{load_items, store_items};
 
@@ -191,12 +191,6 @@ pub fn sum_of_lanes(a: &Point) -> Point {
         sum = add(&sum, &cached(&other));
     }
     sum
-}
-
-/// The coordinates of each lane, as the four numbers of a point.
-pub fn to_records(a: &Point) -> [Record; 8] {
-    let (p, m, z, t) = (a.plus.to_lanes(), a.minus.to_lanes(), a.z.to_lanes(), a.t.to_lanes());
-    std::array::from_fn(|lane| Record::new([p[lane], m[lane], z[lane], t[lane]]))
 }
 
 /// Rows of the sums of two arrays, one of which may be a single row. Constant-time.
