@@ -1,6 +1,7 @@
 //! Whole calls on slices: cut into chunks over threads, each chunk served by the kernels of the mode.
 
 use rayon::prelude::*;
+use sha2::{Digest, Sha512};
 
 use super::multiexp;
 use super::constants::EIGHTH;
@@ -10,17 +11,20 @@ use crate::buffers::{in_pool, threads};
 /// Which kernels serve.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Only where `crate::mode()` is "ifma".
     #[cfg(target_arch = "x86_64")]
-    Ifma,
+    Ifma(Found),
     Portable,
 }
+
+/// That this processor has AVX-512 IFMA: nobody else makes one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found(());
 
 impl Mode {
     pub fn best() -> Mode {
         #[cfg(target_arch = "x86_64")]
         if crate::mode() == "ifma" {
-            return Mode::Ifma;
+            return Mode::Ifma(Found(()));
         }
         Mode::Portable
     }
@@ -31,8 +35,8 @@ macro_rules! kernel {
     ($mode:expr, $module:ident :: $name:ident ( $($argument:expr),* $(,)? )) => {
         match $mode {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: this mode is made only where the features were found.
-            $crate::edwards::bulk::Mode::Ifma => unsafe {
+            // SAFETY: `Found` is made only where the features were found.
+            $crate::edwards::bulk::Mode::Ifma(_) => unsafe {
                 $crate::edwards::ifma::$module::$name($($argument),*)
             },
             $crate::edwards::bulk::Mode::Portable => {
@@ -181,7 +185,7 @@ pub fn products(mode: Mode, items: &[u8], output: &mut [u8]) {
         }
         return;
     }
-    let chunk = (INVERSION_CHUNK / length.max(1)).next_multiple_of(8);
+    let chunk = (INVERSION_CHUNK / length.max(1)).max(1).next_multiple_of(8);
     in_rows(chunk, output, ITEM, |first, output| {
         let rows = output.len() / ITEM;
         kernel!(mode, points::products(&items[ITEM * length * first..ITEM * length * (first + rows)], output));
@@ -272,5 +276,18 @@ pub fn embed(mode: Mode, kind: Kind, blocks: &[u8], items: &mut [u8], found: &mu
 pub fn extract(mode: Mode, items: &[u8], blocks: &mut [u8], found: &mut [u8]) {
     in_chunks(CHUNK, (blocks, 30), (found, 1), |first, blocks, found| {
         kernel!(mode, encodings::extract(part(items, ITEM, first, found.len()), blocks, found));
+    });
+}
+
+/// SHA-512 of each row and its message, from one offset to the next.
+pub fn sha512_rows(rows: &[u8], width: usize, messages: &[u8], offsets: &[usize], output: &mut [u8]) {
+    in_rows(CHUNK, output, 64, |first, output| {
+        for (i, digest) in output.chunks_exact_mut(64).enumerate() {
+            let row = first + i;
+            let mut hash = Sha512::new();
+            hash.update(&rows[width * row..][..width]);
+            hash.update(&messages[offsets[row]..offsets[row + 1]]);
+            digest.copy_from_slice(&hash.finalize());
+        }
     });
 }

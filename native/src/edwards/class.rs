@@ -347,7 +347,33 @@ impl EdwardsTable {
     }
 }
 
+/// SHA-512 of each row of `width` bytes followed by a message of its own: 64 bytes each.
+///
+/// `messages` are side by side, and `offsets` one number more than there are rows, of 64 bits, little-endian: where
+/// each message starts, and where the last one ends.
+#[pyfunction]
+fn sha512_rows<'py>(
+    py: Python<'py>,
+    rows: Input,
+    width: usize,
+    messages: Input,
+    offsets: Input,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let (rows, messages, offsets) = (&*rows, &*messages, &*offsets);
+    let count = row_count(rows, width, "rows")?;
+    row_count(offsets, 8, "offsets")?;
+    let offsets: Vec<usize> = offsets
+        .chunks_exact(8)
+        .map(|offset| usize::try_from(u64::from_le_bytes(offset.try_into().unwrap())).unwrap_or(usize::MAX))
+        .collect();
+    if offsets.len() != count + 1 || !offsets.is_sorted() || offsets[count] > messages.len() {
+        return Err(PyValueError::new_err("offsets do not cut the messages"));
+    }
+    filled(py, 64 * count, |output| bulk::sha512_rows(rows, width, messages, &offsets, output))
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(sha512_rows, module)?)?;
     module.add_class::<Edwards>()?;
     module.add_class::<EdwardsTable>()
 }

@@ -12,9 +12,11 @@ pub mod bulk;
 mod class;
 pub mod constants;
 #[cfg(target_arch = "x86_64")]
-pub mod ifma;
+mod ifma;
 mod multiexp;
-pub mod portable;
+mod portable;
 pub mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use class::register;

@@ -249,7 +249,7 @@ impl F {
         result
     }
 
-    #[inline(always)]
+    #[cfg(test)]
     pub fn from_lanes(lanes: &[Limbs; 8]) -> F {
         let mut result = F([zero(); 5]);
         for k in 0..5 {

@@ -1,7 +1,7 @@
 //! Between rows in memory and lanes, by transpositions in registers; and lookups in tables.
 
 // SAFETY (of every `unsafe` block in this file): see field.rs. Addresses come from slices of at least
-// the size that is read or written, by slicing or by references.
+// the size that is read or written, by slicing, by references, or after `check`.
 
 use std::arch::x86_64::*;
 
@@ -187,19 +187,44 @@ pub fn store_numbers(data: &mut [u8], rows: &[usize; 8], number: &F, top: Mask) 
     }
 }
 
+/// Panics unless there are such records: after this they are read and written without asking again.
+#[inline(always)]
+fn check(records: &[Record], rows: &[usize; 8]) {
+    let mut most = rows[0];
+    for &row in rows {
+        most = most.max(row);
+    }
+    assert!(most < records.len());
+}
+
+/// Asks for records that will be needed soon.
+#[inline(always)]
+pub fn prefetch(records: &[Record], rows: &[usize; 8]) {
+    check(records, rows);
+    for &row in rows {
+        unsafe {
+            let record = records.as_ptr().add(row).cast::<i8>();
+            _mm_prefetch::<_MM_HINT_T0>(record);
+            _mm_prefetch::<_MM_HINT_T0>(record.add(64));
+            _mm_prefetch::<_MM_HINT_T0>(record.add(128));
+        }
+    }
+}
+
 /// Four numbers from each of eight records.
 #[inline(always)]
 pub fn load_records(records: &[Record], rows: &[usize; 8]) -> [F; 4] {
     let (mut first, mut second, mut third) = ([splat(0); 8], [splat(0); 8], [splat(0); 4]);
+    check(records, rows);
     unsafe {
         for lane in 0..8 {
-            let words = records[rows[lane]].0.as_ptr();
+            let words = records.as_ptr().add(rows[lane]).cast::<u64>();
             first[lane] = _mm512_load_si512(words.cast());
             second[lane] = _mm512_load_si512(words.add(8).cast());
         }
         for k in 0..4 {
-            let low = _mm256_load_si256(records[rows[k]].0.as_ptr().add(16).cast());
-            let high = _mm256_load_si256(records[rows[k + 4]].0.as_ptr().add(16).cast());
+            let low = _mm256_load_si256(records.as_ptr().add(rows[k]).cast::<u64>().add(16).cast());
+            let high = _mm256_load_si256(records.as_ptr().add(rows[k + 4]).cast::<u64>().add(16).cast());
             third[k] = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
         }
     }
@@ -218,16 +243,17 @@ pub fn store_records(records: &mut [Record], rows: &[usize; 8], numbers: &[F; 4]
     let first = transpose([p.0[0], p.0[1], p.0[2], p.0[3], p.0[4], q.0[0], q.0[1], q.0[2]]);
     let second = transpose([q.0[3], q.0[4], r.0[0], r.0[1], r.0[2], r.0[3], r.0[4], s.0[0]]);
     let third = transpose_half_back([s.0[1], s.0[2], s.0[3], s.0[4]]);
+    check(records, rows);
     unsafe {
         for lane in 0..8 {
-            let words = records[rows[lane]].0.as_mut_ptr();
+            let words = records.as_mut_ptr().add(rows[lane]).cast::<u64>();
             _mm512_store_si512(words.cast(), first[lane]);
             _mm512_store_si512(words.add(8).cast(), second[lane]);
         }
         for k in 0..4 {
-            let low = records[rows[k]].0.as_mut_ptr().add(16);
+            let low = records.as_mut_ptr().add(rows[k]).cast::<u64>().add(16);
             _mm256_store_si256(low.cast(), _mm512_castsi512_si256(third[k]));
-            let high = records[rows[k + 4]].0.as_mut_ptr().add(16);
+            let high = records.as_mut_ptr().add(rows[k + 4]).cast::<u64>().add(16);
             _mm256_store_si256(high.cast(), _mm512_extracti64x4_epi64::<1>(third[k]));
         }
     }
@@ -259,11 +285,12 @@ pub struct Windows {
     back: __m512i,
     mask: __m512i,
     half: __m512i,
+    starts: __m512i,
 }
 
 impl Windows {
     #[inline(always)]
-    pub fn new(width: usize, first: usize) -> Windows {
+    pub fn new(width: usize, first: usize, starts: &[usize; 8]) -> Windows {
         let (mut word, mut next, mut shift, mut back) = ([7; 8], [7; 8], [0; 8], [0; 8]);
         for lane in 0..8 {
             let bit = width * (first + lane);
@@ -279,18 +306,30 @@ impl Windows {
             back: vector(&back),
             mask: splat((1 << width) - 1),
             half: splat(1 << (width - 1)),
+            starts: vector(&starts.map(|start| start as u64)),
         }
     }
 
-    /// Absolute values of eight digits, and where they are negative.
+    /// Absolute values of eight digits, each behind the start of its lane, and where digits are negative.
     #[inline(always)]
-    pub fn digits(&self, shifted: &[u64; 8]) -> ([u64; 8], Mask) {
+    pub fn places(&self, shifted: &[u64; 8]) -> ([usize; 8], Mask) {
         unsafe {
             let words = vector(shifted);
             let low = _mm512_srlv_epi64(_mm512_permutexvar_epi64(self.word, words), self.shift);
             let high = _mm512_sllv_epi64(_mm512_permutexvar_epi64(self.next, words), self.back);
             let digit = sub(and(or(low, high), self.mask), self.half);
-            (lanes(_mm512_abs_epi64(digit)), _mm512_movepi64_mask(digit))
+            let places = lanes(add(self.starts, _mm512_abs_epi64(digit)));
+            let places = [
+                places[0] as usize,
+                places[1] as usize,
+                places[2] as usize,
+                places[3] as usize,
+                places[4] as usize,
+                places[5] as usize,
+                places[6] as usize,
+                places[7] as usize,
+            ];
+            (places, _mm512_movepi64_mask(digit))
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::super::constants as c;
 use super::super::rows::{self, ITEM, NONE, Record, Term};
 use super::encodings::inverses_of_z;
-use super::field::F;
-use super::memory::{Windows, load_items, load_records, splat_record, store_records};
+use super::field::{F, Mask};
+use super::memory::{Windows, load_items, load_records, prefetch, splat_record, store_records};
 use super::points::{
-    Affine, Cached, Point, add, add_affine, cached, doublings, identity, load_points, store_points,
+    Affine, Cached, Point, add, add_affine, add_two, add_two_affine, cached, doublings, identity, load_points, store_points,
     sum_of_lanes,
 };
 use super::powers::multiples;
@@ -62,32 +62,75 @@ pub fn prepare(items: &[u8], negative: &[bool], output: &mut [Record]) {
     }
 }
 
+/// A base, or its negative where the digit of the lane's window is.
+#[inline]
+fn signed(base: &Record, negative: Mask) -> Affine {
+    let [plus, minus, t2d, opposite] = splat_record(base);
+    Affine {
+        plus: plus.select(negative, &minus),
+        minus: minus.select(negative, &plus),
+        t2d: t2d.select(negative, &opposite),
+    }
+}
+
+#[inline]
+fn from_record([plus, minus, z, t]: &[F; 4]) -> Point {
+    Point { plus: *plus, minus: *minus, z: *z, t: *t }
+}
+
+#[inline]
+fn to_record(a: &Point) -> [F; 4] {
+    [a.plus, a.minus, a.z, a.t]
+}
+
 /// Pippenger's buckets for eight windows of `width` bits from `first` on, a lane each: the
 /// sums of digit times base. Each base is in all lanes, added to a bucket of each.
 pub fn buckets(
     bases: &[Record], exponents: &[[u64; 8]], chosen: &[u32], width: usize, first: usize, output: &mut [u8]
 ) {
     let half = 1 << (width - 1);
-    let windows = Windows::new(width, first);
+    let lane_starts: [usize; 8] = std::array::from_fn(|lane| lane * (half + 1));
+    let windows = Windows::new(width, first, &lane_starts);
     let neutral = Record::new([c::ONE, c::ONE, c::ONE, c::ZERO]);
     let mut sums = vec![neutral; 8 * (half + 1)]; // bucket 0 takes what is not wanted
-    let lane_starts: [usize; 8] = std::array::from_fn(|lane| lane * (half + 1));
-    for &row in chosen {
-        let (digits, negative) = windows.digits(&exponents[row as usize]);
-        let [plus, minus, t2d, opposite] = splat_record(&bases[row as usize]);
-        let base = Affine {
-            plus: plus.select(negative, &minus),
-            minus: minus.select(negative, &plus),
-            t2d: t2d.select(negative, &opposite),
-        };
-        let mut places = lane_starts;
-        for lane in 0..8 {
-            places[lane] += digits[lane] as usize;
-        }
-        let [p, m, z, t] = load_records(&sums, &places);
-        let sum = add_affine(&Point { plus: p, minus: m, z, t }, &base);
-        store_records(&mut sums, &places, &[sum.plus, sum.minus, sum.z, sum.t]);
+    // Two bases at a time; the buckets of the next two are fetched meanwhile.
+    let (pairs, rest) = chosen.as_chunks::<2>();
+    let mut next = [(lane_starts, 0); 2];
+    if let Some(&[row, other]) = pairs.first() {
+        next = [windows.places(&exponents[row as usize]), windows.places(&exponents[other as usize])];
     }
+    for (i, &[row, other]) in pairs.iter().enumerate() {
+        let [(places, negative), (other_places, other_negative)] = next;
+        if let Some(&[row, other]) = pairs.get(i + 1) {
+            next = [windows.places(&exponents[row as usize]), windows.places(&exponents[other as usize])];
+            prefetch(&sums, &next[0].0);
+            prefetch(&sums, &next[1].0);
+        }
+        let base = signed(&bases[row as usize], negative);
+        let other_base = signed(&bases[other as usize], other_negative);
+        let mut apart = true;
+        for lane in 0..8 {
+            apart &= places[lane] != other_places[lane] || places[lane] == lane_starts[lane];
+        }
+        let point = from_record(&load_records(&sums, &places));
+        if apart {
+            let other_point = from_record(&load_records(&sums, &other_places));
+            let [sum, other_sum] = add_two_affine([&point, &other_point], [&base, &other_base]);
+            store_records(&mut sums, &places, &to_record(&sum));
+            store_records(&mut sums, &other_places, &to_record(&other_sum));
+        } else {
+            store_records(&mut sums, &places, &to_record(&add_affine(&point, &base)));
+            let other_point = from_record(&load_records(&sums, &other_places));
+            store_records(&mut sums, &other_places, &to_record(&add_affine(&other_point, &other_base)));
+        }
+    }
+    for &row in rest {
+        let (places, negative) = windows.places(&exponents[row as usize]);
+        let point = from_record(&load_records(&sums, &places));
+        let sum = add_affine(&point, &signed(&bases[row as usize], negative));
+        store_records(&mut sums, &places, &to_record(&sum));
+    }
+    // From the highest bucket down: the sum of those so far, and the sum of these sums, one step behind.
     let mut running = identity();
     let mut total = identity();
     for digit in (1..=half).rev() {
@@ -95,10 +138,11 @@ pub fn buckets(
         for place in &mut places {
             *place += digit;
         }
-        let [plus, minus, z, t] = load_records(&sums, &places);
-        running = add(&running, &cached(&Point { plus, minus, z, t }));
-        total = add(&total, &cached(&running));
+        let bucket = from_record(&load_records(&sums, &places));
+        let before = cached(&running);
+        [running, total] = add_two([&running, &total], [&cached(&bucket), &before]);
     }
+    total = add(&total, &cached(&running));
     store_points(output, &rows::eight(0, 8), &total);
 }
 

@@ -4,7 +4,7 @@
 //! a = -1, complete on the whole curve: no case is special. This file is compiled once for each backend.
 
 use super::super::constants as c;
-use super::super::rows::{ITEM, NONE, Record, eight};
+use super::super::rows::{ITEM, NONE, eight};
 use super::field::{F, Mask, Wide};
 use super::memory::{load_items, store_items};
 
@@ -36,36 +36,55 @@ pub struct Affine {
 
 kernels! {
 /// (e f : g h : f g : e h)
-#[inline]
-fn close(e: &F, f: &F, g: &F, h: &F) -> Point {
+fn close([e, f, g, h]: &[F; 4]) -> Point {
     let (x, y) = (e.mul(f), g.mul(h));
     Point { plus: y.add(&x).carry(), minus: y.sub(&x).carry(), z: f.mul(g).carry(), t: e.mul(h).carry() }
 }
 
 /// The same without T, which is left arbitrary.
-#[inline]
-fn close_without_t(e: &F, f: &F, g: &F, h: &F) -> Point {
+fn close_without_t([e, f, g, h]: &[F; 4]) -> Point {
     let (x, y) = (e.mul(f), g.mul(h));
     Point { plus: y.add(&x).carry(), minus: y.sub(&x).carry(), z: f.mul(g).carry(), t: *e }
 }
 
-/// a + b. Constant-time. 8 products.
-pub fn add(a: &Point, b: &Cached) -> Point {
+/// e, f, g, h of a sum. 4 products.
+fn open(a: &Point, b: &Cached) -> [F; 4] {
     let (u, v) = (a.minus.mul(&b.minus), a.plus.mul(&b.plus));
     let (c, d) = (a.t.mul(&b.t2d), a.z.mul(&b.z2));
-    close(&v.sub(&u).carry(), &d.sub(&c).carry(), &d.add(&c).carry(), &v.add(&u).carry())
+    [v.sub(&u).carry(), d.sub(&c).carry(), d.add(&c).carry(), v.add(&u).carry()]
+}
+
+/// e, f, g, h of a sum. 3 products.
+fn open_affine(a: &Point, b: &Affine) -> [F; 4] {
+    let (u, v) = (a.minus.mul(&b.minus), a.plus.mul(&b.plus));
+    let (c, d) = (a.t.mul(&b.t2d), a.z.add(&a.z));
+    [v.sub(&u).carry(), d.sub(&c).carry(), d.add(&c).carry(), v.add(&u).carry()]
+}
+
+/// a + b. Constant-time. 8 products.
+pub fn add(a: &Point, b: &Cached) -> Point {
+    close(&open(a, b))
 }
 
 /// a + b. Constant-time. 7 products.
 pub fn add_affine(a: &Point, b: &Affine) -> Point {
-    let (u, v) = (a.minus.mul(&b.minus), a.plus.mul(&b.plus));
-    let (c, d) = (a.t.mul(&b.t2d), a.z.add(&a.z));
-    close(&v.sub(&u).carry(), &d.sub(&c).carry(), &d.add(&c).carry(), &v.add(&u).carry())
+    close(&open_affine(a, b))
+}
+
+/// Two sums at a time, of which one hides the latency of the other. Constant-time.
+pub fn add_two(a: [&Point; 2], b: [&Cached; 2]) -> [Point; 2] {
+    let (first, second) = (open(a[0], b[0]), open(a[1], b[1]));
+    [close(&first), close(&second)]
+}
+
+/// The same with affine points.
+pub fn add_two_affine(a: [&Point; 2], b: [&Affine; 2]) -> [Point; 2] {
+    let (first, second) = (open_affine(a[0], b[0]), open_affine(a[1], b[1]));
+    [close(&first), close(&second)]
 }
 
 /// With p = Y + X, m = Y - X: 4 X Y = p^2 - m^2, 2 (X^2 + Y^2) = p^2 + m^2, Y^2 - X^2 = p m.
-#[inline]
-fn double_parts(a: &Point) -> [F; 4] {
+fn open_double(a: &Point) -> [F; 4] {
     let (p2, m2, pm, zz) = (a.plus.square(), a.minus.square(), a.plus.mul(&a.minus), a.z.square());
     let g = pm.double(); // below 2^60
     [p2.sub(&m2).carry(), zz.double().double().sub(&g).carry(), g.carry(), p2.add(&m2).carry()]
@@ -73,14 +92,12 @@ fn double_parts(a: &Point) -> [F; 4] {
 
 /// 2 a. Constant-time. 5 products and 3 squares.
 pub fn double(a: &Point) -> Point {
-    let [e, f, g, h] = double_parts(a);
-    close(&e, &f, &g, &h)
+    close(&open_double(a))
 }
 
 /// 2 a without T. Constant-time. 4 products and 3 squares.
-pub fn double_without_t(a: &Point) -> Point {
-    let [e, f, g, h] = double_parts(a);
-    close_without_t(&e, &f, &g, &h)
+fn double_without_t(a: &Point) -> Point {
+    close_without_t(&open_double(a))
 }
 
 /// 2^count a, count > 0. Constant-time.
@@ -90,6 +107,17 @@ pub fn doublings(a: &Point, count: usize) -> Point {
         result = double_without_t(&result);
     }
     double(&result)
+}
+
+/// Two points at a time, each times 2^count, count > 0. Constant-time.
+pub fn two_doublings(a: &[Point; 2], count: usize) -> [Point; 2] {
+    let [mut first, mut second] = *a;
+    for _ in 1..count {
+        let (u, v) = (open_double(&first), open_double(&second));
+        (first, second) = (close_without_t(&u), close_without_t(&v));
+    }
+    let (u, v) = (open_double(&first), open_double(&second));
+    [close(&u), close(&v)]
 }
 
 /// Constant-time. 1 product.
@@ -163,12 +191,6 @@ pub fn sum_of_lanes(a: &Point) -> Point {
         sum = add(&sum, &cached(&other));
     }
     sum
-}
-
-/// The coordinates of each lane, as the four numbers of a point.
-pub fn to_records(a: &Point) -> [Record; 8] {
-    let (p, m, z, t) = (a.plus.to_lanes(), a.minus.to_lanes(), a.z.to_lanes(), a.t.to_lanes());
-    std::array::from_fn(|lane| Record::new([p[lane], m[lane], z[lane], t[lane]]))
 }
 
 /// Rows of the sums of two arrays, one of which may be a single row. Constant-time.

@@ -7,8 +7,8 @@ use super::encodings::invert_all;
 use super::field::F;
 use super::memory::Digits;
 use super::points::{
-    Affine, Cached, Point, add, add_affine, cached, double, doublings, identity, load_points, negated,
-    negated_affine, store_points,
+    Affine, Cached, Point, add, add_two, add_two_affine, cached, double, doublings, identity, load_points,
+    negated, negated_affine, store_points, two_doublings,
 };
 
 /// Exponents that go through a table together, window after window: their sums stay in the cache.
@@ -59,12 +59,25 @@ pub fn build_table(base: &[u8], bits: usize) -> Vec<TablePlanes> {
     planes
 }
 
+/// The entries of a window for eight digits. Constant-time.
+#[inline]
+fn table_entry(planes: &TablePlanes, digits: &[i8; 8]) -> Affine {
+    let (one, zero) = (F::splat(&c::ONE), F::splat(&c::ZERO));
+    let (values, negative) = Digits::new(digits);
+    let [plus, minus, t2d] = values.look_up(planes);
+    let none = values.are(0);
+    let entry = Affine {
+        plus: plus.select(none, &one),
+        minus: minus.select(none, &one),
+        t2d: t2d.select(none, &zero),
+    };
+    negated_affine(&entry, negative)
+}
+
 /// The base of a table to each exponent. Constant-time: all entries of a window are read for each digit.
 /// Cost: for 253 bits 37 lookups and additions.
 pub fn table_powers(table: &[TablePlanes], exponents: &[u8], output: &mut [u8]) {
     let count = output.len() / ITEM;
-    let one = F::splat(&c::ONE);
-    let zero = F::splat(&c::ZERO);
     let offset = rows::offset(TABLE_WINDOW, table.len());
     let mut digits = vec![[[0i8; 8]; TABLE_BLOCK / 8]; table.len()];
     for start in (0..count).step_by(TABLE_BLOCK) {
@@ -75,18 +88,12 @@ pub fn table_powers(table: &[TablePlanes], exponents: &[u8], output: &mut [u8]) 
                 digits[i / 8][i % 8] = rows::digit(&shifted, TABLE_WINDOW, k);
             }
         }
-        let mut sums = vec![identity(); some.div_ceil(8)];
+        let mut sums = vec![identity(); 2 * some.div_ceil(16)];
         for (planes, digits) in table.iter().zip(&digits) {
-            for (sum, digits) in sums.iter_mut().zip(digits) {
-                let (values, negative) = Digits::new(digits);
-                let [plus, minus, t2d] = values.look_up(planes);
-                let none = values.are(0);
-                let entry = Affine {
-                    plus: plus.select(none, &one),
-                    minus: minus.select(none, &one),
-                    t2d: t2d.select(none, &zero),
-                };
-                *sum = add_affine(sum, &negated_affine(&entry, negative));
+            for (sums, digits) in sums.chunks_exact_mut(2).zip(digits.chunks_exact(2)) {
+                let (first, second) = (table_entry(planes, &digits[0]), table_entry(planes, &digits[1]));
+                let [u, v] = add_two_affine([&sums[0], &sums[1]], [&first, &second]);
+                sums.copy_from_slice(&[u, v]);
             }
         }
         for (k, sum) in sums.iter().enumerate() {
@@ -117,98 +124,111 @@ pub fn multiples(base: &Point) -> [Cached; 8] {
     ]
 }
 
-/// Eight bases to eight exponents of at most (4 windows - 2) bits, by signed digits of 4 bits. Constant-time but for
-/// the number of windows.
+/// The multiple of each lane's digit. Constant-time: all entries are read.
 #[inline]
-fn eight_powers(base: &Point, exponents: &[Words; 8], windows: usize) -> Point {
-    let table = multiples(base);
-    let offset = rows::offset(WINDOW, windows);
-    let mut shifted = [[0; 8]; 8];
-    for lane in 0..8 {
-        shifted[lane] = rows::add_offset(&exponents[lane], &offset);
-    }
+fn multiple(table: &[Cached; 8], shifted: &[[u64; 8]; 8], window: usize) -> Cached {
     let one = F::splat(&c::ONE);
-    let neutral = Cached {
-        plus: one,
-        minus: one,
-        z2: one.add(&one).carry(),
-        t2d: F::splat(&c::ZERO),
-    };
-    let mut result = identity();
+    let mut digits = [0; 8];
+    for lane in 0..8 {
+        digits[lane] = rows::digit(&shifted[lane], WINDOW, window);
+    }
+    let (values, negative) = Digits::new(&digits);
+    let mut entry = Cached { plus: one, minus: one, z2: one.add(&one).carry(), t2d: F::splat(&c::ZERO) };
+    for (i, multiple) in table.iter().enumerate() {
+        let chosen = values.are(i + 1);
+        entry.plus = entry.plus.select(chosen, &multiple.plus);
+        entry.minus = entry.minus.select(chosen, &multiple.minus);
+        entry.z2 = entry.z2.select(chosen, &multiple.z2);
+        entry.t2d = entry.t2d.select(chosen, &multiple.t2d);
+    }
+    negated(&entry, negative)
+}
+
+/// Sixteen bases to exponents of at most (4 windows - 2) bits, by signed digits of 4 bits. Constant-time but for
+/// the number of windows.
+fn sixteen_powers(bases: &[Point; 2], exponents: &[[Words; 8]; 2], windows: usize) -> [Point; 2] {
+    let tables = [multiples(&bases[0]), multiples(&bases[1])];
+    let offset = rows::offset(WINDOW, windows);
+    let mut shifted = [[[0; 8]; 8]; 2];
+    for half in 0..2 {
+        for lane in 0..8 {
+            shifted[half][lane] = rows::add_offset(&exponents[half][lane], &offset);
+        }
+    }
+    let mut results = [identity(), identity()];
     for k in (0..windows).rev() {
         if k + 1 < windows {
-            result = doublings(&result, WINDOW);
+            results = two_doublings(&results, WINDOW);
         }
-        let mut digits = [0; 8];
-        for lane in 0..8 {
-            digits[lane] = rows::digit(&shifted[lane], WINDOW, k);
-        }
-        let (values, negative) = Digits::new(&digits);
-        let mut entry = neutral;
-        for (i, multiple) in table.iter().enumerate() {
-            let chosen = values.are(i + 1);
-            entry.plus = entry.plus.select(chosen, &multiple.plus);
-            entry.minus = entry.minus.select(chosen, &multiple.minus);
-            entry.z2 = entry.z2.select(chosen, &multiple.z2);
-            entry.t2d = entry.t2d.select(chosen, &multiple.t2d);
-        }
-        result = add(&result, &negated(&entry, negative));
+        let (first, second) = (multiple(&tables[0], &shifted[0], k), multiple(&tables[1], &shifted[1], k));
+        results = add_two([&results[0], &results[1]], [&first, &second]);
     }
-    result
+    results
+}
+
+/// The rows of items that sixteen powers are of.
+#[inline]
+fn sixteen_rows(bases: &[u8], start: usize, count: usize) -> ([[usize; 8]; 2], [Point; 2]) {
+    let places = [eight(start, count), eight(start + 8, count)];
+    let from = if bases.len() == ITEM { [[0; 8]; 2] } else { places };
+    (places, [load_points(bases, &from[0]), load_points(bases, &from[1])])
 }
 
 /// Each base to its exponent; one base may serve all. Constant-time: 64 windows for every exponent of 254 bits.
 pub fn powers_constant_time(bases: &[u8], exponents: &[u8], output: &mut [u8]) {
     let count = output.len() / ITEM;
-    for start in (0..count).step_by(8) {
-        let places = eight(start, count);
-        let from = if bases.len() == ITEM { [0; 8] } else { places };
-        let mut numbers = [[0; 4]; 8];
-        for lane in 0..8 {
-            if places[lane] != NONE {
-                numbers[lane] = rows::words(exponents, places[lane]);
-            }
+    for start in (0..count).step_by(16) {
+        let (places, points) = sixteen_rows(bases, start, count);
+        let mut numbers = [[[0; 4]; 8]; 2];
+        for i in 0..16.min(count - start) {
+            numbers[i / 8][i % 8] = rows::words(exponents, start + i);
         }
-        store_points(output, &places, &eight_powers(&load_points(bases, &from), &numbers, 64));
+        let powers = sixteen_powers(&points, &numbers, 64);
+        store_points(output, &places[0], &powers[0]);
+        store_points(output, &places[1], &powers[1]);
     }
 }
 
 /// Items to one exponent of 254 bits and then times 2^doubled.
 pub fn powers_of_all(items: &[u8], exponent: &Words, doubled: usize, output: &mut [u8]) {
     let count = output.len() / ITEM;
-    for start in (0..count).step_by(8) {
-        let places = eight(start, count);
-        let power = eight_powers(&load_points(items, &places), &[*exponent; 8], 64);
-        store_points(output, &places, &doublings(&power, doubled));
+    for start in (0..count).step_by(16) {
+        let (places, points) = sixteen_rows(items, start, count);
+        let powers = sixteen_powers(&points, &[[*exponent; 8]; 2], 64);
+        let powers = two_doublings(&powers, doubled);
+        store_points(output, &places[0], &powers[0]);
+        store_points(output, &places[1], &powers[1]);
     }
 }
 
-/// Each base to its exponent; one base may serve all. Time depends on the exponents: on the longest of eight.
-pub fn powers(bases: &[u8], exponents: &[u8], rows_in: &[u32], output: &mut [u8]) {
+/// Each base, of the given rows, to its exponent; one base may serve all. Time depends on the exponents: on the
+/// longest of sixteen.
+pub fn powers(bases: &[u8], exponents: &[u8], from: &[u32], output: &mut [u8]) {
     let count = output.len() / ITEM;
-    for start in (0..count).step_by(8) {
-        let places = eight(start, count);
-        let mut from = [NONE; 8];
-        let mut numbers = [[0; 4]; 8];
-        let mut negative = 0;
+    for start in (0..count).step_by(16) {
+        let mut numbers = [[[0; 4]; 8]; 2];
+        let mut negative = [0; 2];
+        let mut rows_in = [[NONE; 8]; 2];
         let mut bits = 0;
-        for lane in 0..8 {
-            if places[lane] != NONE {
-                let row = rows_in[places[lane]] as usize;
-                from[lane] = if bases.len() == ITEM { 0 } else { row };
-                let (words, inverse) = rows::shortened(&rows::words(exponents, row));
-                numbers[lane] = words;
-                negative |= (inverse as u8) << lane;
-                bits = bits.max(rows::bit_length(&words));
-            }
+        for i in 0..16.min(count - start) {
+            let row = from[start + i] as usize;
+            let (words, inverse) = rows::shortened(&rows::words(exponents, row));
+            numbers[i / 8][i % 8] = words;
+            negative[i / 8] |= (inverse as u8) << (i % 8);
+            rows_in[i / 8][i % 8] = if bases.len() == ITEM { 0 } else { row };
+            bits = bits.max(rows::bit_length(&words));
         }
-        let windows = rows::window_count(bits, WINDOW);
-        let mut power = eight_powers(&load_points(bases, &from), &numbers, windows);
-        let (plus, minus) = (power.plus, power.minus);
-        power.plus = plus.select(negative, &minus);
-        power.minus = minus.select(negative, &plus);
-        power.t = power.t.select(negative, &power.t.neg().carry());
-        store_points(output, &places, &power);
+        let points = [load_points(bases, &rows_in[0]), load_points(bases, &rows_in[1])];
+        let windows = if bits == 0 { 0 } else { rows::window_count(bits, WINDOW) };
+        let powers = sixteen_powers(&points, &numbers, windows);
+        for half in 0..2 {
+            let mut power = powers[half];
+            let (plus, minus) = (power.plus, power.minus);
+            power.plus = plus.select(negative[half], &minus);
+            power.minus = minus.select(negative[half], &plus);
+            power.t = power.t.select(negative[half], &power.t.neg().carry());
+            store_points(output, &eight(start + 8 * half, count), &power);
+        }
     }
 }
 }

@@ -108,6 +108,7 @@ impl F {
         F(each(|lane| self.0[(lane + count) % 8]))
     }
 
+    #[cfg(test)]
     pub fn from_lanes(lanes: &[Limbs; 8]) -> F {
         F(*lanes)
     }

@@ -78,6 +78,9 @@ pub fn store_numbers(data: &mut [u8], rows: &[usize; 8], number: &F, top: Mask) 
     }
 }
 
+/// Nothing, here.
+pub fn prefetch(_records: &[Record], _rows: &[usize; 8]) {}
+
 /// Four numbers from each of eight records.
 pub fn load_records(records: &[Record], rows: &[usize; 8]) -> [F; 4] {
     let mut numbers = [F::splat(&[0; 5]); 4];
@@ -109,26 +112,27 @@ pub fn splat_record(record: &Record) -> [F; 4] {
 pub struct Windows {
     width: usize,
     first: usize,
+    starts: [usize; 8],
 }
 
 impl Windows {
-    pub fn new(width: usize, first: usize) -> Windows {
-        Windows { width, first }
+    pub fn new(width: usize, first: usize, starts: &[usize; 8]) -> Windows {
+        Windows { width, first, starts: *starts }
     }
 
-    /// Absolute values of eight digits, and where they are negative.
-    pub fn digits(&self, shifted: &[u64; 8]) -> ([u64; 8], Mask) {
-        let (mut values, mut negative) = ([0; 8], 0);
+    /// Absolute values of eight digits, each behind the start of its lane, and where digits are negative.
+    pub fn places(&self, shifted: &[u64; 8]) -> ([usize; 8], Mask) {
+        let (mut places, mut negative) = (self.starts, 0);
         for lane in 0..8 {
             let bit = self.width * (self.first + lane);
             let word = |k: usize| shifted.get(k).copied().unwrap_or(0) as u128;
             let pair = word(bit / 64) | word(bit / 64 + 1) << 64;
             let window = (pair >> (bit % 64)) as i64 & ((1 << self.width) - 1);
             let digit = window - (1 << (self.width - 1));
-            values[lane] = digit.unsigned_abs();
+            places[lane] += digit.unsigned_abs() as usize;
             negative |= ((digit < 0) as u8) << lane;
         }
-        (values, negative)
+        (places, negative)
     }
 }
 
