@@ -16,6 +16,7 @@ from evote.groups import (
     Secrecy,
     _gmp,
     _gmp_ristretto,
+    _native,
     concatenate,
     named_group,
     ristretto255,
@@ -310,6 +311,9 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*args: object) -> None:
         raise AssertionError("a table for a long-term secret")
 
+    groups = [named_group(name).with_backend("gmp") for name in GROUPS]
+    groups += [named_group(name) for name in GROUPS]
+    monkeypatch.setattr(_native._Tables, "find", refuse)
     monkeypatch.setattr(CombCache, "find", refuse)
     monkeypatch.setattr(curve, "multiexp", refuse)
     monkeypatch.setattr(curve, "comb_power", refuse)
@@ -317,8 +321,7 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(Jacobian, method, refuse)
     monkeypatch.setattr(_gmp.ModPKernel, "multiexp", refuse)
     monkeypatch.setattr(gmpy2, "powmod", refuse)
-    for name in GROUPS:
-        group = named_group(name).with_backend("gmp")
+    for group in groups:
         secrets = group.random_scalars(3)
         x = group.generator**secrets
         with group.count() as count:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evote.groups._choice import native_module
 from evote.groups._kernel import Kernel, Mask
 from evote.groups._rows import Item, NumbersForm, Rows
 
@@ -152,6 +153,14 @@ class NativeEd25519(NativeKernel):
     def decode_points(self, data: bytes) -> tuple[Rows, Mask]:
         items, mask = self._code.decode_points(data)
         return self._rows(items), _mask(mask)
+
+    def sha512(self, prefixes: Sequence[bytes], messages: Sequence[bytes]) -> bytes:
+        offsets = np.zeros(len(messages) + 1, dtype="<u8")
+        np.cumsum([len(message) for message in messages], out=offsets[1:])
+        rows, width = b"".join(prefixes), len(prefixes[0])
+        data = b"".join(messages)
+        digests: bytes = native_module()[0].sha512_rows(rows, width, data, offsets.tobytes())
+        return digests
 
     def is_small_order(self, items: Sequence[Item]) -> Mask:
         return _mask(self._code.is_small_order(self._data(items)))

@@ -7,7 +7,6 @@ canonical encodings of points on the curve, and A is not of small order.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
@@ -33,6 +32,9 @@ class _PointKernel(Kernel, Protocol):
 
     def decode_points(self, data: bytes) -> tuple[Sequence[Item], Mask]:
         """Canonical encodings to points, torsion allowed, and where there are any."""
+
+    def sha512(self, prefixes: Sequence[bytes], messages: Sequence[bytes]) -> bytes:
+        """The hashes of prefixes of one length, each with a message of its own behind."""
 
     def is_small_order(self, items: Sequence[Item]) -> Mask:
         """Where 8 times a point is the identity."""
@@ -104,12 +106,8 @@ class _Claims:
         good = np.array(decoded) & usable[self._whose]
         good[above] = False
         self._good = np.flatnonzero(good)
-        sha512 = hashlib.sha512
-        digests = [
-            sha512(signature[:32] + public + message).digest()
-            for public, message, signature in zip(publics, messages, signatures, strict=True)
-        ]
-        self._k = scalars.from_uniform(b"".join(digests), 64)
+        prefixes = [s[:32] + public for s, public in zip(signatures, publics, strict=True)]
+        self._k = scalars.from_uniform(kernel.sha512(prefixes, messages), 64)
         self._minus_base = kernel.invert([kernel.generator])
 
     def true(self) -> _Places:
