@@ -1,7 +1,7 @@
 //! Buffers in and out, and the cutting of a call over threads.
 
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{OnceLock, RwLock};
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -23,8 +23,10 @@ pub fn set_threads(count: usize) {
 }
 
 pub fn threads() -> usize {
+    // Asking the operating system takes longer than most calls.
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
     match THREADS.load(Ordering::Relaxed) {
-        0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+        0 => *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get())),
         n => n,
     }
 }
