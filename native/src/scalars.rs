@@ -17,19 +17,38 @@ use crate::buffers::{fill_rows, filled, row_count, threads};
 
 /// The longest order, in words.
 const MOST: usize = 64;
+/// Scratch words, 2 w + 2, for orders of four words.
+const FOUR: usize = 10;
 
-/// Runs `$body` with `$w` words and scratch arrays of `$cap` >= 2 w + 2 words; for the common width of
-/// 4 words both are constants, and the loops unroll.
+/// Runs `$body` with scratch arrays of `$cap` words: `FOUR` for orders of four words, which are common and whose
+/// loops then have constant lengths.
 macro_rules! by_width {
-    ($width:expr, $w:ident, $cap:ident, $body:expr) => {
-        if $width == 4 {
-            const $cap: usize = 10;
-            let $w = 4usize;
+    ($modulus:expr, $cap:ident, $body:expr) => {
+        if $modulus.words == 4 {
+            const $cap: usize = FOUR;
             $body
         } else {
             const $cap: usize = 2 * MOST + 2;
-            let $w: usize = $width;
             $body
+        }
+    };
+}
+
+/// Runs `$body` for `$i` from 0 to `$w`; four words' loop without a loop, so that those inside have constant lengths.
+macro_rules! each_index {
+    ($cap:ident, $w:expr, $i:ident => $body:block) => {
+        if $cap == FOUR {
+            each_index!(@ $i => $body, 0 1 2 3 4)
+        } else {
+            for $i in 0..=$w $body
+        }
+    };
+    (@ $i:ident => $body:block, $($value:literal)*) => {
+        {
+            $({
+                let $i: usize = $value;
+                $body
+            })*
         }
     };
 }
@@ -144,6 +163,12 @@ impl Modulus {
         8 * self.words
     }
 
+    /// The number of words, a constant for four.
+    #[inline(always)]
+    fn width<const CAP: usize>(&self) -> usize {
+        if CAP == FOUR { 4 } else { self.words }
+    }
+
     pub fn bits(&self) -> usize {
         self.bits
     }
@@ -155,26 +180,25 @@ impl Modulus {
     /// The first is near 1 only where q is near b^w, the second only where q is near b^(w-1): e < 1 + 2^-50 and
     /// the remainder is below 3 q. Two subtractions make it less than q.
     #[inline(always)]
-    fn reduce<const CAP: usize>(&self, w: usize, x: &[u64; CAP], out: &mut [u64]) {
+    fn reduce<const CAP: usize>(&self, x: &[u64; CAP], out: &mut [u64]) {
+        let w = self.width::<CAP>();
         let (q, mu) = (&self.q[..w + 1], &self.mu[..w + 1]);
         // high[k]: column k + w - 1 of (x / b^(w-1)) mu
         let mut high = [0u64; CAP];
-        for i in 0..=w {
+        each_index!(CAP, w, i => {
             let skip = (w - 1).saturating_sub(i);
             let start = i + skip - (w - 1);
             let end = start + w + 1 - skip;
-            let carry = add_multiple(&mut high[start..end], x[w - 1 + i], &mu[skip..]);
-            high[end] = carry;
-        }
-        let quotient = &high[2..w + 3];
+            high[end] = add_multiple(&mut high[start..end], x[w - 1 + i], &mu[skip..]);
+        });
         let mut low = [0u64; CAP];
-        for i in 0..=w {
+        each_index!(CAP, w, i => {
             let end = (i + w).min(w + 1);
-            let carry = add_multiple(&mut low[i..end], quotient[i], &q[..end - i]);
+            let carry = add_multiple(&mut low[i..end], high[2 + i], &q[..end - i]);
             if end <= w {
                 low[end] = carry;
             }
-        }
+        });
         let (mut rest, mut less) = ([0u64; CAP], [0u64; CAP]);
         sub_words(&mut rest[..=w], &x[..=w], &low[..=w]);
         let borrow = sub_words(&mut less[..=w], &rest[..=w], q);
@@ -186,23 +210,27 @@ impl Modulus {
 
     /// The product as 2 w words.
     #[inline(always)]
-    fn widen<const CAP: usize>(w: usize, a: &[u64], b: &[u64], wide: &mut [u64; CAP]) {
+    fn widen<const CAP: usize>(&self, a: &[u64], b: &[u64], wide: &mut [u64; CAP]) {
+        let w = self.width::<CAP>();
         wide[..w].fill(0);
-        for i in 0..w {
-            wide[i + w] = add_multiple(&mut wide[i..i + w], a[i], b);
-        }
+        each_index!(CAP, w - 1, i => {
+            if i < w {
+                wide[i + w] = add_multiple(&mut wide[i..i + w], a[i], b);
+            }
+        });
     }
 
     #[inline(always)]
-    fn mul<const CAP: usize>(&self, w: usize, a: &[u64], b: &[u64], out: &mut [u64]) {
+    fn mul<const CAP: usize>(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
         let mut wide = [0u64; CAP];
-        Self::widen(w, a, b, &mut wide);
-        self.reduce(w, &wide, out);
+        self.widen(a, b, &mut wide);
+        self.reduce(&wide, out);
     }
 
     /// a + b, both below q.
     #[inline(always)]
-    fn add<const CAP: usize>(&self, w: usize, a: &[u64], b: &[u64], out: &mut [u64]) {
+    fn add<const CAP: usize>(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
+        let w = self.width::<CAP>();
         let (mut sum, mut less) = ([0u64; CAP], [0u64; CAP]);
         sum[..w].copy_from_slice(a);
         sum[w] = add_words(&mut sum[..w], b);
@@ -212,7 +240,8 @@ impl Modulus {
 
     /// a - b, both below q.
     #[inline(always)]
-    fn sub<const CAP: usize>(&self, w: usize, a: &[u64], b: &[u64], out: &mut [u64]) {
+    fn sub<const CAP: usize>(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
+        let w = self.width::<CAP>();
         let (mut difference, mut more) = ([0u64; CAP], [0u64; CAP]);
         let borrow = sub_words(&mut difference[..w], a, b);
         more[..w].copy_from_slice(&difference[..w]);
@@ -222,7 +251,8 @@ impl Modulus {
 
     /// A number of any length, little-endian words, modulo q.
     #[inline(always)]
-    fn reduce_long<const CAP: usize>(&self, w: usize, words: &[u64], out: &mut [u64]) {
+    fn reduce_long<const CAP: usize>(&self, words: &[u64], out: &mut [u64]) {
+        let w = self.width::<CAP>();
         let mut wide = [0u64; CAP];
         let mut end = words.len();
         let mut take = (end + w - 1) % w + 1; // the highest words, then w at a time
@@ -230,7 +260,7 @@ impl Modulus {
             // What was reduced is below q: with w words behind it, below q b^w.
             wide[..take].copy_from_slice(&words[end - take..end]);
             let mut rest = [0u64; CAP];
-            self.reduce(w, &wide, &mut rest[..w]);
+            self.reduce(&wide, &mut rest[..w]);
             wide[w..2 * w].copy_from_slice(&rest[..w]);
             end -= take;
             take = w;
@@ -239,7 +269,8 @@ impl Modulus {
     }
 
     /// x^(q - 2) by windows of the exponent, which is public.
-    fn fermat<const CAP: usize>(&self, w: usize, x: &[u64], out: &mut [u64]) {
+    fn fermat<const CAP: usize>(&self, x: &[u64], out: &mut [u64]) {
+        let w = self.width::<CAP>();
         let mut exponent = self.q[..w].to_vec();
         let mut two = vec![0; w];
         two[0] = 2;
@@ -249,16 +280,16 @@ impl Modulus {
         powers[0][0] = 1;
         for i in 1..16 {
             let before = powers[i - 1];
-            self.mul::<CAP>(w, &before[..w], x, &mut powers[i][..w]);
+            self.mul::<CAP>(&before[..w], x, &mut powers[i][..w]);
         }
         let (mut result, mut next) = (powers[0], [0u64; CAP]);
         for place in (0..16 * w).rev() {
             for _ in 0..4 {
-                self.mul::<CAP>(w, &result[..w], &result[..w], &mut next[..w]);
+                self.mul::<CAP>(&result[..w], &result[..w], &mut next[..w]);
                 std::mem::swap(&mut result, &mut next);
             }
             let digit = (exponent[place / 16] >> (4 * (place % 16)) & 15) as usize;
-            self.mul::<CAP>(w, &result[..w], &powers[digit][..w], &mut next[..w]);
+            self.mul::<CAP>(&result[..w], &powers[digit][..w], &mut next[..w]);
             std::mem::swap(&mut result, &mut next);
         }
         out.copy_from_slice(&result[..w]);
@@ -271,7 +302,7 @@ impl Modulus {
 
     /// One row for each row of a and b, of which one may be a single row.
     #[inline(always)]
-    fn pairs(
+    fn pairs<const CAP: usize>(
         &self,
         a: &[u8],
         b: &[u8],
@@ -281,8 +312,9 @@ impl Modulus {
         let size = self.size();
         let (one_a, one_b) = (a.len() == size, b.len() == size);
         fill_rows(out, size, self.share(), |first, chunk| {
-            let (mut x, mut y, mut z) = ([0u64; MOST], [0u64; MOST], [0u64; MOST]);
-            let w = self.words;
+            let w = self.width::<CAP>();
+            let size = 8 * w;
+            let (mut x, mut y, mut z) = ([0u64; CAP], [0u64; CAP], [0u64; CAP]);
             for (i, row) in chunk.chunks_exact_mut(size).enumerate() {
                 let (i, j) = (
                     if one_a { 0 } else { first + i },
@@ -298,28 +330,25 @@ impl Modulus {
 
     pub fn add_rows(&self, a: &[u8], b: &[u8], out: &mut [u8]) {
         by_width!(
-            self.words,
-            w,
+            self,
             CAP,
-            self.pairs(a, b, out, |x, y, z| self.add::<CAP>(w, x, y, z))
+            self.pairs::<CAP>(a, b, out, |x, y, z| self.add::<CAP>(x, y, z))
         );
     }
 
     pub fn sub_rows(&self, a: &[u8], b: &[u8], out: &mut [u8]) {
         by_width!(
-            self.words,
-            w,
+            self,
             CAP,
-            self.pairs(a, b, out, |x, y, z| self.sub::<CAP>(w, x, y, z))
+            self.pairs::<CAP>(a, b, out, |x, y, z| self.sub::<CAP>(x, y, z))
         );
     }
 
     pub fn mul_rows(&self, a: &[u8], b: &[u8], out: &mut [u8]) {
         by_width!(
-            self.words,
-            w,
+            self,
             CAP,
-            self.pairs(a, b, out, |x, y, z| self.mul::<CAP>(w, x, y, z))
+            self.pairs::<CAP>(a, b, out, |x, y, z| self.mul::<CAP>(x, y, z))
         );
     }
 
@@ -330,8 +359,10 @@ impl Modulus {
     pub fn inverses(&self, a: &[u8], out: &mut [u8]) {
         let size = self.size();
         let share = (out.len() / size).div_ceil(threads()).max(self.share() / 8 + 1);
-        by_width!(self.words, w, CAP, {
+        by_width!(self, CAP, {
             fill_rows(out, size, share, |first, chunk| {
+                let w = self.width::<CAP>();
+                let size = 8 * w;
                 let rows = chunk.len() / size;
                 let a = &a[first * size..][..chunk.len()];
                 // x as it is, but 1 for 0
@@ -347,20 +378,20 @@ impl Modulus {
                 for (i, row) in chunk.chunks_exact_mut(size).enumerate() {
                     store(&before[..w], row);
                     read(i, &mut x);
-                    self.mul::<CAP>(w, &before[..w], &x[..w], &mut next[..w]);
+                    self.mul::<CAP>(&before[..w], &x[..w], &mut next[..w]);
                     std::mem::swap(&mut before, &mut next);
                 }
                 let mut inverse = [0u64; CAP];
-                self.fermat::<CAP>(w, &before[..w], &mut inverse[..w]);
+                self.fermat::<CAP>(&before[..w], &mut inverse[..w]);
                 for i in (0..rows).rev() {
                     let row = &mut chunk[i * size..][..size];
                     load(row, &mut before[..w]);
                     let zero = read(i, &mut x);
-                    self.mul::<CAP>(w, &before[..w], &inverse[..w], &mut next[..w]);
+                    self.mul::<CAP>(&before[..w], &inverse[..w], &mut next[..w]);
                     let one = next;
                     select(&mut next[..w], &one[..w], &[0; CAP][..w], zero.wrapping_neg());
                     store(&next[..w], row);
-                    self.mul::<CAP>(w, &inverse[..w], &x[..w], &mut next[..w]);
+                    self.mul::<CAP>(&inverse[..w], &x[..w], &mut next[..w]);
                     std::mem::swap(&mut inverse, &mut next);
                 }
             });
@@ -400,15 +431,17 @@ impl Modulus {
     pub fn sums(&self, a: &[u8], rows: usize, out: &mut [u8]) {
         let size = self.size();
         let len = if rows == 0 { 0 } else { a.len() / size / rows };
-        by_width!(self.words, w, CAP, {
+        by_width!(self, CAP, {
             let fold = |start: usize, end: usize, row: &mut [u8]| {
+                let w = self.width::<CAP>();
+                let size = 8 * w;
                 let (mut sum, mut x) = ([0u64; CAP], [0u64; CAP]);
                 for i in start..end {
                     load(&a[i * size..][..size], &mut x[..w]);
                     sum[w] += add_words(&mut sum[..w], &x[..w]);
                 }
                 let mut rest = [0u64; CAP];
-                self.reduce_long::<CAP>(w, &sum[..=w], &mut rest[..w]);
+                self.reduce_long::<CAP>(&sum[..=w], &mut rest[..w]);
                 store(&rest[..w], row);
             };
             self.fold_rows(rows, len, out, fold, |parts, out| self.sums(parts, rows, out));
@@ -419,13 +452,15 @@ impl Modulus {
     pub fn products(&self, a: &[u8], rows: usize, out: &mut [u8]) {
         let size = self.size();
         let len = if rows == 0 { 0 } else { a.len() / size / rows };
-        by_width!(self.words, w, CAP, {
+        by_width!(self, CAP, {
             let fold = |start: usize, end: usize, row: &mut [u8]| {
+                let w = self.width::<CAP>();
+                let size = 8 * w;
                 let (mut product, mut next, mut x) = ([0u64; CAP], [0u64; CAP], [0u64; CAP]);
                 product[0] = 1;
                 for i in start..end {
                     load(&a[i * size..][..size], &mut x[..w]);
-                    self.mul::<CAP>(w, &product[..w], &x[..w], &mut next[..w]);
+                    self.mul::<CAP>(&product[..w], &x[..w], &mut next[..w]);
                     std::mem::swap(&mut product, &mut next);
                 }
                 store(&product[..w], row);
@@ -437,9 +472,10 @@ impl Modulus {
     /// The sum of products a_i b_i of each of `rows` rows; one of a and b may be a single row of `len`
     /// scalars, for all rows. Sums of whole products are reduced once.
     pub fn inner(&self, a: &[u8], b: &[u8], rows: usize, len: usize, out: &mut [u8]) {
-        let size = self.size();
-        by_width!(self.words, w, CAP, {
+        by_width!(self, CAP, {
             let fold = |start: usize, end: usize, row: &mut [u8]| {
+                let w = self.width::<CAP>();
+                let size = 8 * w;
                 let (mut sum, mut wide) = ([0u64; CAP], [0u64; CAP]);
                 let (mut x, mut y) = ([0u64; CAP], [0u64; CAP]);
                 // Where a row begins again, in what has but one.
@@ -449,11 +485,11 @@ impl Modulus {
                 for i in start..end {
                     load(&a[(i - shift_a) * size..][..size], &mut x[..w]);
                     load(&b[(i - shift_b) * size..][..size], &mut y[..w]);
-                    Self::widen(w, &x[..w], &y[..w], &mut wide);
+                    self.widen(&x[..w], &y[..w], &mut wide);
                     sum[2 * w] += add_words(&mut sum[..2 * w], &wide[..2 * w]);
                 }
                 let mut rest = [0u64; CAP];
-                self.reduce_long::<CAP>(w, &sum[..=2 * w], &mut rest[..w]);
+                self.reduce_long::<CAP>(&sum[..=2 * w], &mut rest[..w]);
                 store(&rest[..w], row);
             };
             self.fold_rows(rows, len, out, fold, |parts, out| self.sums(parts, rows, out));
@@ -462,17 +498,18 @@ impl Modulus {
 
     /// x_i = a_i x_(i-1) + b_i from x_(-1) = start; a and b may be single rows.
     pub fn recurrence(&self, a: &[u8], b: &[u8], start: &[u8], out: &mut [u8]) {
-        let size = self.size();
-        let (one_a, one_b) = (a.len() == size, b.len() == size);
-        by_width!(self.words, w, CAP, {
+        by_width!(self, CAP, {
+            let w = self.width::<CAP>();
+            let size = 8 * w;
+            let (one_a, one_b) = (a.len() == size, b.len() == size);
             let (mut x, mut y) = ([0u64; CAP], [0u64; CAP]);
             let (mut state, mut next) = ([0u64; CAP], [0u64; CAP]);
             load(start, &mut state[..w]);
             for (i, row) in out.chunks_exact_mut(size).enumerate() {
                 load(&a[if one_a { 0 } else { i } * size..][..size], &mut x[..w]);
                 load(&b[if one_b { 0 } else { i } * size..][..size], &mut y[..w]);
-                self.mul::<CAP>(w, &state[..w], &x[..w], &mut next[..w]);
-                self.add::<CAP>(w, &next[..w], &y[..w], &mut state[..w]);
+                self.mul::<CAP>(&state[..w], &x[..w], &mut next[..w]);
+                self.add::<CAP>(&next[..w], &y[..w], &mut state[..w]);
                 store(&state[..w], row);
             }
         });
@@ -481,13 +518,15 @@ impl Modulus {
     /// Rows of `width` bytes, little-endian, modulo q.
     pub fn reduce_rows(&self, data: &[u8], width: usize, out: &mut [u8]) {
         let (size, words) = (self.size(), width.div_ceil(8));
-        by_width!(self.words, w, CAP, {
+        by_width!(self, CAP, {
             fill_rows(out, size, self.share(), |first, chunk| {
+                let w = self.width::<CAP>();
+                let size = 8 * w;
                 let (mut bytes, mut long, mut x) = (vec![0; 8 * words], vec![0; words], [0u64; CAP]);
                 for (i, row) in chunk.chunks_exact_mut(size).enumerate() {
                     bytes[..width].copy_from_slice(&data[(first + i) * width..][..width]);
                     load(&bytes, &mut long);
-                    self.reduce_long::<CAP>(w, &long, &mut x[..w]);
+                    self.reduce_long::<CAP>(&long, &mut x[..w]);
                     store(&x[..w], row);
                 }
             });
