@@ -40,15 +40,29 @@ impl Random {
     }
 }
 
-/// The least time of `runs`, in microseconds for each of `count`.
-fn time(name: &str, count: usize, runs: usize, mut work: impl FnMut()) {
-    let once = |work: &mut dyn FnMut()| {
-        let start = ThreadTime::now();
-        work();
-        start.elapsed().as_secs_f64() * 1e6 / count as f64
-    };
-    let least = (0..runs).map(|_| once(&mut work)).fold(f64::MAX, f64::min);
-    println!("  {name:32} {least:10.3}");
+/// What a product costs now, in microseconds: measured before and after each run, since other work slows both.
+struct Clock<'a> {
+    product: &'a dyn Fn() -> f64,
+}
+
+impl Clock<'_> {
+    /// The least time of `runs`, for each of `count`, in microseconds and in products.
+    fn time(&self, name: &str, count: usize, runs: usize, mut work: impl FnMut()) {
+        let (mut least, mut least_products) = (f64::MAX, f64::MAX);
+        for _ in 0..runs {
+            let before = (self.product)();
+            let time = measure(count, &mut work);
+            let product = (before + (self.product)()) / 2.0;
+            (least, least_products) = (least.min(time), least_products.min(time / product));
+        }
+        println!("  {name:32} {least:12.3} us {least_products:10.1} products");
+    }
+}
+
+fn measure(count: usize, work: &mut impl FnMut()) -> f64 {
+    let start = ThreadTime::now();
+    work();
+    start.elapsed().as_secs_f64() * 1e6 / count as f64
 }
 
 fn bench<E: Engine>(bits: usize, offset: u32) {
@@ -66,41 +80,50 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
     let mut random = Random(88172645463325252);
     let width = bits / 8;
     let n = 10_000;
+    let engine = E::new(&p.to_u64_digits());
+    let product = || {
+        let (mut x, y) = (*engine.one(), *engine.one());
+        measure(200 * E::LANES, &mut || {
+            (0..200).for_each(|_| engine.multiply_into(&mut x, black_box(&y)))
+        })
+    };
+    let clock = Clock { product: &product };
+    let mut x = *engine.one();
+    println!(
+        "  {:32} {:12.3} us",
+        "product",
+        (0..50).map(|_| product()).fold(f64::MAX, f64::min)
+    );
+    clock.time("square", 200 * E::LANES, 50, || {
+        (0..200).for_each(|_| engine.square(black_box(&mut x)))
+    });
     let mut numbers = random.bytes(n * width);
     numbers
         .chunks_exact_mut(width)
         .for_each(|number| number[width - 1] &= 0x7f);
     let mut items = vec![0; n * E::ROW];
-    time("from numbers", n, 5, || group.from_numbers(&numbers, &mut items));
+    clock.time("from numbers", n, 5, || group.from_numbers(&numbers, &mut items));
     let mut back = numbers.clone();
-    time("to numbers", n, 5, || group.to_numbers(&items, &mut back));
+    clock.time("to numbers", n, 5, || group.to_numbers(&items, &mut back));
     assert!(back == numbers && g < p);
 
-    let engine = E::new(&p.to_u64_digits());
-    let (mut x, y) = (engine.load(&items, &[0]), engine.load(&items, &[E::ROW]));
-    time("product", 1000 * E::LANES, 9, || {
-        (0..1000).for_each(|_| engine.multiply_into(&mut x, black_box(&y)))
-    });
-    time("square", 1000 * E::LANES, 9, || {
-        (0..1000).for_each(|_| engine.square(black_box(&mut x)))
-    });
     let mut out = vec![0; n * E::ROW];
-    time("multiply", n, 5, || group.multiply(&items, &items, &mut out));
-    time("invert", n, 3, || group.invert(&items, &mut out));
-    time("invert one", 1, 9, || {
+    clock.time("multiply", n, 5, || group.multiply(&items, &items, &mut out));
+    clock.time("invert", n, 3, || group.invert(&items, &mut out));
+    clock.time("invert one", 1, 9, || {
         group.invert(&items[..E::ROW], &mut out[..E::ROW])
     });
-    time("products", n, 3, || drop(group.products(&items, 1)));
-    time("running products", n, 3, || {
+    clock.time("products", n, 3, || drop(group.products(&items, 1)));
+    clock.time("running products", n, 3, || {
         group.running_products(&items, &mut out)
     });
     let mut big = numbers.clone();
     big.chunks_exact_mut(width).for_each(<[u8]>::reverse);
     let mut mask = vec![0; n];
-    time("decode, safe prime", n, 3, || {
+    clock.time("decode, safe prime", n, 3, || {
         group.decode(&big, &mut out, &mut mask)
     });
-    time("encode", n, 3, || group.encode(&items, &mut back));
+    clock.time("encode", n, 3, || group.encode(&items, &mut back));
 
     // Exponents of so many bits, in the full width.
     let mut exponents = |bits: usize| -> Vec<u8> {
@@ -113,7 +136,7 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
     };
     let (e128, e256, full) = (exponents(128), exponents(256), exponents(bits));
     for (count, e, bits) in [(64, &e256, 256), (8, &full, bits - 1), (1, &full, bits - 1)] {
-        time(&format!("{count} powers, {bits} bits"), count, 3, || {
+        clock.time(&format!("{count} powers, {bits} bits"), count, 3, || {
             group.powers_constant_time(
                 &items[..count * E::ROW],
                 &e[..count * width],
@@ -123,19 +146,19 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
         });
     }
     let mut table = None;
-    time("table, 256 bits", 1, 1, || {
+    clock.time("table, 256 bits", 1, 1, || {
         table = Some(Table::new(group.clone(), &items[..E::ROW], 256))
     });
     let table = table.unwrap();
-    time("fixed base, 256 bits", 1024, 5, || {
+    clock.time("fixed base, 256 bits", 1024, 5, || {
         table.powers(&e256[..1024 * width], &mut out[..1024 * E::ROW])
     });
     let mut long = None;
-    time("table, full", 1, 1, || {
+    clock.time("table, full", 1, 1, || {
         long = Some(Table::new(group.clone(), &items[..E::ROW], bits))
     });
     let long = long.unwrap();
-    time("fixed base, full", 1024, 2, || {
+    clock.time("fixed base, full", 1024, 2, || {
         long.powers(&full[..1024 * width], &mut out[..1024 * E::ROW])
     });
     let one = &mut vec![0; E::ROW];
@@ -145,7 +168,7 @@ fn bench<E: Engine>(bits: usize, offset: u32) {
             if E::LANES == 1 && (name == "full" || count > 1000) {
                 continue;
             }
-            time(&format!("multiexp of {count}, {name}"), count, runs, || {
+            clock.time(&format!("multiexp of {count}, {name}"), count, runs, || {
                 group.multiexp(&items[..count * E::ROW], &e[..count * width], 1, one);
             });
         }
