@@ -85,7 +85,9 @@ fn check_bits(exponents: &[u8], bits: usize) -> PyResult<()> {
         }
     }
     if above != 0 {
-        return Err(PyValueError::new_err(format!("an exponent has more than {bits} bits")));
+        return Err(PyValueError::new_err(format!(
+            "an exponent has more than {bits} bits"
+        )));
     }
     Ok(())
 }
@@ -104,9 +106,16 @@ impl Edwards {
         let kind = match kind {
             "ristretto255" => Kind::Ristretto255,
             "ed25519" => Kind::Ed25519,
-            _ => return Err(PyValueError::new_err("a group that is ristretto255 or ed25519 is needed")),
+            _ => {
+                return Err(PyValueError::new_err(
+                    "a group that is ristretto255 or ed25519 is needed",
+                ));
+            }
         };
-        Ok(Edwards { kind, mode: Mode::best() })
+        Ok(Edwards {
+            kind,
+            mode: Mode::best(),
+        })
     }
 
     #[getter]
@@ -127,7 +136,9 @@ impl Edwards {
         let mut encoding = [0x66; 32]; // y = 4/5
         encoding[0] = 0x58;
         let mode = self.mode;
-        filled(py, ITEM, |item| bulk::decode_points(mode, &encoding, item, &mut [0]))
+        filled(py, ITEM, |item| {
+            bulk::decode_points(mode, &encoding, item, &mut [0])
+        })
     }
 
     /// Items, and which encodings are members; the identity for others.
@@ -135,7 +146,9 @@ impl Edwards {
         let data = Input::of(data)?;
         let (data, mode, kind) = (data.bytes(), self.mode, self.kind);
         let count = row_count(data, 32, "encodings")?;
-        filled_pair(py, ITEM * count, count, |items, mask| bulk::decode(mode, kind, data, items, mask))
+        filled_pair(py, ITEM * count, count, |items, mask| {
+            bulk::decode(mode, kind, data, items, mask)
+        })
     }
 
     fn encode<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
@@ -170,7 +183,9 @@ impl Edwards {
         let data = Input::of(data)?;
         row_count(data.bytes(), ITEM, "items")?;
         if width != ITEM / 4 {
-            return Err(PyValueError::new_err(format!("numbers of 32 bytes are needed, not {width}")));
+            return Err(PyValueError::new_err(format!(
+                "numbers of 32 bytes are needed, not {width}"
+            )));
         }
         Ok(PyBytes::new(py, data.bytes()))
     }
@@ -233,7 +248,9 @@ impl Edwards {
         let items = Input::of(items)?;
         let (items, mode) = (items.bytes(), self.mode);
         row_count(items, ITEM, "items")?;
-        filled(py, items.len(), |output| bulk::running_products(mode, items, output))
+        filled(py, items.len(), |output| {
+            bulk::running_products(mode, items, output)
+        })
     }
 
     /// Each base to its exponent; one base may serve all. Time depends on the exponents.
@@ -246,7 +263,9 @@ impl Edwards {
         let (bases, exponents) = (Input::of(bases)?, Input::of(exponents)?);
         let (bases, exponents, mode) = (bases.bytes(), exponents.bytes(), self.mode);
         let count = power_count(bases, exponents)?;
-        filled(py, ITEM * count, |output| bulk::powers(mode, bases, exponents, output))
+        filled(py, ITEM * count, |output| {
+            bulk::powers(mode, bases, exponents, output)
+        })
     }
 
     /// The same by operations and memory accesses that no exponent changes.
@@ -259,7 +278,9 @@ impl Edwards {
         let (bases, exponents) = (Input::of(bases)?, Input::of(exponents)?);
         let (bases, exponents, mode) = (bases.bytes(), exponents.bytes(), self.mode);
         let count = power_count(bases, exponents)?;
-        filled(py, ITEM * count, |output| bulk::powers_constant_time(mode, bases, exponents, output))
+        filled(py, ITEM * count, |output| {
+            bulk::powers_constant_time(mode, bases, exponents, output)
+        })
     }
 
     /// A table of one base, for exponents of up to `bits` bits.
@@ -269,7 +290,11 @@ impl Edwards {
         if base.len() != ITEM || bits > 253 {
             return Err(PyValueError::new_err("one base and 253 bits at most are needed"));
         }
-        Ok(EdwardsTable { planes: py.detach(|| bulk::build_table(mode, base, bits)), bits, mode })
+        Ok(EdwardsTable {
+            planes: py.detach(|| bulk::build_table(mode, base, bits)),
+            bits,
+            mode,
+        })
     }
 
     /// `rows` products of powers. Time depends on the exponents.
@@ -284,10 +309,14 @@ impl Edwards {
         let (bases, exponents, mode) = (bases.bytes(), exponents.bytes(), self.mode);
         let count = row_count(bases, ITEM, "bases")?;
         if exponent_count(exponents)? != count {
-            return Err(PyValueError::new_err(format!("{count} bases and another number of exponents")));
+            return Err(PyValueError::new_err(format!(
+                "{count} bases and another number of exponents"
+            )));
         }
         check_rows(count, rows)?;
-        filled(py, ITEM * rows, |output| bulk::multiexp(mode, bases, exponents, output))
+        filled(py, ITEM * rows, |output| {
+            bulk::multiexp(mode, bases, exponents, output)
+        })
     }
 
     /// Rows of 64 uniform bytes to items.
@@ -295,7 +324,9 @@ impl Edwards {
         let data = Input::of(data)?;
         let (data, mode, kind) = (data.bytes(), self.mode, self.kind);
         let count = row_count(data, 64, "uniform bytes")?;
-        filled(py, ITEM * count, |output| bulk::from_uniform(mode, kind, data, output))
+        filled(py, ITEM * count, |output| {
+            bulk::from_uniform(mode, kind, data, output)
+        })
     }
 
     /// Numbers of 64 bits, little-endian.
@@ -311,7 +342,9 @@ impl Edwards {
         let blocks = Input::of(blocks)?;
         let (blocks, mode, kind) = (blocks.bytes(), self.mode, self.kind);
         let count = row_count(blocks, 30, "blocks")?;
-        filled_pair(py, ITEM * count, count, |items, mask| bulk::embed(mode, kind, blocks, items, mask))
+        filled_pair(py, ITEM * count, count, |items, mask| {
+            bulk::embed(mode, kind, blocks, items, mask)
+        })
     }
 
     /// Blocks of items, and where there are such.
@@ -319,7 +352,9 @@ impl Edwards {
         let items = Input::of(items)?;
         let (items, mode) = (items.bytes(), self.mode);
         let count = row_count(items, ITEM, "items")?;
-        filled_pair(py, 30 * count, count, |blocks, mask| bulk::extract(mode, items, blocks, mask))
+        filled_pair(py, 30 * count, count, |blocks, mask| {
+            bulk::extract(mode, items, blocks, mask)
+        })
     }
 
     /// Points of the whole curve by RFC 8032, canonical ones only, as items of which `multiexp` and others take any.
@@ -327,7 +362,9 @@ impl Edwards {
         let data = Input::of(data)?;
         let (data, mode) = (data.bytes(), self.mode);
         let count = row_count(data, 32, "encodings")?;
-        filled_pair(py, ITEM * count, count, |items, mask| bulk::decode_points(mode, data, items, mask))
+        filled_pair(py, ITEM * count, count, |items, mask| {
+            bulk::decode_points(mode, data, items, mask)
+        })
     }
 
     /// Where 8 times a point is the identity.
@@ -356,8 +393,10 @@ impl Edwards {
 }
 
 fn check_rows(count: usize, rows: usize) -> PyResult<()> {
-    if if rows == 0 { count != 0 } else { count % rows != 0 } {
-        return Err(PyValueError::new_err(format!("{count} items are not {rows} rows")));
+    if !count.is_multiple_of(rows) {
+        return Err(PyValueError::new_err(format!(
+            "{count} items are not {rows} rows"
+        )));
     }
     Ok(())
 }
@@ -365,7 +404,9 @@ fn check_rows(count: usize, rows: usize) -> PyResult<()> {
 fn power_count(bases: &[u8], exponents: &[u8]) -> PyResult<usize> {
     let (bases, exponents) = (row_count(bases, ITEM, "bases")?, exponent_count(exponents)?);
     if bases != 1 && bases != exponents {
-        return Err(PyValueError::new_err(format!("{bases} bases and {exponents} exponents")));
+        return Err(PyValueError::new_err(format!(
+            "{bases} bases and {exponents} exponents"
+        )));
     }
     Ok(exponents)
 }
@@ -389,7 +430,9 @@ impl EdwardsTable {
         let exponents = exponents.bytes();
         let count = row_count(exponents, SCALAR, "exponents")?;
         check_bits(exponents, self.bits)?;
-        filled(py, ITEM * count, |output| bulk::table_powers(self.mode, &self.planes, exponents, output))
+        filled(py, ITEM * count, |output| {
+            bulk::table_powers(self.mode, &self.planes, exponents, output)
+        })
     }
 }
 
@@ -416,7 +459,9 @@ fn sha512_rows<'py>(
     if offsets.len() != count + 1 || !offsets.is_sorted() || offsets[count] > messages.len() {
         return Err(PyValueError::new_err("offsets do not cut the messages"));
     }
-    filled(py, 64 * count, |output| bulk::sha512_rows(rows, width, messages, &offsets, output))
+    filled(py, 64 * count, |output| {
+        bulk::sha512_rows(rows, width, messages, &offsets, output)
+    })
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
