@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use sha2::{Digest, Sha512};
 
-use super::multiexp;
 use super::constants::EIGHTH;
+use super::multiexp;
 use super::rows::{self, ITEM, SCALAR, TablePlanes, identity_item};
 use crate::buffers::{in_pool, threads};
 
@@ -70,13 +70,19 @@ fn in_chunks(
     let ((first, a), (second, b)) = (outputs, more);
     let count = first.len() / a;
     if threads() == 1 || count <= rows {
-        for (i, (x, y)) in first.chunks_mut(a * rows).zip(second.chunks_mut(b * rows)).enumerate() {
+        for (i, (x, y)) in first
+            .chunks_mut(a * rows)
+            .zip(second.chunks_mut(b * rows))
+            .enumerate()
+        {
             work(i * rows, x, y);
         }
         return;
     }
     in_pool(|| {
-        let chunks = first.par_chunks_mut(a * rows).zip(second.par_chunks_mut(b * rows));
+        let chunks = first
+            .par_chunks_mut(a * rows)
+            .zip(second.par_chunks_mut(b * rows));
         chunks.enumerate().for_each(|(i, (x, y))| work(i * rows, x, y));
     });
 }
@@ -88,7 +94,11 @@ fn in_rows(rows: usize, output: &mut [u8], size: usize, work: impl Fn(usize, &mu
 
 /// The rows of an input that a chunk of an output belongs to; all of a single row.
 fn part(data: &[u8], size: usize, first: usize, rows: usize) -> &[u8] {
-    if data.len() == size && rows > 0 { data } else { &data[size * first..size * (first + rows)] }
+    if data.len() == size && rows > 0 {
+        data
+    } else {
+        &data[size * first..size * (first + rows)]
+    }
 }
 
 pub fn decode(mode: Mode, kind: Kind, data: &[u8], items: &mut [u8], members: &mut [u8]) {
@@ -111,13 +121,19 @@ pub fn decode_points(mode: Mode, data: &[u8], items: &mut [u8], members: &mut [u
 
 pub fn torsion_free(mode: Mode, items: &[u8], output: &mut [u8]) {
     in_rows(CHUNK, output, 1, |first, output| {
-        kernel!(mode, encodings::torsion_free(part(items, ITEM, first, output.len()), output));
+        kernel!(
+            mode,
+            encodings::torsion_free(part(items, ITEM, first, output.len()), output)
+        );
     });
 }
 
 pub fn small_order(mode: Mode, items: &[u8], output: &mut [u8]) {
     in_rows(CHUNK, output, 1, |first, output| {
-        kernel!(mode, encodings::small_order(part(items, ITEM, first, output.len()), output));
+        kernel!(
+            mode,
+            encodings::small_order(part(items, ITEM, first, output.len()), output)
+        );
     });
 }
 
@@ -136,19 +152,28 @@ pub fn encode(mode: Mode, kind: Kind, items: &[u8], output: &mut [u8]) {
 
 pub fn encode_squares(mode: Mode, items: &[u8], output: &mut [u8]) {
     in_rows(INVERSION_CHUNK, output, 32, |first, output| {
-        kernel!(mode, encodings::encode_squares(part(items, ITEM, first, output.len() / 32), output));
+        kernel!(
+            mode,
+            encodings::encode_squares(part(items, ITEM, first, output.len() / 32), output)
+        );
     });
 }
 
 pub fn log_keys(mode: Mode, items: &[u8], output: &mut [u8]) {
     in_rows(INVERSION_CHUNK, output, 8, |first, output| {
-        kernel!(mode, encodings::log_keys(part(items, ITEM, first, output.len() / 8), output));
+        kernel!(
+            mode,
+            encodings::log_keys(part(items, ITEM, first, output.len() / 8), output)
+        );
     });
 }
 
 pub fn equal(mode: Mode, kind: Kind, a: &[u8], b: &[u8], output: &mut [u8]) {
     in_rows(INVERSION_CHUNK, output, 1, |first, output| {
-        let (a, b) = (part(a, ITEM, first, output.len()), part(b, ITEM, first, output.len()));
+        let (a, b) = (
+            part(a, ITEM, first, output.len()),
+            part(b, ITEM, first, output.len()),
+        );
         kernel!(mode, encodings::equal(a, b, output, kind == Kind::Ristretto255));
     });
 }
@@ -156,13 +181,19 @@ pub fn equal(mode: Mode, kind: Kind, a: &[u8], b: &[u8], output: &mut [u8]) {
 pub fn multiply(mode: Mode, a: &[u8], b: &[u8], output: &mut [u8]) {
     in_rows(INVERSION_CHUNK, output, ITEM, |first, output| {
         let rows = output.len() / ITEM;
-        kernel!(mode, points::multiply(part(a, ITEM, first, rows), part(b, ITEM, first, rows), output));
+        kernel!(
+            mode,
+            points::multiply(part(a, ITEM, first, rows), part(b, ITEM, first, rows), output)
+        );
     });
 }
 
 pub fn invert(mode: Mode, items: &[u8], output: &mut [u8]) {
     in_rows(INVERSION_CHUNK, output, ITEM, |first, output| {
-        kernel!(mode, points::invert(part(items, ITEM, first, output.len() / ITEM), output));
+        kernel!(
+            mode,
+            points::invert(part(items, ITEM, first, output.len() / ITEM), output)
+        );
     });
 }
 
@@ -179,7 +210,10 @@ pub fn products(mode: Mode, items: &[u8], output: &mut [u8]) {
             let mut parts = vec![0; ITEM * length.div_ceil(INVERSION_CHUNK)];
             in_rows(1, &mut parts, ITEM, |part, output| {
                 let end = items.len().min(ITEM * INVERSION_CHUNK * (part + 1));
-                kernel!(mode, points::products(&items[ITEM * INVERSION_CHUNK * part..end], output));
+                kernel!(
+                    mode,
+                    points::products(&items[ITEM * INVERSION_CHUNK * part..end], output)
+                );
             });
             kernel!(mode, points::products(&parts, output));
         }
@@ -188,14 +222,23 @@ pub fn products(mode: Mode, items: &[u8], output: &mut [u8]) {
     let chunk = (INVERSION_CHUNK / length.max(1)).max(1).next_multiple_of(8);
     in_rows(chunk, output, ITEM, |first, output| {
         let rows = output.len() / ITEM;
-        kernel!(mode, points::products(&items[ITEM * length * first..ITEM * length * (first + rows)], output));
+        kernel!(
+            mode,
+            points::products(
+                &items[ITEM * length * first..ITEM * length * (first + rows)],
+                output
+            )
+        );
     });
 }
 
 pub fn running_products(mode: Mode, items: &[u8], output: &mut [u8]) {
     const STRETCH: usize = 1 << 14;
     let mut before = identity_item();
-    for (items, output) in items.chunks(ITEM * STRETCH).zip(output.chunks_mut(ITEM * STRETCH)) {
+    for (items, output) in items
+        .chunks(ITEM * STRETCH)
+        .zip(output.chunks_mut(ITEM * STRETCH))
+    {
         kernel!(mode, points::running_products(&before, items, output));
         before.copy_from_slice(&output[output.len() - ITEM..]);
     }
@@ -204,7 +247,10 @@ pub fn running_products(mode: Mode, items: &[u8], output: &mut [u8]) {
 pub fn powers_constant_time(mode: Mode, bases: &[u8], exponents: &[u8], output: &mut [u8]) {
     in_rows(64, output, ITEM, |first, output| {
         let rows = output.len() / ITEM;
-        let (bases, exponents) = (part(bases, ITEM, first, rows), part(exponents, SCALAR, first, rows));
+        let (bases, exponents) = (
+            part(bases, ITEM, first, rows),
+            part(exponents, SCALAR, first, rows),
+        );
         kernel!(mode, powers::powers_constant_time(bases, exponents, output));
     });
 }
@@ -275,7 +321,10 @@ pub fn embed(mode: Mode, kind: Kind, blocks: &[u8], items: &mut [u8], found: &mu
 
 pub fn extract(mode: Mode, items: &[u8], blocks: &mut [u8], found: &mut [u8]) {
     in_chunks(CHUNK, (blocks, 30), (found, 1), |first, blocks, found| {
-        kernel!(mode, encodings::extract(part(items, ITEM, first, found.len()), blocks, found));
+        kernel!(
+            mode,
+            encodings::extract(part(items, ITEM, first, found.len()), blocks, found)
+        );
     });
 }
 

@@ -60,7 +60,9 @@ fn check_bits(exponents: &[u8], bits: usize) -> PyResult<()> {
         }
     }
     if above != 0 {
-        return Err(PyValueError::new_err(format!("an exponent has more than {bits} bits")));
+        return Err(PyValueError::new_err(format!(
+            "an exponent has more than {bits} bits"
+        )));
     }
     Ok(())
 }
@@ -79,9 +81,16 @@ impl Edwards {
         let kind = match kind {
             "ristretto255" => Kind::Ristretto255,
             "ed25519" => Kind::Ed25519,
-            _ => return Err(PyValueError::new_err("a group that is ristretto255 or ed25519 is needed")),
+            _ => {
+                return Err(PyValueError::new_err(
+                    "a group that is ristretto255 or ed25519 is needed",
+                ));
+            }
         };
-        Ok(Edwards { kind, mode: Mode::best() })
+        Ok(Edwards {
+            kind,
+            mode: Mode::best(),
+        })
     }
 
     #[getter]
@@ -102,14 +111,18 @@ impl Edwards {
         let mut encoding = [0x66; 32]; // y = 4/5
         encoding[0] = 0x58;
         let mode = self.mode;
-        filled(py, ITEM, |item| bulk::decode_points(mode, &encoding, item, &mut [0]))
+        filled(py, ITEM, |item| {
+            bulk::decode_points(mode, &encoding, item, &mut [0])
+        })
     }
 
     /// Items, and which encodings are members; the identity for others.
     fn decode<'py>(&self, py: Python<'py>, data: Input) -> PyResult<Pair<'py>> {
         let (data, mode, kind) = (&*data, self.mode, self.kind);
         let count = row_count(data, 32, "encodings")?;
-        filled_pair(py, ITEM * count, count, |items, mask| bulk::decode(mode, kind, data, items, mask))
+        filled_pair(py, ITEM * count, count, |items, mask| {
+            bulk::decode(mode, kind, data, items, mask)
+        })
     }
 
     fn encode<'py>(&self, py: Python<'py>, items: Input) -> PyResult<Bound<'py, PyBytes>> {
@@ -141,7 +154,9 @@ impl Edwards {
     ) -> PyResult<Bound<'py, PyBytes>> {
         row_count(&data, ITEM, "items")?;
         if width != ITEM / 4 {
-            return Err(PyValueError::new_err(format!("numbers of 32 bytes are needed, not {width}")));
+            return Err(PyValueError::new_err(format!(
+                "numbers of 32 bytes are needed, not {width}"
+            )));
         }
         Ok(PyBytes::new(py, &data))
     }
@@ -199,7 +214,9 @@ impl Edwards {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let (items, mode) = (&*items, self.mode);
         row_count(items, ITEM, "items")?;
-        filled(py, items.len(), |output| bulk::running_products(mode, items, output))
+        filled(py, items.len(), |output| {
+            bulk::running_products(mode, items, output)
+        })
     }
 
     /// Each base to its exponent; one base may serve all. Time depends on the exponents.
@@ -211,7 +228,9 @@ impl Edwards {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let (bases, exponents, mode) = (&*bases, &*exponents, self.mode);
         let count = power_count(bases, exponents)?;
-        filled(py, ITEM * count, |output| bulk::powers(mode, bases, exponents, output))
+        filled(py, ITEM * count, |output| {
+            bulk::powers(mode, bases, exponents, output)
+        })
     }
 
     /// The same by operations and memory accesses that no exponent changes.
@@ -223,7 +242,9 @@ impl Edwards {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let (bases, exponents, mode) = (&*bases, &*exponents, self.mode);
         let count = power_count(bases, exponents)?;
-        filled(py, ITEM * count, |output| bulk::powers_constant_time(mode, bases, exponents, output))
+        filled(py, ITEM * count, |output| {
+            bulk::powers_constant_time(mode, bases, exponents, output)
+        })
     }
 
     /// A table of one base, for exponents of up to `bits` bits.
@@ -232,7 +253,11 @@ impl Edwards {
         if base.len() != ITEM || bits > 253 {
             return Err(PyValueError::new_err("one base and 253 bits at most are needed"));
         }
-        Ok(EdwardsTable { planes: py.detach(|| bulk::build_table(mode, base, bits)), bits, mode })
+        Ok(EdwardsTable {
+            planes: py.detach(|| bulk::build_table(mode, base, bits)),
+            bits,
+            mode,
+        })
     }
 
     /// `rows` products of powers. Time depends on the exponents.
@@ -246,17 +271,23 @@ impl Edwards {
         let (bases, exponents, mode) = (&*bases, &*exponents, self.mode);
         let count = row_count(bases, ITEM, "bases")?;
         if exponent_count(exponents)? != count {
-            return Err(PyValueError::new_err(format!("{count} bases and another number of exponents")));
+            return Err(PyValueError::new_err(format!(
+                "{count} bases and another number of exponents"
+            )));
         }
         check_rows(count, rows)?;
-        filled(py, ITEM * rows, |output| bulk::multiexp(mode, bases, exponents, output))
+        filled(py, ITEM * rows, |output| {
+            bulk::multiexp(mode, bases, exponents, output)
+        })
     }
 
     /// Rows of 64 uniform bytes to items.
     fn from_uniform<'py>(&self, py: Python<'py>, data: Input) -> PyResult<Bound<'py, PyBytes>> {
         let (data, mode, kind) = (&*data, self.mode, self.kind);
         let count = row_count(data, 64, "uniform bytes")?;
-        filled(py, ITEM * count, |output| bulk::from_uniform(mode, kind, data, output))
+        filled(py, ITEM * count, |output| {
+            bulk::from_uniform(mode, kind, data, output)
+        })
     }
 
     /// Numbers of 64 bits, little-endian.
@@ -270,21 +301,27 @@ impl Edwards {
     fn embed<'py>(&self, py: Python<'py>, blocks: Input) -> PyResult<Pair<'py>> {
         let (blocks, mode, kind) = (&*blocks, self.mode, self.kind);
         let count = row_count(blocks, 30, "blocks")?;
-        filled_pair(py, ITEM * count, count, |items, mask| bulk::embed(mode, kind, blocks, items, mask))
+        filled_pair(py, ITEM * count, count, |items, mask| {
+            bulk::embed(mode, kind, blocks, items, mask)
+        })
     }
 
     /// Blocks of items, and where there are such.
     fn extract<'py>(&self, py: Python<'py>, items: Input) -> PyResult<Pair<'py>> {
         let (items, mode) = (&*items, self.mode);
         let count = row_count(items, ITEM, "items")?;
-        filled_pair(py, 30 * count, count, |blocks, mask| bulk::extract(mode, items, blocks, mask))
+        filled_pair(py, 30 * count, count, |blocks, mask| {
+            bulk::extract(mode, items, blocks, mask)
+        })
     }
 
     /// Points of the whole curve by RFC 8032, canonical ones only, as items of which `multiexp` and others take any.
     fn decode_points<'py>(&self, py: Python<'py>, data: Input) -> PyResult<Pair<'py>> {
         let (data, mode) = (&*data, self.mode);
         let count = row_count(data, 32, "encodings")?;
-        filled_pair(py, ITEM * count, count, |items, mask| bulk::decode_points(mode, data, items, mask))
+        filled_pair(py, ITEM * count, count, |items, mask| {
+            bulk::decode_points(mode, data, items, mask)
+        })
     }
 
     /// Where 8 times a point is the identity.
@@ -311,8 +348,10 @@ impl Edwards {
 }
 
 fn check_rows(count: usize, rows: usize) -> PyResult<()> {
-    if if rows == 0 { count != 0 } else { count % rows != 0 } {
-        return Err(PyValueError::new_err(format!("{count} items are not {rows} rows")));
+    if !count.is_multiple_of(rows) {
+        return Err(PyValueError::new_err(format!(
+            "{count} items are not {rows} rows"
+        )));
     }
     Ok(())
 }
@@ -320,7 +359,9 @@ fn check_rows(count: usize, rows: usize) -> PyResult<()> {
 fn power_count(bases: &[u8], exponents: &[u8]) -> PyResult<usize> {
     let (bases, exponents) = (row_count(bases, ITEM, "bases")?, exponent_count(exponents)?);
     if bases != 1 && bases != exponents {
-        return Err(PyValueError::new_err(format!("{bases} bases and {exponents} exponents")));
+        return Err(PyValueError::new_err(format!(
+            "{bases} bases and {exponents} exponents"
+        )));
     }
     Ok(exponents)
 }
@@ -343,7 +384,9 @@ impl EdwardsTable {
         let exponents = &*exponents;
         let count = row_count(exponents, SCALAR, "exponents")?;
         check_bits(exponents, self.bits)?;
-        filled(py, ITEM * count, |output| bulk::table_powers(self.mode, &self.planes, exponents, output))
+        filled(py, ITEM * count, |output| {
+            bulk::table_powers(self.mode, &self.planes, exponents, output)
+        })
     }
 }
 
@@ -369,7 +412,9 @@ fn sha512_rows<'py>(
     if offsets.len() != count + 1 || !offsets.is_sorted() || offsets[count] > messages.len() {
         return Err(PyValueError::new_err("offsets do not cut the messages"));
     }
-    filled(py, 64 * count, |output| bulk::sha512_rows(rows, width, messages, &offsets, output))
+    filled(py, 64 * count, |output| {
+        bulk::sha512_rows(rows, width, messages, &offsets, output)
+    })
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -8,6 +8,13 @@
 //!     bulk            whole calls, over threads
 //!     class           what Python sees
 
+// The kernels of lanes/ are compiled for each backend; lanes and limbs are indexed, several arrays by one index.
+#![allow(
+    clippy::duplicate_mod,
+    clippy::needless_range_loop,
+    clippy::wrong_self_convention
+)]
+
 pub mod bulk;
 mod class;
 pub mod constants;

@@ -28,7 +28,13 @@ pub fn multiexp(mode: Mode, bases: &[u8], exponents: &[u8], output: &mut [u8]) {
             let places = rows::eight(0, output.len() / ITEM);
             let terms: Vec<Term> = (0..length)
                 .map(|j| {
-                    let at = places.map(|row| if row == NONE { NONE } else { (first + row) * length + j });
+                    let at = places.map(|row| {
+                        if row == NONE {
+                            NONE
+                        } else {
+                            (first + row) * length + j
+                        }
+                    });
                     term(exponents, at)
                 })
                 .collect();
@@ -52,7 +58,11 @@ pub fn multiexp(mode: Mode, bases: &[u8], exponents: &[u8], output: &mut [u8]) {
 }
 
 fn term(exponents: &[u8], places: [usize; 8]) -> Term {
-    let mut term = Term { places, exponents: [[0; 4]; 8], negative: 0 };
+    let mut term = Term {
+        places,
+        exponents: [[0; 4]; 8],
+        negative: 0,
+    };
     for (lane, &row) in places.iter().enumerate() {
         if row != NONE {
             let (number, negative) = shortened(&words(exponents, row));
@@ -72,8 +82,9 @@ fn by_buckets(mode: Mode, bases: &[u8], first: usize, exponents: &[u8], output: 
     for (block, part) in parts.chunks_mut(ITEM).enumerate() {
         let (start, end) = (block * size, count.min((block + 1) * size));
         let bases = &bases[ITEM * start..ITEM * end];
-        let numbers: Vec<(Words, bool)> =
-            (first + start..first + end).map(|row| shortened(&words(exponents, row))).collect();
+        let numbers: Vec<(Words, bool)> = (first + start..first + end)
+            .map(|row| shortened(&words(exponents, row)))
+            .collect();
         one_block(mode, bases, &numbers, part);
     }
     kernel!(mode, points::products(&parts, output));
@@ -97,8 +108,9 @@ fn one_block(mode: Mode, bases: &[u8], numbers: &[(Words, bool)], output: &mut [
     let mut results = vec![0; ITEM * classes.len()];
     for (class, result) in classes.iter().zip(results.chunks_mut(ITEM)) {
         let width = class.width;
-        let chosen: Vec<u32> =
-            (0..numbers.len() as u32).filter(|&i| class.takes(lengths[i as usize])).collect();
+        let chosen: Vec<u32> = (0..numbers.len() as u32)
+            .filter(|&i| class.takes(lengths[i as usize]))
+            .collect();
         let counts = |i: u32| passes(lengths[i as usize], width);
         let most = chosen.iter().map(|&i| counts(i)).max().unwrap_or(0);
         let offsets: Vec<[u64; 8]> = (0..=most).map(|passes| rows::offset(width, 8 * passes)).collect();
@@ -110,7 +122,11 @@ fn one_block(mode: Mode, bases: &[u8], numbers: &[(Words, bool)], output: &mut [
             .map(|pass| chosen.iter().copied().filter(|&i| counts(i) > pass).collect())
             .collect();
         // One task for each pass; where they do not fill the threads evenly, one for each thread and pass.
-        let splits = if most % threads() == 0 { 1 } else { threads().min(chosen.len() / 4096).max(1) };
+        let splits = if most % threads() == 0 {
+            1
+        } else {
+            threads().min(chosen.len() / 4096).max(1)
+        };
         let mut windows = vec![0; 8 * ITEM * most * splits];
         fill_rows(&mut windows, 8 * ITEM, 1, |task, output| {
             let list = &lists[task / splits];
@@ -119,7 +135,10 @@ fn one_block(mode: Mode, bases: &[u8], numbers: &[(Words, bool)], output: &mut [
                 list.len() * (task % splits + 1) / splits,
             );
             let first = 8 * (task / splits);
-            kernel!(mode, multiexp::buckets(&records, &shifted, &list[from..to], width, first, output));
+            kernel!(
+                mode,
+                multiexp::buckets(&records, &shifted, &list[from..to], width, first, output)
+            );
         });
         let mut joined = vec![0; 8 * ITEM * most];
         for (windows, joined) in windows.chunks(8 * ITEM * splits).zip(joined.chunks_mut(8 * ITEM)) {
@@ -160,14 +179,20 @@ fn plan(lengths: &[usize]) -> Vec<Class> {
         counts[length.div_ceil(STEP)] += 1;
     }
     let best = |above: usize, up_to: usize| -> (f64, Class) {
-        let class = |width| Class { above: above * STEP, up_to: up_to * STEP, width };
+        let class = |width| Class {
+            above: above * STEP,
+            up_to: up_to * STEP,
+            width,
+        };
         let Some(longest) = (above + 1..=up_to).rev().find(|&i| counts[i] > 0) else {
             return (0.0, class(4));
         };
         // In additions to a bucket: two additions close one, and a doubling costs about two thirds.
         let price = |width: usize| {
             let most = passes(longest * STEP, width) as f64;
-            let terms: usize = (above + 1..=longest).map(|i| counts[i] * passes(i * STEP, width)).sum();
+            let terms: usize = (above + 1..=longest)
+                .map(|i| counts[i] * passes(i * STEP, width))
+                .sum();
             terms as f64 + most * (1.9 * (1 << (width - 1)) as f64 + 8.0 * (0.62 * width as f64 + 0.9))
         };
         let width = (4..=11).min_by(|&a, &b| price(a).total_cmp(&price(b))).unwrap();

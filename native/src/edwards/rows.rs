@@ -80,7 +80,11 @@ pub fn shortened(exponent: &Words) -> (Words, bool) {
         let (difference, second) = difference.overflowing_sub(borrow as u64);
         (rest[k], borrow) = (difference, first || second);
     }
-    if !borrow && bit_length(&rest) <= 253 - SAVING { (rest, true) } else { (*exponent, false) }
+    if !borrow && bit_length(&rest) <= 253 - SAVING {
+        (rest, true)
+    } else {
+        (*exponent, false)
+    }
 }
 
 /// Windows of w bits for signed digits of exponents of so many bits: the highest digit takes no carry beyond it.

@@ -45,7 +45,10 @@ fn prime() -> BigUint {
 }
 
 fn number(limbs: &[u64; 5]) -> BigUint {
-    limbs.iter().rev().fold(BigUint::ZERO, |sum, &limb| (sum << 51) + limb)
+    limbs
+        .iter()
+        .rev()
+        .fold(BigUint::ZERO, |sum, &limb| (sum << 51) + limb)
 }
 
 fn small(value: u32) -> BigUint {
@@ -69,30 +72,48 @@ fn the_constants_are_what_they_are_called() {
     let i = number(&c::SQRT_M1);
     assert_eq!(i, small(2).modpow(&((&p - 1u8) >> 2), &p));
     assert_eq!(number(&c::MINUS_SQRT_M1), &p - &i);
-    assert_eq!(times(&square(&c::INVSQRT_A_MINUS_D), &minus(&(&d + 1u8))), small(1));
+    assert_eq!(
+        times(&square(&c::INVSQRT_A_MINUS_D), &minus(&(&d + 1u8))),
+        small(1)
+    );
     assert_eq!(square(&c::SQRT_AD_MINUS_ONE), minus(&(&d + 1u8)));
-    assert_eq!(number(&c::ONE_MINUS_D_SQUARED), (minus(&times(&d, &d)) + 1u8) % &p);
+    assert_eq!(
+        number(&c::ONE_MINUS_D_SQUARED),
+        (minus(&times(&d, &d)) + 1u8) % &p
+    );
     assert_eq!(number(&c::D_MINUS_ONE_SQUARED), times(&(&d - 1u8), &(&d - 1u8)));
     let a = small(486662);
     assert_eq!(number(&c::MONTGOMERY_A), a);
     assert_eq!(number(&c::MONTGOMERY_A_MINUS_2), &a - 2u8);
     assert_eq!(square(&c::MONTGOMERY_2C), times(&minus(&(&a + 2u8)), &small(4)));
     // C/i = 2 C / (2 i)
-    assert_eq!(times(&number(&c::QUARTER_V), &times(&i, &small(2))), number(&c::MONTGOMERY_2C));
+    assert_eq!(
+        times(&number(&c::QUARTER_V), &times(&i, &small(2))),
+        number(&c::MONTGOMERY_2C)
+    );
     assert_eq!(times(&square(&c::HALF_TWIST), &i), times(&a, &a) - 4u8);
-    let order = c::ORDER.iter().rev().fold(BigUint::ZERO, |sum, &word| (sum << 64) + word);
-    let eighth = c::EIGHTH.iter().rev().fold(BigUint::ZERO, |sum, &word| (sum << 64) + word);
+    let order = c::ORDER
+        .iter()
+        .rev()
+        .fold(BigUint::ZERO, |sum, &word| (sum << 64) + word);
+    let eighth = c::EIGHTH
+        .iter()
+        .rev()
+        .fold(BigUint::ZERO, |sum, &word| (sum << 64) + word);
     assert_eq!(&eighth * 8u8 % &order, small(1));
-    assert_eq!(order, (small(1) << 252) + 27742317777372353535851937790883648493u128);
+    assert_eq!(
+        order,
+        (small(1) << 252) + 27742317777372353535851937790883648493u128
+    );
 }
 
 macro_rules! field_tests {
     ($name:ident, $backend:ident) => {
         mod $name {
+            use super::super::rows::Record;
             use super::super::$backend::field::{F, Wide};
             use super::super::$backend::memory;
-            use super::super::rows::Record;
-            use super::{Random, Mode, modes, number, prime};
+            use super::{Mode, Random, modes, number, prime};
             use num_bigint::BigUint;
 
             fn served() -> bool {
@@ -101,8 +122,24 @@ macro_rules! field_tests {
 
             /// All that `F` may hold: limbs below 2^51 + 2^18 and, of loaded numbers, below 2^52.
             fn limbs(random: &mut Random, tight: bool) -> [u64; 5] {
-                let most = if tight { (1 << 51) + (1 << 18) - 1 } else { (1 << 52) - 1 };
-                let some = [0, 1, 18, 19, 20, (1 << 51) - 20, (1 << 51) - 19, (1 << 51) - 18, (1 << 51) - 1, 1 << 51, most];
+                let most = if tight {
+                    (1 << 51) + (1 << 18) - 1
+                } else {
+                    (1 << 52) - 1
+                };
+                let some = [
+                    0,
+                    1,
+                    18,
+                    19,
+                    20,
+                    (1 << 51) - 20,
+                    (1 << 51) - 19,
+                    (1 << 51) - 18,
+                    (1 << 51) - 1,
+                    1 << 51,
+                    most,
+                ];
                 std::array::from_fn(|_| match random.word() % 3 {
                     0 => random.word() % (most + 1),
                     1 => some[random.word() as usize % some.len()],
@@ -119,7 +156,12 @@ macro_rules! field_tests {
             }
 
             fn is_tight(a: &F) {
-                assert!(a.to_lanes().iter().flatten().all(|&limb| limb < (1 << 51) + (1 << 18)));
+                assert!(
+                    a.to_lanes()
+                        .iter()
+                        .flatten()
+                        .all(|&limb| limb < (1 << 51) + (1 << 18))
+                );
             }
 
             #[test]
@@ -134,7 +176,10 @@ macro_rules! field_tests {
                     let a: [[u64; 5]; 8] = std::array::from_fn(|_| limbs(&mut random, tight));
                     let b: [[u64; 5]; 8] = std::array::from_fn(|_| limbs(&mut random, tight));
                     let (x, y) = (F::from_lanes(&a), F::from_lanes(&b));
-                    let (m, n) = (|lane: usize| number(&a[lane]), |lane: usize| number(&b[lane]));
+                    let (m, n) = (
+                        |lane: usize| number(&a[lane]),
+                        |lane: usize| number(&b[lane]),
+                    );
                     let many = &p << 12;
                     is(&x, m);
                     is(&x.mul(&y).carry(), |lane| m(lane) * n(lane));
@@ -149,15 +194,26 @@ macro_rules! field_tests {
                         // The deepest sum there is: 4 z^2 - 2 p m.
                         let sum: Wide = x.square().double().double().sub(&x.mul(&y).double());
                         is_tight(&sum.carry());
-                        is(&sum.carry(), |lane| (&p * &p << 3) + m(lane) * m(lane) * 4u8 - m(lane) * n(lane) * 2u8);
+                        is(&sum.carry(), |lane| {
+                            (&p * &p << 3) + m(lane) * m(lane) * 4u8 - m(lane) * n(lane) * 2u8
+                        });
                         let least: Wide = x.mul(&y).sub(&y.square());
-                        is(&least.carry(), |lane| (&p * &p << 3) + m(lane) * n(lane) - n(lane) * n(lane));
+                        is(&least.carry(), |lane| {
+                            (&p * &p << 3) + m(lane) * n(lane) - n(lane) * n(lane)
+                        });
                     }
                     let mask = random.word() as u8;
                     let chosen = x.select(mask, &y).to_lanes();
                     let turned = x.rotate(3).to_lanes();
                     for lane in 0..8 {
-                        assert_eq!(chosen[lane], if mask >> lane & 1 == 1 { b[lane] } else { a[lane] });
+                        assert_eq!(
+                            chosen[lane],
+                            if mask >> lane & 1 == 1 {
+                                b[lane]
+                            } else {
+                                a[lane]
+                            }
+                        );
                         assert_eq!(turned[lane], a[(lane + 3) % 8]);
                     }
                 }
@@ -180,10 +236,19 @@ macro_rules! field_tests {
                     is(&x, |_| value.clone());
                     let canonical = x.canonical();
                     let rest = &value % &p;
-                    assert_eq!(canonical.zero(), if rest == BigUint::ZERO { 0xff } else { 0 });
+                    assert_eq!(
+                        canonical.zero(),
+                        if rest == BigUint::ZERO { 0xff } else { 0 }
+                    );
                     assert_eq!(canonical.odd(), if rest.bit(0) { 0xff } else { 0 });
-                    assert_eq!(canonical.low_words()[5], u64::try_from(&rest & BigUint::from(u64::MAX)).unwrap());
-                    assert_eq!(canonical.same(&F::splat(&[0, 0, 0, 0, 0])), canonical.zero());
+                    assert_eq!(
+                        canonical.low_words()[5],
+                        u64::try_from(&rest & BigUint::from(u64::MAX)).unwrap()
+                    );
+                    assert_eq!(
+                        canonical.same(&F::splat(&[0, 0, 0, 0, 0])),
+                        canonical.zero()
+                    );
                 }
             }
 
@@ -205,7 +270,10 @@ macro_rules! field_tests {
                     assert_eq!(back[k].to_lanes(), numbers[k].to_lanes());
                     assert_eq!(lane_5[k].to_lanes(), [numbers[k].to_lanes()[5]; 8]);
                     for lane in 0..8 {
-                        assert_eq!(records[places[lane]].0[5 * k..5 * k + 5], numbers[k].to_lanes()[lane]);
+                        assert_eq!(
+                            records[places[lane]].0[5 * k..5 * k + 5],
+                            numbers[k].to_lanes()[lane]
+                        );
                     }
                 }
                 assert_eq!(records[4].0, [7; 24]);
@@ -217,7 +285,10 @@ macro_rules! field_tests {
                     assert_eq!(back[k].to_lanes(), canonical[k].to_lanes());
                     for lane in 0..8 {
                         let bytes = &items[super::ITEM * places[lane] + 32 * k..][..32];
-                        assert_eq!(BigUint::from_bytes_le(bytes), number(&canonical[k].to_lanes()[lane]));
+                        assert_eq!(
+                            BigUint::from_bytes_le(bytes),
+                            number(&canonical[k].to_lanes()[lane])
+                        );
                     }
                 }
                 assert_eq!(items[super::ITEM * 4..][..super::ITEM], [9; super::ITEM]);
@@ -264,12 +335,34 @@ fn words_to_bytes(words: &[u64; 4]) -> [u8; 32] {
 
 /// 0, 1, the highest, and what carries at windows of 4, 7, 9, 11 bits.
 fn edges() -> Vec<Scalar> {
-    let mut edges: Vec<Scalar> = [0u64, 1, 2, 7, 8, 9, 15, 16, 63, 64, 65, 127, 128, 255, 256, u64::MAX]
-        .into_iter()
-        .map(Scalar::from)
-        .collect();
+    let mut edges: Vec<Scalar> = [
+        0u64,
+        1,
+        2,
+        7,
+        8,
+        9,
+        15,
+        16,
+        63,
+        64,
+        65,
+        127,
+        128,
+        255,
+        256,
+        u64::MAX,
+    ]
+    .into_iter()
+    .map(Scalar::from)
+    .collect();
     for width in [4, 7, 8, 9, 10, 11] {
-        for digit in [(1u64 << (width - 1)) - 1, 1 << (width - 1), (1 << (width - 1)) + 1, (1 << width) - 1] {
+        for digit in [
+            (1u64 << (width - 1)) - 1,
+            1 << (width - 1),
+            (1 << (width - 1)) + 1,
+            (1 << width) - 1,
+        ] {
             let mut sum = Scalar::ZERO;
             for _ in 0..251 / width {
                 sum = sum * Scalar::from(1u64 << width) + Scalar::from(digit);
@@ -287,7 +380,10 @@ fn exponents(scalars: &[Scalar]) -> Vec<u8> {
 }
 
 fn ristretto_items(mode: Mode, points: &[RistrettoPoint]) -> Vec<u8> {
-    let data: Vec<u8> = points.iter().flat_map(|point| point.compress().to_bytes()).collect();
+    let data: Vec<u8> = points
+        .iter()
+        .flat_map(|point| point.compress().to_bytes())
+        .collect();
     let (mut items, mut mask) = (vec![0; ITEM * points.len()], vec![0; points.len()]);
     bulk::decode(mode, Kind::Ristretto255, &data, &mut items, &mut mask);
     assert!(mask.iter().all(|&member| member == 1));
@@ -297,17 +393,27 @@ fn ristretto_items(mode: Mode, points: &[RistrettoPoint]) -> Vec<u8> {
 fn encodings(mode: Mode, items: &[u8]) -> Vec<[u8; 32]> {
     let mut output = vec![0; items.len() / ITEM * 32];
     bulk::encode(mode, Kind::Ristretto255, items, &mut output);
-    output.chunks_exact(32).map(|row| row.try_into().unwrap()).collect()
+    output
+        .chunks_exact(32)
+        .map(|row| row.try_into().unwrap())
+        .collect()
 }
 
 fn compressed(points: impl IntoIterator<Item = RistrettoPoint>) -> Vec<[u8; 32]> {
-    points.into_iter().map(|point| point.compress().to_bytes()).collect()
+    points
+        .into_iter()
+        .map(|point| point.compress().to_bytes())
+        .collect()
 }
 
 fn points(random: &mut Random, count: usize) -> Vec<RistrettoPoint> {
-    let mut points: Vec<RistrettoPoint> =
-        (0..count).map(|_| RistrettoPoint::from_uniform_bytes(&random.bytes())).collect();
-    for (point, special) in points.iter_mut().zip([RistrettoPoint::identity(), RISTRETTO_BASEPOINT_POINT]) {
+    let mut points: Vec<RistrettoPoint> = (0..count)
+        .map(|_| RistrettoPoint::from_uniform_bytes(&random.bytes()))
+        .collect();
+    for (point, special) in points
+        .iter_mut()
+        .zip([RistrettoPoint::identity(), RISTRETTO_BASEPOINT_POINT])
+    {
         *point = special;
     }
     points
@@ -321,7 +427,14 @@ fn decoding_accepts_what_others_do() {
     let p = prime();
     let top = BigUint::from(1u8) << 255;
     for k in 0..50u32 {
-        for value in [small(k), &p - k, &p + k, (&top << 1) - 1u8 - k, &top + k, &top - 1u8 - k] {
+        for value in [
+            small(k),
+            &p - k,
+            &p + k,
+            (&top << 1) - 1u8 - k,
+            &top + k,
+            &top - 1u8 - k,
+        ] {
             let mut bytes = value.to_bytes_le();
             bytes.resize(32, 0);
             candidates.push(bytes[..32].try_into().unwrap());
@@ -402,21 +515,37 @@ fn sums_and_encodings() {
             let (x, y) = (ristretto_items(mode, &a), ristretto_items(mode, &b));
             let mut output = vec![0; ITEM * count];
             bulk::multiply(mode, &x, &y, &mut output);
-            assert_eq!(encodings(mode, &output), compressed(a.iter().zip(&b).map(|(a, b)| a + b)));
+            assert_eq!(
+                encodings(mode, &output),
+                compressed(a.iter().zip(&b).map(|(a, b)| a + b))
+            );
             let mut squares = vec![0; 32 * count];
             bulk::encode_squares(mode, &output, &mut squares);
             let doubles = a.iter().zip(&b).map(|(a, b)| (a + b) + (a + b));
             assert_eq!(squares, compressed(doubles).concat());
             let mut inverses = vec![0; ITEM * count];
             bulk::invert(mode, &output, &mut inverses);
-            assert_eq!(encodings(mode, &inverses), compressed(a.iter().zip(&b).map(|(a, b)| -(a + b))));
+            assert_eq!(
+                encodings(mode, &inverses),
+                compressed(a.iter().zip(&b).map(|(a, b)| -(a + b)))
+            );
             bulk::running_products(mode, &x, &mut output);
             let mut sum = RistrettoPoint::identity();
-            let sums: Vec<_> = a.iter().map(|point| { sum += point; sum }).collect();
+            let sums: Vec<_> = a
+                .iter()
+                .map(|point| {
+                    sum += point;
+                    sum
+                })
+                .collect();
             assert_eq!(encodings(mode, &output), compressed(sums));
             let mut mask = vec![0; count];
             bulk::equal(mode, Kind::Ristretto255, &x, &y, &mut mask);
-            assert!(mask.iter().enumerate().all(|(i, &same)| (same == 1) == (a[i] == b[i])));
+            assert!(
+                mask.iter()
+                    .enumerate()
+                    .all(|(i, &same)| (same == 1) == (a[i] == b[i]))
+            );
             for rows in [1, 2, 4, 8] {
                 let length = count / rows;
                 let mut output = vec![0; ITEM * rows];
@@ -470,7 +599,19 @@ fn products_of_powers() {
         let affine = ristretto_items(mode, &bases);
         let mut other = vec![0; affine.len()];
         bulk::multiply(mode, &affine, &affine[2 * ITEM..3 * ITEM], &mut other);
-        for (rows, length) in [(1, 0), (2, 0), (1, 1), (1, 9), (1, 100), (1, 127), (1, 128), (1, 700), (2, 150), (3, 9), (9, 14)] {
+        for (rows, length) in [
+            (1, 0),
+            (2, 0),
+            (1, 1),
+            (1, 9),
+            (1, 100),
+            (1, 127),
+            (1, 128),
+            (1, 700),
+            (2, 150),
+            (3, 9),
+            (9, 14),
+        ] {
             let count = rows * length;
             for short in [false, true] {
                 let scalars: Vec<Scalar> = (0..count)
@@ -487,7 +628,11 @@ fn products_of_powers() {
                         let terms = row * length..(row + 1) * length;
                         terms.map(|i| (bases[i] + shift) * scalars[i]).sum()
                     });
-                    assert_eq!(encodings(mode, &output), compressed(expected), "{mode:?} {rows} {length}");
+                    assert_eq!(
+                        encodings(mode, &output),
+                        compressed(expected),
+                        "{mode:?} {rows} {length}"
+                    );
                 }
             }
         }
@@ -515,7 +660,10 @@ fn uniform_bytes_and_messages() {
     let mut uniform: Vec<[u8; 64]> = (0..50).map(|_| random.bytes()).collect();
     uniform.extend([[0; 64], [0xff; 64]]);
     let count = uniform.len();
-    let blocks: Vec<[u8; 30]> = [[0; 30], [0xff; 30]].into_iter().chain((0..20).map(|_| random.bytes())).collect();
+    let blocks: Vec<[u8; 30]> = [[0; 30], [0xff; 30]]
+        .into_iter()
+        .chain((0..20).map(|_| random.bytes()))
+        .collect();
     let mut kept: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     for mode in modes() {
         let mut items = vec![0; ITEM * count];
@@ -541,10 +689,12 @@ fn uniform_bytes_and_messages() {
                 if kind == Kind::Ristretto255 {
                     let value = BigUint::from_bytes_le(encoding);
                     assert_eq!(&value >> 9, BigUint::from_bytes_le(block));
-                    let next = (1..150u32).map(|k| (&value + 2 * k).to_bytes_le()).find_map(|mut bytes| {
-                        bytes.resize(32, 0);
-                        CompressedRistretto(bytes.try_into().unwrap()).decompress()
-                    });
+                    let next = (1..150u32)
+                        .map(|k| (&value + 2 * k).to_bytes_le())
+                        .find_map(|mut bytes| {
+                            bytes.resize(32, 0);
+                            CompressedRistretto(bytes.try_into().unwrap()).decompress()
+                        });
                     later.push(next.unwrap());
                 }
             }

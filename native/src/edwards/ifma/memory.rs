@@ -22,10 +22,22 @@ fn transpose(r: [__m512i; 8]) -> [__m512i; 8] {
         let t5 = _mm512_unpackhi_epi64(r[4], r[5]);
         let t6 = _mm512_unpacklo_epi64(r[6], r[7]);
         let t7 = _mm512_unpackhi_epi64(r[6], r[7]);
-        let (a, b) = (_mm512_shuffle_i64x2::<0x44>(t0, t2), _mm512_shuffle_i64x2::<0xee>(t0, t2));
-        let (c, d) = (_mm512_shuffle_i64x2::<0x44>(t4, t6), _mm512_shuffle_i64x2::<0xee>(t4, t6));
-        let (e, f) = (_mm512_shuffle_i64x2::<0x44>(t1, t3), _mm512_shuffle_i64x2::<0xee>(t1, t3));
-        let (g, h) = (_mm512_shuffle_i64x2::<0x44>(t5, t7), _mm512_shuffle_i64x2::<0xee>(t5, t7));
+        let (a, b) = (
+            _mm512_shuffle_i64x2::<0x44>(t0, t2),
+            _mm512_shuffle_i64x2::<0xee>(t0, t2),
+        );
+        let (c, d) = (
+            _mm512_shuffle_i64x2::<0x44>(t4, t6),
+            _mm512_shuffle_i64x2::<0xee>(t4, t6),
+        );
+        let (e, f) = (
+            _mm512_shuffle_i64x2::<0x44>(t1, t3),
+            _mm512_shuffle_i64x2::<0xee>(t1, t3),
+        );
+        let (g, h) = (
+            _mm512_shuffle_i64x2::<0x44>(t5, t7),
+            _mm512_shuffle_i64x2::<0xee>(t5, t7),
+        );
         [
             _mm512_shuffle_i64x2::<0x88>(a, c),
             _mm512_shuffle_i64x2::<0x88>(e, g),
@@ -140,7 +152,12 @@ pub fn load_items(items: &[u8], rows: &[usize; 8]) -> [F; 4] {
 /// Stores X, Y, Z, T, canonical, except where a row is `NONE`.
 #[inline(always)]
 pub fn store_items(items: &mut [u8], rows: &[usize; 8], point: &[F; 4]) {
-    let (x, y, z, t) = (to_words(&point[0]), to_words(&point[1]), to_words(&point[2]), to_words(&point[3]));
+    let (x, y, z, t) = (
+        to_words(&point[0]),
+        to_words(&point[1]),
+        to_words(&point[2]),
+        to_words(&point[3]),
+    );
     let first = transpose([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]]);
     let second = transpose([z[0], z[1], z[2], z[3], t[0], t[1], t[2], t[3]]);
     for lane in 0..8 {
@@ -164,7 +181,12 @@ pub fn load_numbers(data: &[u8], rows: &[usize; 8]) -> (F, Mask, Mask) {
             }
         }
     }
-    let words = [vector(&words[0]), vector(&words[1]), vector(&words[2]), vector(&words[3])];
+    let words = [
+        vector(&words[0]),
+        vector(&words[1]),
+        vector(&words[2]),
+        vector(&words[3]),
+    ];
     let number = from_words(words);
     let top = unsafe { _mm512_movepi64_mask(words[3]) };
     let canonical = number.same(&number.canonical());

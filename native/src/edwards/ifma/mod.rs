@@ -11,13 +11,13 @@ macro_rules! kernels {
     };
 }
 
-pub mod field;
-pub mod memory;
-#[path = "../lanes/points.rs"]
-pub mod points;
 #[path = "../lanes/encodings.rs"]
 pub mod encodings;
-#[path = "../lanes/powers.rs"]
-pub mod powers;
+pub mod field;
+pub mod memory;
 #[path = "../lanes/multiexp.rs"]
 pub mod multiexp;
+#[path = "../lanes/points.rs"]
+pub mod points;
+#[path = "../lanes/powers.rs"]
+pub mod powers;

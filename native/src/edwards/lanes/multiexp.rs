@@ -6,8 +6,8 @@ use super::encodings::inverses_of_z;
 use super::field::{F, Mask};
 use super::memory::{Windows, load_items, load_records, prefetch, splat_record, store_records};
 use super::points::{
-    Affine, Cached, Point, add, add_affine, add_two, add_two_affine, cached, doublings, identity, load_points, store_points,
-    sum_of_lanes,
+    Affine, Cached, Point, add, add_affine, add_two, add_two_affine, cached, doublings, identity,
+    load_points, store_points, sum_of_lanes,
 };
 use super::powers::multiples;
 

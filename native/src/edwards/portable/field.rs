@@ -16,7 +16,13 @@ pub type Mask = u8;
 
 const LIMB: u64 = (1 << 51) - 1;
 /// 2^10 p, of which every limb is above 2^60.
-const BIAS: Limbs = [((1 << 51) - 19) << 10, LIMB << 10, LIMB << 10, LIMB << 10, LIMB << 10];
+const BIAS: Limbs = [
+    ((1 << 51) - 19) << 10,
+    LIMB << 10,
+    LIMB << 10,
+    LIMB << 10,
+    LIMB << 10,
+];
 
 fn each(f: impl Fn(usize) -> Limbs) -> [Limbs; 8] {
     [f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)]
@@ -171,9 +177,21 @@ fn mul(a: &Limbs, b: &Limbs) -> Limbs {
     reduce([
         product(a[0], b[0]) + product(a[1], b4) + product(a[2], b3) + product(a[3], b2) + product(a[4], b1),
         product(a[0], b[1]) + product(a[1], b[0]) + product(a[2], b4) + product(a[3], b3) + product(a[4], b2),
-        product(a[0], b[2]) + product(a[1], b[1]) + product(a[2], b[0]) + product(a[3], b4) + product(a[4], b3),
-        product(a[0], b[3]) + product(a[1], b[2]) + product(a[2], b[1]) + product(a[3], b[0]) + product(a[4], b4),
-        product(a[0], b[4]) + product(a[1], b[3]) + product(a[2], b[2]) + product(a[3], b[1]) + product(a[4], b[0]),
+        product(a[0], b[2])
+            + product(a[1], b[1])
+            + product(a[2], b[0])
+            + product(a[3], b4)
+            + product(a[4], b3),
+        product(a[0], b[3])
+            + product(a[1], b[2])
+            + product(a[2], b[1])
+            + product(a[3], b[0])
+            + product(a[4], b4),
+        product(a[0], b[4])
+            + product(a[1], b[3])
+            + product(a[2], b[2])
+            + product(a[3], b[1])
+            + product(a[4], b[0]),
     ])
 }
 

@@ -1,14 +1,15 @@
 //! Between rows in memory and lanes, and lookups in tables: the twin of ifma/memory.rs.
 
 use super::super::constants::Limbs;
-use super::super::rows::{ITEM, NONE, Record, TablePlanes, identity_item};
+use super::super::rows::{ITEM, NONE, Record, TABLE_ENTRIES, TablePlanes, identity_item};
 use super::field::*;
 
 const LIMB: u64 = (1 << 51) - 1;
 
 /// Bit 255 is ignored.
 fn read(bytes: &[u8]) -> Limbs {
-    let w: [u64; 4] = std::array::from_fn(|k| u64::from_le_bytes(bytes[8 * k..8 * k + 8].try_into().unwrap()));
+    let w: [u64; 4] =
+        std::array::from_fn(|k| u64::from_le_bytes(bytes[8 * k..8 * k + 8].try_into().unwrap()));
     [
         w[0] & LIMB,
         (w[0] >> 51 | w[1] << 13) & LIMB,
@@ -20,7 +21,12 @@ fn read(bytes: &[u8]) -> Limbs {
 
 /// Of a canonical number.
 fn write(bytes: &mut [u8], a: &Limbs) {
-    let words = [a[0] | a[1] << 51, a[1] >> 13 | a[2] << 38, a[2] >> 26 | a[3] << 25, a[3] >> 39 | a[4] << 12];
+    let words = [
+        a[0] | a[1] << 51,
+        a[1] >> 13 | a[2] << 38,
+        a[2] >> 26 | a[3] << 25,
+        a[3] >> 39 | a[4] << 12,
+    ];
     for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }
@@ -117,7 +123,11 @@ pub struct Windows {
 
 impl Windows {
     pub fn new(width: usize, first: usize, starts: &[usize; 8]) -> Windows {
-        Windows { width, first, starts: *starts }
+        Windows {
+            width,
+            first,
+            starts: *starts,
+        }
     }
 
     /// Absolute values of eight digits, each behind the start of its lane, and where digits are negative.
@@ -146,7 +156,10 @@ impl Digits {
         for lane in 0..8 {
             negative |= ((digits[lane] as u8) >> 7) << lane;
         }
-        (Digits(digits.map(|digit| (digit as i64).unsigned_abs())), negative)
+        (
+            Digits(digits.map(|digit| (digit as i64).unsigned_abs())),
+            negative,
+        )
     }
 
     pub fn are(&self, digit: usize) -> Mask {
@@ -160,15 +173,21 @@ impl Digits {
     /// The entries of a table for digits 1 to 64, by the same reads for all of them; 0 for 0.
     pub fn look_up(&self, planes: &TablePlanes) -> [F; 3] {
         let mut numbers = [F::splat(&[0; 5]); 3];
-        for (k, plane) in planes.0.iter().enumerate() {
-            for (i, &entry) in plane.iter().enumerate() {
-                let mask = self.are(i + 1);
-                for lane in 0..8 {
-                    numbers[k / 5].0[lane][k % 5] |= ones(mask, lane) & entry;
+        for (lane, &value) in self.0.iter().enumerate() {
+            let mut chosen = [0; TABLE_ENTRIES];
+            for (i, ones) in chosen.iter_mut().enumerate() {
+                // All ones where value - 1 and i, both small, have no different bit.
+                *ones = 0u64.wrapping_sub((value.wrapping_sub(1) ^ i as u64).wrapping_sub(1) >> 63);
+            }
+            chosen = std::hint::black_box(chosen);
+            for (k, plane) in planes.0.iter().enumerate() {
+                let mut entry = 0;
+                for (ones, limb) in chosen.iter().zip(plane) {
+                    entry |= ones & limb;
                 }
+                numbers[k / 5].0[lane][k % 5] = entry;
             }
         }
         numbers
     }
 }
-
