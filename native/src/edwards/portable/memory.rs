@@ -170,7 +170,7 @@ impl Digits {
         mask
     }
 
-    /// The entries of a table for digits 1 to 64, by the same reads for all of them; 0 for 0.
+    /// The entries of a table for digits 1 to 64, by the same reads for all of them; any for 0.
     pub fn look_up(&self, planes: &TablePlanes) -> [F; 3] {
         let mut numbers = [F::splat(&[0; 5]); 3];
         for (lane, &value) in self.0.iter().enumerate() {
