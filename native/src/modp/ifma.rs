@@ -50,7 +50,7 @@ impl<const L: usize> Engine for Ifma<L> {
     fn new(p: &[u64]) -> Self {
         assert!(crate::mode() == "ifma");
         let bits = number::bit_length(p);
-        assert!(L % 10 == 0 && bits == 64 * p.len() && bits + 31 < 52 * L);
+        assert!(L.is_multiple_of(10) && bits == 64 * p.len() && bits + 31 < 52 * L);
         // 2^bits modulo p is 2^bits - p.
         let mut power = vec![0; p.len()];
         number::subtract(&mut power, p);

@@ -145,10 +145,9 @@ fn apply_modulo(d: &mut Limbs, e: &mut Limbs, limbs: usize, steps: &Steps, p: &L
 /// x += p or -x, limb by limb.
 fn combine(x: &mut Limbs, limbs: usize, f: impl Fn(usize, i64) -> i64) {
     let mut carry = 0;
-    for i in 0..limbs {
-        let sum = f(i, x[i]) + carry;
-        let top = i + 1 == limbs;
-        x[i] = if top { sum } else { sum & MASK };
+    for (i, limb) in x[..limbs].iter_mut().enumerate() {
+        let sum = f(i, *limb) + carry;
+        *limb = if i + 1 == limbs { sum } else { sum & MASK };
         carry = sum >> BITS;
     }
 }

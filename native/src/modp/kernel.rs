@@ -7,6 +7,9 @@
 //! Work goes by tiles of ten by ten limbs: twenty columns and ten limbs stay in registers, and 200
 //! multiplications come to ten loads and stores. Everything here is constant-time.
 
+// Columns and limbs are counted side by side.
+#![allow(clippy::needless_range_loop)]
+
 use core::arch::x86_64::*;
 
 /// Limbs in a block.

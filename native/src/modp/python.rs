@@ -1,5 +1,8 @@
 //! The class `ModP`.
 
+// `from_numbers` makes items of numbers, by a group.
+#![allow(clippy::wrong_self_convention)]
+
 use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
@@ -236,7 +239,7 @@ fn same(a: usize, b: usize) -> PyResult<()> {
 }
 
 fn divided(count: usize, rows: usize) -> PyResult<()> {
-    if (rows == 0 && count == 0) || (rows > 0 && count % rows == 0) {
+    if (rows == 0 && count == 0) || (rows > 0 && count.is_multiple_of(rows)) {
         return Ok(());
     }
     Err(PyValueError::new_err(format!(

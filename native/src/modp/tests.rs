@@ -189,14 +189,14 @@ fn products<E: Engine>(bits: usize) {
     let at: Vec<usize> = (0..E::LANES).map(|i| (i + 20) * E::ROW).collect();
     let (mut x, y) = (engine.load(&items, &at), engine.load(&items, &at));
     let mut expected: Vec<BigUint> = numbers[20..20 + E::LANES].to_vec();
-    for step in 0..50 {
+    for step in 0u32..50 {
         engine.square(&mut x);
-        if step % 3 == 0 {
+        if step.is_multiple_of(3) {
             engine.multiply_into(&mut x, &y);
         }
         for (e, y) in expected.iter_mut().zip(&numbers[20..]) {
             *e = &*e * &*e % &case.p;
-            if step % 3 == 0 {
+            if step.is_multiple_of(3) {
                 *e = &*e * y % &case.p;
             }
         }
