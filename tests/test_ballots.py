@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evote import _ballot_bodies as bodies_module
+from evote import _ballot_tables as tables_module
 from evote import ballots as module
 from evote.ballots import (
     BallotContext,
@@ -870,13 +870,13 @@ def test_size_and_steps_do_not_depend_on_the_choice(name: str) -> None:
 def test_styles_that_do_not_occur_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A manifest may have thousands of styles; a bundle of ballots has a few."""
     decoded: list[str] = []
-    decode_contests = bodies_module._decode_contests
+    decode_contests = tables_module._decode_contests
 
-    def noted(group: Any, contests: Any, *rest: Any) -> Any:
-        decoded.extend(contest.id for contest in contests)
-        return decode_contests(group, contests, *rest)
+    def noted(group: Any, table: Any, *rest: Any) -> Any:
+        decoded.extend(contest.id for contest in table.parts.contests)
+        return decode_contests(group, table, *rest)
 
-    monkeypatch.setattr(bodies_module, "_decode_contests", noted)
+    monkeypatch.setattr(tables_module, "_decode_contests", noted)
     batch = decode_ballots(CONTEXT, SMALL_BODIES)
     assert [ballots.style for _, ballots in batch.batches] == ["only-measure"]
     assert decoded == ["measure"]

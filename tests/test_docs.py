@@ -137,7 +137,10 @@ def test_every_transcript_is_documented() -> None:
     assert "transcript purpose `rehearsal`" in FORMAT
 
 
-APPENDING = {"append", "append_integer", "append_elements", "append_scalars"}
+APPENDING = {
+    *("append", "append_integer", "append_elements", "append_scalars"),
+    *("append_rows", "append_arrays"),
+}
 SQUEEZING = {"squeeze", "challenge", "challenges", "weights"}
 
 

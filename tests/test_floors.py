@@ -15,7 +15,7 @@ PACKAGE = Path(evote.__file__).parent
 # One line a floor; a name stands for the module or for everything in the folder. Private siblings
 # stand before the module whose weight they take.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "encoding", "_files", "_pool", "_fingerprints"),
+    ("errors", "encoding", "_forms", "_files", "_pool", "_fingerprints"),
     ("groups",),
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_linear", "_one_of", "proofs"),
@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
-        *("_mixed_ballots", "_ballot_bodies", "ballots", "_nonces", "_merkle"),
+        *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
         *("credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
     ),
     (

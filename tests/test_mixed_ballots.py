@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from evote import ballots as ballots_module
+from evote._ballot_tables import read_nonces
 from evote._mixed_ballots import commit_knowledge, encrypt_pack, respond_knowledge
-from evote._nonces import nonce_rows, uses_nonce_twice
 from evote.ballots import (
     BallotContext,
     BallotPack,
@@ -481,14 +481,19 @@ def test_nonces_are_as_documented() -> None:
 
 def test_nonces_of_packs_are_looked_at() -> None:
     """attacks: A9. All alphas and all commitments of a ballot, those of packs last."""
-    ciphertexts, commitments = nonce_rows(CONTEXT, BODIES[0])
+    [(ciphertexts, commitments)] = read_nonces(CONTEXT, BODIES[:1])
     assert len(ciphertexts) == 32 * (2 + 2 + 1)
     assert len(commitments) == 32 * (2 * 2 + 2 + 2 + 1)
     assert ciphertexts[64:128] == FULL.packs[0].ciphertexts.alpha[0].encode()
     assert ciphertexts[128:] == FULL.packs[1].ciphertexts.alpha[0].encode()
     ends = FULL.packs[0].commitments[0].encode() + FULL.packs[1].commitments[0].encode()
     assert commitments.endswith(ends)
-    assert not any(uses_nonce_twice(CONTEXT, body) for body in BODIES)
+    [nonces] = decode_ballots(CONTEXT, BODIES[:1]).nonces
+    assert (nonces.ciphertexts.tobytes(), nonces.commitments.tobytes()) == (
+        ciphertexts,
+        commitments,
+    )
+    assert not any(rows.repeat(32).any() for rows in decode_ballots(CONTEXT, BODIES).nonces)
 
 
 @pytest.mark.parametrize("what", ["ciphertexts", "proofs"])
@@ -511,7 +516,8 @@ def test_a_nonce_used_for_two_elements(monkeypatch: pytest.MonkeyPatch, what: st
         monkeypatch.setattr(ballots_module, "commit_knowledge", commit)
     ballots, _ = encrypted("full")
     verify_ballots(CONTEXT, ballots)
-    assert all(uses_nonce_twice(CONTEXT, body) for body in encode_ballots(CONTEXT, ballots))
+    [rows] = decode_ballots(CONTEXT, encode_ballots(CONTEXT, ballots)).nonces
+    assert rows.repeat(32).all()
 
 
 def test_a_frozen_generator_repeats_no_commitment() -> None:

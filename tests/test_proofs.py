@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from evote._forms import to_rows
 from evote.elgamal import (
     Ciphertexts,
     PublicKey,
@@ -646,7 +647,7 @@ def test_many_encodings_at_once_name_the_bad_ones() -> None:
     proof = case.proof()
     items = proof.encode_each()
     assert items == [proof[i].encode() for i in range(5)]
-    read = decode_each_one_of(ristretto255, items, (2,), 4, width=2)
+    read = decode_each_one_of(ristretto255, to_rows(items), (2,), 4, width=2)
     assert read == proof
     size = len(items[0])
     forged = list(items)
@@ -654,12 +655,14 @@ def test_many_encodings_at_once_name_the_bad_ones() -> None:
     forged[3] = items[3][: size - 32] + b"\xff" * 32
     forged[4] = items[4][: 2 * 16 * 32] + b"\xff" * 32 + items[4][2 * 16 * 32 + 32 :]
     with pytest.raises(DecodingError) as caught:
-        decode_each_one_of(ristretto255, forged, (2,), 4, width=2, where="ballots/000.jsonl")
+        decode_each_one_of(
+            ristretto255, to_rows(forged), (2,), 4, width=2, where="ballots/000.jsonl"
+        )
     assert caught.value.indices == (1, 3, 4)
     with pytest.raises(DecodingError) as caught:
-        decode_each_one_of(ristretto255, [items[0], items[1][:-1]], (2,), 4, width=2)
-    assert caught.value.indices == (1,)
-    none = decode_each_one_of(ristretto255, [], (2,), 4, width=2)
+        decode_each_one_of(ristretto255, to_rows(items)[:, :-1], (2,), 4, width=2)
+    assert caught.value.indices == (0, 1, 2, 3, 4)
+    none = decode_each_one_of(ristretto255, to_rows(items)[:0], (2,), 4, width=2)
     assert none.shape == (0, 2)
     assert none.encode_each() == []
 

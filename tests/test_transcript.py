@@ -11,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evote.encoding import frame, uint32
-from evote.errors import DecodingError, GroupMismatch, ParameterError
+from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import GROUP_NAMES, Group, Secrecy, named_group, ristretto255
 from evote.transcript import (
     Sponge,
     Transcript,
+    Transcripts,
     decode_uint,
     derive_session_id,
     deserialize_field,
@@ -350,3 +351,40 @@ def test_challenge_shapes(group: Group, shape: tuple[int, ...]) -> None:
     weights = weights_from_bytes(group, data, shape)
     assert weights.shape == shape
     assert weights.secrecy is Secrecy.PUBLIC
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_transcripts_say_what_one_would_say_alone(count: int) -> None:
+    start = Transcript(b"test", ristretto255)
+    start.append(b"before", b"x")
+    rng = np.random.default_rng(1)
+    rows = rng.integers(0, 256, (count, 300), dtype=np.uint8)
+    elements = ristretto255.generator ** ristretto255.scalars(range(1, 2 * count + 1))
+    many = Transcripts(start, count)
+    many.append(b"common", b"the same")
+    many.append_rows(b"own", rows)
+    many.append_arrays(b"elements", elements)
+    many.append_rows(b"none", rows[:, :0])
+    drawn = many.challenges(b"challenge")
+    alone = []
+    for i in range(count):
+        twin = start.fork()
+        twin.append(b"common", b"the same")
+        twin.append(b"own", rows[i].tobytes())
+        twin.append(b"elements", elements[2 * i : 2 * i + 2].encode())
+        twin.append(b"none", b"")
+        alone.append(twin)
+    assert drawn == draw_challenges(alone, b"challenge", ristretto255)
+    assert drawn.shape == (count,)
+    start.append(b"after", b"y")  # it was not touched
+    again = Transcript(b"test", ristretto255)
+    again.append(b"before", b"x")
+    again.append(b"after", b"y")
+    assert start.squeeze(b"end", 32) == again.squeeze(b"end", 32)
+
+
+def test_transcripts_take_a_row_each() -> None:
+    many = Transcripts(Transcript(b"test", ristretto255), 3)
+    for shape in ((2, 4), (3,), (3, 4, 1)):
+        with pytest.raises(ShapeMismatch):
+            many.append_rows(b"own", np.zeros(shape, dtype=np.uint8))

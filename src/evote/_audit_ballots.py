@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote._fingerprints import fingerprint_rows
-from evote._nonces import nonce_rows
+from evote._forms import Rows
 from evote.ballots import (
     BallotContext,
     Ballots,
@@ -143,14 +143,13 @@ def check_bundle(shared: Auditor, job: BundleJob) -> BundleOutcome:
     _check_signatures(outcome, context, job)
     summation, mixed = Summation(manifest), MixInputs()
     added = 0
-    for positions, ballots in batch.batches:
+    for (positions, ballots), nonces in zip(batch.batches, batch.nonces, strict=True):
         where = [present[int(p)] for p in positions]
         _check_credentials(outcome, job, ballots, where, places)
         _check_proofs(outcome, context, ballots, where, places)
-        rows = [nonce_rows(context, bodies[i]) for i in where]
         owners, size = [job.indices[i] for i in where], context.group.element_size
-        outcome.ciphertexts.append(_owned(owners, [row[0] for row in rows], size))
-        outcome.commitments.append(_owned(owners, [row[1] for row in rows], size))
+        outcome.ciphertexts.append(_owned(owners, nonces.ciphertexts, size))
+        outcome.commitments.append(_owned(owners, nonces.commitments, size))
         counted = [i for i, w in enumerate(where) if job.weights[w]]
         weights = [job.weights[where[i]] for i in counted]
         summation.add(ballots.take(counted), weights)
@@ -282,8 +281,7 @@ def verify_opening(context: BallotContext, body: bytes, opening: Opening) -> Non
     )
 
 
-def _owned(owners: Sequence[int], rows: Sequence[bytes], size: int) -> _Keys:
-    """The fingerprints of all rows, each with the entry index of its ballot."""
-    counts = [len(data) // size for data in rows]
-    whose = np.repeat(np.array(owners, dtype=np.uint64), counts)
-    return fingerprint_rows(b"".join(rows), size), whose
+def _owned(owners: Sequence[int], rows: Rows, size: int) -> _Keys:
+    """The fingerprints of all items of the rows, each with the entry index of its ballot."""
+    whose = np.repeat(np.array(owners, dtype=np.uint64), rows.shape[1] // size)
+    return fingerprint_rows(rows.tobytes(), size), whose

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from evote._audit_ballots import verify_opening
+from evote._ballot_tables import read_nonces
 from evote._files import make_directory, read_file, shown_path, write_file
 from evote._fingerprints import fingerprint_rows
-from evote._nonces import nonce_rows, uses_nonce_twice
 from evote._pool import Work, run_jobs
 from evote.ballots import (
     BallotContext,
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 _CHUNK = 64  # ballots of one job
+_AT_ONCE = 256  # ballots whose nonces are read together
 _MAX_FILE = 32 * 2**20  # bytes
 _BODY, _SECRET = "ballot.json", "secret.json"
 
@@ -362,8 +364,11 @@ class BallotBox:
     def _read_board(self) -> None:
         if self._board.stage != Stage.VOTING:
             raise VerificationError(f"no ballots while the log is {self._board.stage.name.lower()}")
-        for index, entry, body in self._record.ballots():
-            self._note(index, entry, self._keys(body))
+        ballots = self._record.ballots()
+        while some := list(islice(ballots, _AT_ONCE)):
+            keys = self._keys([body for _, _, body in some])
+            for (index, entry, _), own in zip(some, keys, strict=True):
+                self._note(index, entry, own)
         for _, _, other in self._record.entries():
             if isinstance(other, Opening):
                 self._opened.add(other.ballot)
@@ -376,13 +381,15 @@ class BallotBox:
         else:
             self._spoiled[entry.digest] = index
 
-    def _keys(self, body: bytes) -> tuple[set[int], set[int]]:
+    def _keys(self, bodies: Sequence[bytes]) -> list[tuple[set[int], set[int]]]:
         size = self._context.group.element_size
-        ciphertexts, commitments = nonce_rows(self._context, body)
-        return (
-            set(fingerprint_rows(ciphertexts, size).tolist()),
-            set(fingerprint_rows(commitments, size).tolist()),
-        )
+        return [
+            (
+                set(fingerprint_rows(ciphertexts, size).tolist()),
+                set(fingerprint_rows(commitments, size).tolist()),
+            )
+            for ciphertexts, commitments in read_nonces(self._context, bodies)
+        ]
 
     def submit(
         self,
@@ -398,7 +405,7 @@ class BallotBox:
         """
         self._check_entries(submissions)
         self._check_bodies(submissions, jobs, progress)
-        keys = [self._keys(item.body) for item in submissions]
+        keys = self._keys([item.body for item in submissions])
         self._check_nonces(keys)
         entries = [item.entry for item in submissions]
         indices = self._board.append(entries, [item.body for item in submissions])
@@ -501,10 +508,11 @@ def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str
     batch = decode_ballots(context, [body for body, _, _ in items], ["ballot"] * len(items))
     for position, error in batch.errors.items():
         reasons[position] = str(error)
-    for positions, ballots in batch.batches:
-        holds = ballots_hold(context, ballots)
-        for position, credential, right in zip(
-            positions.tolist(), ballots.credentials, holds, strict=True
+    size = context.group.element_size
+    for (positions, ballots), nonces in zip(batch.batches, batch.nonces, strict=True):
+        judged = ballots_hold(context, ballots), nonces.repeat(size)
+        for position, credential, right, repeats in zip(
+            positions.tolist(), ballots.credentials, *judged, strict=True
         ):
             _, expected, style = items[position]
             if credential != expected:
@@ -513,7 +521,7 @@ def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str
                 reasons[position] = f"a ballot of style {ballots.style!r}, not {style!r}"
             elif not right:
                 reasons[position] = "the proofs do not hold"
-            elif uses_nonce_twice(context, items[position][0]):
+            elif repeats:
                 reasons[position] = "it uses a nonce twice"
     return reasons
 

@@ -387,13 +387,14 @@ def decode_one_of(
     group: Group, data: bytes, shape: Shape, branches: int, *, width: int = 1, where: str = ""
 ) -> OneOfProof:
     """Read what `OneOfProof.encode` wrote, for claims of `shape`; all of `data` is used."""
-    proofs = decode_each_one_of(group, [data], shape, branches, width=width, where=where)
+    whole = np.frombuffer(data, dtype=np.uint8).reshape((1, len(data)))
+    proofs = decode_each_one_of(group, whole, shape, branches, width=width, where=where)
     return proofs.reshape(shape)
 
 
 def decode_each_one_of(
     group: Group,
-    items: Sequence[bytes],
+    rows: NDArray[np.uint8],
     shape: Shape,
     branches: int,
     *,
@@ -402,8 +403,11 @@ def decode_each_one_of(
 ) -> OneOfProof:
     """Read many encodings, each for claims of `shape`, into one proof of shape (n, *shape).
 
+    Args:
+        rows: the encodings, shape (n, bytes).
+
     Raises:
-        DecodingError: `indices` lists those of `items` that are no canonical proof.
+        DecodingError: `indices` lists those of `rows` that are no canonical proof.
     """
     count = prod(shape) * branches * width
     sizes = (
@@ -411,15 +415,12 @@ def decode_each_one_of(
         prod(shape) * (branches - 1) * group.scalar_size,
         count * group.scalar_size,
     )
-    wrong = [i for i, item in enumerate(items) if len(item) != sum(sizes)]
-    if wrong:
-        got = len(items[wrong[0]])
-        raise DecodingError(
-            f"a proof of {sum(sizes)} bytes expected, got {got}", where=where, indices=wrong
-        )
+    if rows.shape[1] != sum(sizes):
+        reason = f"a proof of {sum(sizes)} bytes expected, got {rows.shape[1]}"
+        raise DecodingError(reason, where=where, indices=range(len(rows)))
     cuts = (0, sizes[0], sizes[0] + sizes[1], sum(sizes))
-    parts = [b"".join([item[a:b] for item in items]) for a, b in pairwise(cuts)]
-    whole = (len(items), *shape)
+    parts = [rows[:, a:b].tobytes() for a, b in pairwise(cuts)]
+    whole = (len(rows), *shape)
     bad: set[int] = set()
 
     def part(number: int, per_item: int, decode: Callable[[bytes], _ArrayT]) -> _ArrayT | None:

@@ -39,13 +39,13 @@ from evote._ballot_bodies import (
     BallotPack,
     Ballots,
     ContestBallots,
-    DecodedBatch,
     body_sizes,
-    decode_ballots,
     encode_ballots,
     rows_of,
 )
+from evote._ballot_tables import DecodedBatch, decode_ballots
 from evote._base32 import grouped, to_digits
+from evote._forms import to_rows
 from evote._mixed_ballots import (
     PackBallots,
     commit_knowledge,
@@ -73,7 +73,7 @@ from evote.proofs import (
     respond_one_of,
     verify_batch,
 )
-from evote.transcript import Transcript
+from evote.transcript import Transcript, Transcripts
 
 __all__ = [
     "SEED_SIZE",
@@ -148,32 +148,24 @@ def _challenges(
     start.append(b"key", context.key.element.encode())
     contests = [(c.id.encode("ascii"), c.encode()) for c in context.summed_contests(style)]
     packs = [(pack.id.encode("ascii"), pack.encode()) for pack in context.style_packs(style)]
-    n = len(credentials)
-    ciphertext_rows = [rows_of(array, n) for array in ciphertexts]
-    summed, mixed = ciphertext_rows[: len(contests)], ciphertext_rows[len(contests) :]
-    contest_rows = [(rows_of(o, n), rows_of(s, n)) for o, s in commitments.contests]
-    pack_rows = [rows_of(a, n) for a in commitments.packs]
-    size = context.group.uniform_size
-    drawn = []
-    for i, credential in enumerate(credentials):
-        transcript = start.fork()
-        transcript.append(b"credential", credential)
-        transcript.append(b"style", style.encode("ascii"))
-        for (name, rules), rows in zip(contests, summed, strict=True):
-            transcript.append(b"contest", name)
-            transcript.append(b"rules", rules)
-            transcript.append(b"ciphertexts", rows[i])
-        for (name, rules), rows in zip(packs, mixed, strict=True):
-            transcript.append(b"pack", name)
-            transcript.append(b"rules", rules)
-            transcript.append(b"ciphertexts", rows[i])
-        for option_rows, sum_rows in contest_rows:
-            transcript.append(b"option commitments", option_rows[i])
-            transcript.append(b"sum commitments", sum_rows[i])
-        for rows in pack_rows:
-            transcript.append(b"pack commitments", rows[i])
-        drawn.append(transcript.squeeze(b"challenge", size))
-    return context.group.scalars_from_uniform(b"".join(drawn), (n,))
+    transcripts = Transcripts(start, len(credentials))
+    transcripts.append_rows(b"credential", to_rows(credentials))
+    transcripts.append(b"style", style.encode("ascii"))
+    summed, mixed = ciphertexts[: len(contests)], ciphertexts[len(contests) :]
+    for (name, rules), array in zip(contests, summed, strict=True):
+        transcripts.append(b"contest", name)
+        transcripts.append(b"rules", rules)
+        transcripts.append_arrays(b"ciphertexts", array)
+    for (name, rules), array in zip(packs, mixed, strict=True):
+        transcripts.append(b"pack", name)
+        transcripts.append(b"rules", rules)
+        transcripts.append_arrays(b"ciphertexts", array)
+    for options, sums in commitments.contests:
+        transcripts.append_arrays(b"option commitments", options)
+        transcripts.append_arrays(b"sum commitments", sums)
+    for elements in commitments.packs:
+        transcripts.append_arrays(b"pack commitments", elements)
+    return transcripts.challenges(b"challenge")
 
 
 # Encryption.

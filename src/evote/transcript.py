@@ -23,15 +23,19 @@ import hashlib
 import re
 from collections.abc import Sequence
 from math import prod
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evote.encoding import frame, uint32
-from evote.errors import DecodingError, GroupMismatch, ParameterError
+from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Scalars
 
 __all__ = [
     "Sponge",
     "Transcript",
+    "Transcripts",
     "decode_uint",
     "derive_session_id",
     "deserialize_field",
@@ -54,6 +58,12 @@ _WEIGHT_SIZE = 16  # bytes: 2^-128 is the chance that a wrong sum of equations h
 _Shape: TypeAlias = tuple[int, ...]
 
 
+class Encodes(Protocol):
+    """An array with fixed-width encodings: elements, scalars, ciphertexts."""
+
+    def encode(self) -> bytes: ...
+
+
 class Sponge:
     """The duplex sponge of the draft: each squeeze is SHAKE128 of all bytes absorbed so far."""
 
@@ -66,7 +76,7 @@ class Sponge:
         self._hash = hashlib.shake_128(session_id + bytes(_RATE - 32))
         self._position = 0
 
-    def absorb(self, data: bytes) -> None:
+    def absorb(self, data: bytes | memoryview) -> None:
         """Absorb bytes. No framing: the caller's encodings must be prefix-free."""
         if len(data):
             self._hash.update(data)
@@ -226,6 +236,62 @@ class Transcript:
         return twin
 
 
+class Transcripts:
+    """n transcripts that go on from one, each with messages of its own; of one length each.
+
+    What each says is what `fork`, `append` and `squeeze` would say, in one pass at the end.
+    """
+
+    __slots__ = ("_columns", "_count", "_start")
+
+    def __init__(self, start: Transcript, count: int) -> None:
+        """Fork `start`, which stays as it is, `count` times."""
+        self._start, self._count = start, count
+        self._columns: list[NDArray[np.uint8]] = []  # shape (1, bytes), or (n, bytes)
+
+    def append(self, label: bytes, message: bytes) -> None:
+        """Absorb the same message in all of them."""
+        self._absorb(frame(b"append", label, message))
+
+    def append_rows(self, label: bytes, rows: NDArray[np.uint8]) -> None:
+        """Absorb in each its row of an array of shape (n, bytes)."""
+        if rows.ndim != 2 or len(rows) != self._count:
+            raise ShapeMismatch(f"rows {rows.shape} for {self._count} transcripts")
+        self._absorb(frame(b"append", label) + uint32(rows.shape[1]))
+        self._columns.append(rows)
+
+    def append_arrays(self, label: bytes, array: Encodes) -> None:
+        """Absorb in each what its entry along the first axis of an array encodes to."""
+        data = np.frombuffer(array.encode(), dtype=np.uint8)
+        width = len(data) // self._count if self._count else 0
+        self.append_rows(label, data.reshape((self._count, width)))
+
+    def squeeze(self, label: bytes, length: int) -> list[bytes]:
+        """Draw bytes from each. It is their last word."""
+        self._absorb(frame(b"squeeze", label, uint32(length)))
+        total = sum(column.shape[1] for column in self._columns)
+        table = np.empty((self._count, total), dtype=np.uint8)
+        place = 0
+        for column in self._columns:
+            table[:, place : place + column.shape[1]] = column
+            place += column.shape[1]
+        drawn = []
+        for row in table:
+            sponge = self._start._sponge.fork()
+            sponge.absorb(row.data)
+            drawn.append(sponge.squeeze(length))
+        return drawn
+
+    def challenges(self, label: bytes) -> Scalars:
+        """One challenge from each, shape (n,)."""
+        group = self._start.group
+        drawn = self.squeeze(label, group.uniform_size)
+        return group.scalars_from_uniform(b"".join(drawn), (self._count,))
+
+    def _absorb(self, data: bytes) -> None:
+        self._columns.append(np.frombuffer(data, dtype=np.uint8)[None, :])
+
+
 def draw_challenges(transcripts: Sequence[Transcript], label: bytes, group: Group) -> Scalars:
     """One challenge from each transcript, as one array: n ballots have n transcripts."""
     drawn = [transcript.squeeze(label, group.uniform_size) for transcript in transcripts]
@@ -239,5 +305,7 @@ def encode_shape(shape: _Shape) -> bytes:
 
 def weights_from_bytes(group: Group, data: bytes, shape: _Shape) -> Scalars:
     """Scalars of 128 bits, each from 16 bytes, little-endian."""
-    numbers = [int.from_bytes(data[i : i + 16], "little") for i in range(0, len(data), 16)]
-    return group.scalars(numbers).reshape(shape)
+    rows = np.frombuffer(data, dtype=np.uint8).reshape((-1, _WEIGHT_SIZE))
+    wide = np.zeros((len(rows), group.uniform_size), dtype=np.uint8)
+    wide[:, :_WEIGHT_SIZE] = rows
+    return group.scalars_from_uniform(wide.tobytes(), shape)

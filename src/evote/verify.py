@@ -38,9 +38,9 @@ from evote._audit_log import (
 )
 from evote._audit_mixes import MIX_CHECKS, UnitProgress, check_mixes
 from evote._audit_tally import AuditedElection, check_seal, check_tally
+from evote._ballot_tables import read_nonces
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
-from evote._nonces import nonce_rows
 from evote._pool import Work, Workers, run_jobs, spread
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Outcome, Report
 from evote.ballots import BallotContext
@@ -605,7 +605,7 @@ class _Audit:
         before = self._bundle(index // BUNDLE)[: index % BUNDLE]
         place = sum(isinstance(_entry_or_none(data, 0), BallotEntry) for data in before)
         bodies, _ = read_bodies(self.record, index // BUNDLE, place + 1)
-        return nonce_rows(context, bodies[place])
+        return read_nonces(context, bodies[place:])[0]
 
 
 def check_roll_keys(roll: Roll) -> None:

@@ -50,7 +50,7 @@ from evote.elgamal import Ciphertexts, key_from_exponent
 from evote.encoding import encode_base64url, frame, uint32
 from evote.groups import Scalars, Secrecy, ristretto255
 from evote.proofs import OneOfProof
-from evote.transcript import Transcript, derive_session_id
+from evote.transcript import Transcript, Transcripts, derive_session_id
 
 FILE = Path(__file__).with_name("ballot.json")
 
@@ -107,6 +107,8 @@ def recording() -> Iterator[tuple[list[tuple[bytes, bytes]], list[bytes]]]:
     messages: list[tuple[bytes, bytes]] = []
     squeezed: list[bytes] = []
     append, squeeze = Transcript.append, Transcript.squeeze
+    append_all, append_rows = Transcripts.append, Transcripts.append_rows
+    squeeze_all = Transcripts.squeeze
 
     def recording_append(self: Transcript, label: bytes, message: bytes) -> None:
         messages.append((label, message))
@@ -116,9 +118,25 @@ def recording() -> Iterator[tuple[list[tuple[bytes, bytes]], list[bytes]]]:
         squeezed.append(squeeze(self, label, length))
         return squeezed[-1]
 
+    def recording_append_all(self: Transcripts, label: bytes, message: bytes) -> None:
+        messages.append((label, message))
+        append_all(self, label, message)
+
+    def recording_append_rows(self: Transcripts, label: bytes, rows: Any) -> None:
+        messages.extend((label, row.tobytes()) for row in rows)
+        append_rows(self, label, rows)
+
+    def recording_squeeze_all(self: Transcripts, label: bytes, length: int) -> list[bytes]:
+        drawn = squeeze_all(self, label, length)
+        squeezed.extend(drawn)
+        return drawn
+
     with (
         mock.patch.object(Transcript, "append", recording_append),
         mock.patch.object(Transcript, "squeeze", recording_squeeze),
+        mock.patch.object(Transcripts, "append", recording_append_all),
+        mock.patch.object(Transcripts, "append_rows", recording_append_rows),
+        mock.patch.object(Transcripts, "squeeze", recording_squeeze_all),
     ):
         yield messages, squeezed
 
