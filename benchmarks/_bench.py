@@ -21,6 +21,7 @@ import gmpy2
 
 from evote._pool import processes
 from evote.groups import Group, ModPGroup, named_group
+from evote.groups._choice import native_module
 
 __all__ = [
     "Action",
@@ -42,7 +43,7 @@ def arguments(doc: str | None, *, group: str, n: int, runs: int = 5) -> argparse
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--group", default=group, help="one or more names, separated by commas")
     parser.add_argument("--n", type=int, default=n)
-    parser.add_argument("--backend", default="gmp")
+    parser.add_argument("--backend", help="native, gmp or python; by default the group's own")
     parser.add_argument("--runs", type=int, default=runs)
     add_compare(parser)
     return parser
@@ -76,8 +77,12 @@ def median_ratio(pairs: Sequence[tuple[float, float]]) -> float:
 class Bench:
     """One question about one group; `compare` and `row` print lines of JSON."""
 
-    def __init__(self, question: str, group: str, backend: str, runs: int) -> None:
-        self.group = named_group(group).with_backend(backend)
+    def __init__(self, question: str, group: str, backend: str | None, runs: int) -> None:
+        self.group = named_group(group)
+        if backend is not None:
+            self.group = self.group.with_backend(backend)
+        if self.group.backend == "native":
+            native_module()[0].set_threads(1)
         self.runs = runs
         self._unit = unit_of(self.group)
         self._common: dict[str, object] = {
@@ -201,8 +206,7 @@ _UNITS = 3000
 
 
 def unit_of(group: Group) -> Action:
-    """An action of `_UNITS` operations of the group, one after the other, as the backend does."""
-    kernel = group._kernel
+    """An action of `_UNITS` operations of the group, one after the other, as gmpy2 does them."""
     if isinstance(group, ModPGroup):
         p, x = gmpy2.mpz(group.p), gmpy2.mpz(group.g)
         start = gmpy2.powmod(x, group.order // 3, p)
@@ -215,10 +219,11 @@ def unit_of(group: Group) -> Action:
 
         return modular_multiplication
 
+    kernel = group.with_backend("gmp")._kernel
     points = [kernel.powers([kernel.generator], [group.order // 3])[0]] * _UNITS
 
     def point_addition() -> object:
-        return kernel.product(points)
+        return kernel.products(points, 1)
 
     return point_addition
 
@@ -235,12 +240,13 @@ def naive_powers(
     if isinstance(group, ModPGroup):
         p, powmod = gmpy2.mpz(group.p), gmpy2.powmod_sec if secret else gmpy2.powmod
         return lambda: [powmod(x, e, p) for x, e in zip(bases, numbers, strict=True)]
-    multiply, neutral = group._kernel.multiply, group._kernel.identity
+    kernel = group.with_backend("gmp")._kernel
+    multiply, neutral = kernel.multiply, kernel.identity
 
     def double_and_add() -> object:  # all powers bit by bit in step, so that lists cost nothing
-        results = [neutral] * len(bases)
+        results: list[Any] = [neutral] * len(bases)
         for place in range(max(numbers).bit_length() - 1, -1, -1):
-            results = multiply(results, results)
+            results = list(multiply(results, results))
             chosen = [i for i, e in enumerate(numbers) if secret or e >> place & 1]
             sums = multiply([results[i] for i in chosen], [bases[i] for i in chosen])
             for i, total in zip(chosen, sums, strict=True):

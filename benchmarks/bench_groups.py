@@ -47,7 +47,7 @@ GROUPS = "ristretto255,electionguard-2.0-3072,electionguard-2.0-4096"
 class GroupBench:
     """All rows of one group."""
 
-    def __init__(self, name: str, backend: str, n: int, runs: int, sample: int) -> None:
+    def __init__(self, name: str, backend: str | None, n: int, runs: int, sample: int) -> None:
         self.bench = Bench("groups", name, backend, runs)
         self.group: Group = self.bench.group
         self.n = n

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evote.groups import Group, modp_group, named_group, weierstrass_group
+from tests.backends import BACKENDS, need, on
 from tests.records import make_phases
 
 _VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
@@ -36,8 +37,9 @@ def vectors() -> Vectors:
     return Vectors(Path(os.environ.get("EVOTE_VECTORS") or _VECTORS))
 
 
-@pytest.fixture(scope="session", params=["gmp", "python"])
+@pytest.fixture(scope="session", params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
+    need(str(request.param))
     return str(request.param)
 
 
@@ -48,10 +50,10 @@ def backend(request: pytest.FixtureRequest) -> str:
 def group(request: pytest.FixtureRequest, backend: str) -> Group:
     """Curves, subgroups of Z_p^*, and a tiny one of both, each on every backend."""
     if request.param == "tiny":
-        return modp_group(23, 11, 4, allow_weak=True).with_backend(backend)
+        return on(modp_group(23, 11, 4, allow_weak=True), backend)
     if request.param == "tiny-curve":
-        return weierstrass_group(107, 104, 5, 1, 18, 101, allow_weak=True).with_backend(backend)
-    return named_group(request.param).with_backend(backend)
+        return on(weierstrass_group(107, 104, 5, 1, 18, 101, allow_weak=True), backend)
+    return on(named_group(request.param), backend)
 
 
 @pytest.fixture(scope="session")

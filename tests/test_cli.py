@@ -23,6 +23,7 @@ from evote.cli.ballot import read_choice
 from evote.cli.election import read_draft
 from evote.demo import peoples_council_2013, run_election
 from evote.errors import DecodingError, InvalidProof, ParameterError, UnsupportedError
+from evote.groups import GROUP_NAMES, named_group
 from evote.operators import load_card
 from evote.record import Record
 
@@ -158,9 +159,14 @@ def test_debug_shows_where(
 def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor") == 0
     shown = capsys.readouterr().out
-    for word in ("evote", "python", "gmpy2", "backends", "features"):
+    for word in ("evote", "python", "gmpy2", "backend", "features"):
         assert word in shown
-    assert "python, gmp" in shown
+    for name in GROUP_NAMES:
+        group = named_group(name)
+        lines = [line for line in shown.splitlines() if name in line.replace(",", "").split()]
+        assert len(lines) == 1
+        assert lines[0].split()[:2] == ["backend", group.backend]
+        assert group.default_backend.reason in lines[0]
 
 
 def test_interrupt(tmp_path: Path) -> None:

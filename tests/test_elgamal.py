@@ -29,6 +29,7 @@ from evote.elgamal import (
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Group, ModPGroup, Secrecy, modp_group, named_group, ristretto255
 from evote.testing import strategies
+from tests.backends import on
 
 TINY = modp_group(23, 11, 4, allow_weak=True)
 
@@ -36,7 +37,7 @@ TINY = modp_group(23, 11, 4, allow_weak=True)
 @pytest.fixture(scope="module", params=["ristretto255", "belenios-2048"])
 def real(request: pytest.FixtureRequest, backend: str) -> Group:
     """A group in which no nonce is zero and no two are equal by chance."""
-    return named_group(request.param).with_backend(backend)
+    return on(named_group(request.param), backend)
 
 
 SHAPES = [(), (0,), (1,), (5,), (2, 3), (2, 0)]

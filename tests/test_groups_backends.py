@@ -16,6 +16,7 @@ from evote.groups import (
     Secrecy,
     _gmp,
     _gmp_ristretto,
+    _native,
     concatenate,
     named_group,
     ristretto255,
@@ -49,10 +50,10 @@ def bytes_of(size: int) -> bytes:
 def test_backends_agree(name: str) -> None:
     answers = []
     state = RNG.getstate()
-    for backend in ("gmp", "python"):
+    for backend in ("gmp", "python", named_group(name).backend):
         RNG.setstate(state)
         answers.append(list(everything(named_group(name).with_backend(backend))))
-    assert answers[0] == answers[1]
+    assert answers[0] == answers[1] == answers[2]
     assert len(answers[0]) > 15
 
 
@@ -179,8 +180,7 @@ def test_combs(teeth: int, rows: int) -> None:
         for place, digit in enumerate(digits)
         for j in range(teeth)
     )
-    group = named_group("belenios-2048")
-    kernel = group._kernel
+    kernel = named_group("belenios-2048").with_backend("gmp")._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
     shape = Comb(teeth, rows, spacing, [])
     comb = shape._replace(table=kernel._build_table(kernel.generator, shape))
@@ -263,7 +263,7 @@ def test_every_window_of_every_method() -> None:
         assert same(curve._buckets(items, numbers, window), expected)
         if window < 7:
             assert same(curve._straus(items, numbers, window), expected)
-    kernel = named_group("belenios-2048")._kernel
+    kernel = named_group("belenios-2048").with_backend("gmp")._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
     bases = kernel.powers_of_one(kernel.generator, range(2, 2 + len(exponents)), 8)
     product = kernel.product(kernel.powers(bases, exponents))
@@ -311,6 +311,9 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*args: object) -> None:
         raise AssertionError("a table for a long-term secret")
 
+    groups = [named_group(name).with_backend("gmp") for name in GROUPS]
+    groups += [named_group(name) for name in GROUPS]
+    monkeypatch.setattr(_native._Tables, "find", refuse)
     monkeypatch.setattr(CombCache, "find", refuse)
     monkeypatch.setattr(curve, "multiexp", refuse)
     monkeypatch.setattr(curve, "comb_power", refuse)
@@ -318,8 +321,7 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(Jacobian, method, refuse)
     monkeypatch.setattr(_gmp.ModPKernel, "multiexp", refuse)
     monkeypatch.setattr(gmpy2, "powmod", refuse)
-    for name in GROUPS:
-        group = named_group(name)
+    for group in groups:
         secrets = group.random_scalars(3)
         x = group.generator**secrets
         with group.count() as count:
@@ -331,7 +333,7 @@ def test_long_term_secrets_use_no_tables(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("name", ["belenios-2048", "helios-2048", "rfc3526-2048", "ffdhe3072"])
 def test_constant_time_exponents_fill_the_same_words(name: str) -> None:
-    kernel = named_group(name)._kernel
+    kernel = named_group(name).with_backend("gmp")._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
     least = kernel._blind_below if kernel._blind_below < kernel.q else 0
     assert 2**63 * least <= kernel.q  # the probability to be below
@@ -342,7 +344,7 @@ def test_constant_time_exponents_fill_the_same_words(name: str) -> None:
 
 def test_constant_time_exponents_that_fill_their_words_by_themselves() -> None:
     """q = 2^256 - 189: all but one in 2^64 have four words, and no exponent is 0."""
-    kernel = named_group("electionguard-2.0-3072")._kernel
+    kernel = named_group("electionguard-2.0-3072").with_backend("gmp")._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
     g, p, q = kernel.generator, kernel.p, kernel.q
     for e in (2**192, 2**255, q - 1):
@@ -393,7 +395,7 @@ def test_tables_are_bounded() -> None:
         max_entries=1024, max_window=8,
     )  # fmt: skip
     built = []
-    kernel = named_group("belenios-2048")._kernel
+    kernel = named_group("belenios-2048").with_backend("gmp")._kernel
     assert isinstance(kernel, _gmp.ModPKernel)
 
     def build(comb: Comb) -> list[list[object]]:

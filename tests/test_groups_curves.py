@@ -35,6 +35,7 @@ from evote.groups.hash_to_curve import (
     hash_to_curve,
     hash_to_field,
 )
+from tests.backends import on
 
 if TYPE_CHECKING:
     from tests.conftest import Vectors
@@ -85,7 +86,7 @@ def test_weak_and_strong_names() -> None:
 
 @pytest.mark.parametrize("name", OPENSSL)
 def test_multiples_of_the_base_are_openssl_s(name: str, backend: str) -> None:
-    group = curve(name).with_backend(backend)
+    group = on(curve(name), backend)
     exponents = [1, 2, 3, group.order - 1, group.order // 3, 0x1234567890ABCDEF]
     expected = [
         ec.derive_private_key(e, OPENSSL[name]).public_key().public_numbers() for e in exponents
@@ -144,7 +145,7 @@ def test_small_embedding_degree_is_refused() -> None:
 @pytest.mark.parametrize("numbers", TINY)
 def test_every_pair_of_points(numbers: tuple[int, ...], backend: str) -> None:
     """Each sum against a table of multiples: equal, opposite and neutral points all occur."""
-    group = weierstrass_group(*numbers, allow_weak=True).with_backend(backend)
+    group = on(weierstrass_group(*numbers, allow_weak=True), backend)
     q = group.order
     points = group.generator.broadcast_to((q,)).cumprod().take([q - 1, *range(q - 1)])
     names = points.encode()
@@ -261,7 +262,7 @@ def test_curves_do_not_mix() -> None:
 
 
 def test_p256_points(vectors: Vectors, backend: str) -> None:
-    group = curve("P-256").with_backend(backend)
+    group = on(curve("P-256"), backend)
     known = vectors.json("curves/p256_points.json")
     multiples = known["multiples_of_base"]
     exponents = group.scalars([int(entry["scalar"], 16) for entry in multiples])
@@ -279,7 +280,7 @@ def test_p256_points(vectors: Vectors, backend: str) -> None:
 
 
 def test_identity_has_the_width_of_the_others(backend: str) -> None:
-    group = curve("P-256").with_backend(backend)
+    group = on(curve("P-256"), backend)
     assert group.identity().encode() == bytes(33)
     with pytest.raises(DecodingError):
         group.decode_elements(bytes(33))
@@ -312,7 +313,7 @@ def test_decoding_finds_every_root(name: str) -> None:
 
 
 def test_coordinates_are_checked(backend: str) -> None:
-    group = curve("P-256").with_backend(backend)
+    group = on(curve("P-256"), backend)
     p, (x, y) = group.curve.p, (group.curve.x, group.curve.y)
     good = group.from_affine([(x, y), (x, p - y), None], allow_identity=True)
     assert good == group.generator ** group.scalars([1, -1, 0])
@@ -329,7 +330,7 @@ def test_coordinates_are_checked(backend: str) -> None:
 
 
 def test_ed25519_takes_the_subgroup_only(vectors: Vectors, backend: str) -> None:
-    group = ed25519.with_backend(backend)
+    group = on(ed25519, backend)
     known = vectors.json("curves/edwards25519.json")
     assert group.generator.encode().hex() == known["base"]
     assert group.order == int.from_bytes(bytes.fromhex(known["order_le_hex"]), "little")
@@ -367,7 +368,7 @@ def test_edwards_points_of_both_groups_are_the_same_group() -> None:
 
 @pytest.mark.parametrize("suite", ["RO", "NU"])
 def test_rfc_9380(suite: str, vectors: Vectors, backend: str) -> None:
-    group = curve("P-256").with_backend(backend)
+    group = on(curve("P-256"), backend)
     known = vectors.json("curves/p256_hash_to_curve.json")[f"P256_XMD:SHA-256_SSWU_{suite}_"]
     domain = known["dst"].encode()
     messages = [entry["msg"].encode() for entry in known["vectors"]]
@@ -403,7 +404,7 @@ def test_expand_message(vectors: Vectors) -> None:
 
 def test_suites_there_are_and_are_not(backend: str) -> None:
     for name in ("P-384", "P-521"):
-        group = curve(name).with_backend(backend)
+        group = on(curve(name), backend)
         for function in (hash_to_curve, encode_to_curve):
             points = function(group, [b"a", b"b"], b"tag")
             assert group.decode_elements(points.encode()) == points

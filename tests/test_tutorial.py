@@ -24,11 +24,12 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment where `evote` is this interpreter's, and nothing is preset."""
+    """An environment where `evote` and `python` are this interpreter's, and nothing is preset."""
     commands = tmp_path_factory.mktemp("bin")
-    shim = commands / "evote"
-    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m evote "$@"\n')
-    shim.chmod(0o755)
+    for name, words in (("evote", "-m evote"), ("python", "")):
+        shim = commands / name
+        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        shim.chmod(0o755)
     kept = {key: value for key, value in os.environ.items() if not key.startswith("EVOTE_")}
     path = f"{commands}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return {**kept, "PATH": path, "PYTHONPATH": str(Path(evote.__file__).parent.parent)}

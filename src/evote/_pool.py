@@ -120,6 +120,8 @@ def _arrived(future: Future[R | EvoteError]) -> R | EvoteError:
 
 
 class _Spreads(Protocol):
+    backend: str
+
     def with_executor(self, executor: Executor) -> Self: ...
 
 
@@ -127,8 +129,11 @@ G = TypeVar("G", bound=_Spreads)
 
 
 def spread(group: G, workers: Workers) -> G:
-    """The same group, whose bulk calls are cut into chunks for these workers."""
-    if isinstance(workers, int) and workers == 1:
+    """The same group, whose bulk calls are cut into chunks for these workers.
+
+    Processes of this machine would have nothing to do where threads already keep it busy.
+    """
+    if isinstance(workers, int) and (workers == 1 or group.backend == "native"):
         return group
     return group.with_executor(processes(workers) if isinstance(workers, int) else workers)
 

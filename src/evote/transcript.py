@@ -305,7 +305,4 @@ def encode_shape(shape: _Shape) -> bytes:
 
 def weights_from_bytes(group: Group, data: bytes, shape: _Shape) -> Scalars:
     """Scalars of 128 bits, each from 16 bytes, little-endian."""
-    rows = np.frombuffer(data, dtype=np.uint8).reshape((-1, _WEIGHT_SIZE))
-    wide = np.zeros((len(rows), group.uniform_size), dtype=np.uint8)
-    wide[:, :_WEIGHT_SIZE] = rows
-    return group.scalars_from_uniform(wide.tobytes(), shape)
+    return group.scalars_from_uniform(data, shape, width=_WEIGHT_SIZE)

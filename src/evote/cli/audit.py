@@ -25,6 +25,7 @@ from evote.cli._common import (
     workers,
 )
 from evote.errors import EvoteError, ParameterError
+from evote.groups import GROUP_NAMES, named_group
 from evote.interop.recognition import Options, recognise
 from evote.interop.recognition import audit as audit_foreign
 from evote.interop.recognition import inspect as inspect_path
@@ -162,8 +163,7 @@ def doctor() -> None:
         ("cores", f"{_cores()} usable of {os.cpu_count()}"),
         ("processor", _processor()),
         ("features", _features()),
-        ("backends", ", ".join(_backends())),
-        ("default", f"{evote.ristretto255.backend} for {evote.ristretto255.name}"),
+        *(("backend", line) for line in _backends()),
         ("gmp", gmpy2.mp_version().removeprefix("GMP ")),
     ]
     packages = ("click", "cryptography", "gmpy2", "jinja2", "numpy", "pynacl")
@@ -180,14 +180,14 @@ def _cores() -> int:
 
 
 def _backends() -> list[str]:
-    found = []
-    for name in ("python", "gmp", "native"):
-        try:
-            evote.ristretto255.with_backend(name)
-        except evote.EvoteError:
-            continue
-        found.append(name)
-    return found
+    """Which backend serves which groups, and why."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in GROUP_NAMES:
+        groups.setdefault(named_group(name).default_backend, []).append(name)
+    return [
+        f"{backend} ({reason}): {', '.join(names)}"
+        for (backend, reason), names in sorted(groups.items(), reverse=True)
+    ]
 
 
 def _version(package: str) -> str:

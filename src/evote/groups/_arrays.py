@@ -1,22 +1,22 @@
 """Shape and indexing, the same for arrays of elements and of scalars.
 
-Items lie in one list in C order. Every rearrangement is done to an array of positions by NumPy and
-then to the items once, so that NumPy's rules of indexing and broadcasting are ours without writing
-them down again.
+Items lie in one sequence in C order. Every rearrangement is done to an array of positions by NumPy
+and then to the items once, so that NumPy's rules of indexing and broadcasting are ours without
+writing them down again.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
-from evote.groups._packed import Item, take_items
+from evote.groups._rows import Item, repeat_item, take_items
 
 if TYPE_CHECKING:
     from evote.groups.base import Group
@@ -130,13 +130,19 @@ class Array(ABC):
     def _pick(self, positions: NDArray[np.intp]) -> Self:
         return self._like(take_items(self._items, positions), positions.shape)
 
-    def _rows(self, axis: int) -> tuple[Shape, Iterator[Sequence[Item]]]:
-        """The shape without `axis`, and for each of its places the items along `axis`."""
+    def _rows(self, axis: int | None) -> tuple[Shape, int, Sequence[Item]]:
+        """The shape without `axis`, its size, and for each of its places the items along `axis`.
+
+        None stands for all axes.
+        """
+        if axis is None:
+            return (), 1, self._items
         axis = normal_axis(axis, self._shape)
+        rest = self._shape[:axis] + self._shape[axis + 1 :]
+        if axis == self.ndim - 1:
+            return rest, math.prod(rest), self._items
         positions = np.moveaxis(self._positions(), axis, -1)
-        rest, length = positions.shape[:-1], positions.shape[-1]
-        items = take_items(self._items, positions)
-        return rest, (items[i * length : (i + 1) * length] for i in range(math.prod(rest)))
+        return rest, math.prod(rest), take_items(self._items, positions)
 
     def _common_group(self, other: Array) -> Group:
         """This array's group, or the other's if only that one has an executor."""
@@ -174,7 +180,7 @@ def spread(array: Array, shape: Shape) -> Sequence[Item]:
     if array._shape == shape:
         return array._items
     if array.size == 1 and array.ndim <= len(shape):
-        return [array._items[0]] * math.prod(shape)
+        return repeat_item(array._items, math.prod(shape))
     try:
         positions = np.broadcast_to(array._positions(), shape)
     except ValueError:

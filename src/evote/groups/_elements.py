@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
-from evote.groups._packed import take_items
+from evote.groups._kernel import cut
+from evote.groups._rows import Rows, join_items, take_items
 from evote.groups._scalars import Scalars, Secrecy
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ class Elements(Array):
     def __pow__(self, exponents: Scalars | Integer) -> Elements:
         """Each element to its exponent, broadcast.
 
-        Long-term secrets take the constant-time path; several powers of one base, and those of
-        the generator, come from a table that is kept; the rest are computed one by one.
+        Long-term secrets take the constant-time path, and others where it costs no more; several
+        powers of one base, and those of the generator, come from a table that is kept; the rest
+        are computed one by one.
         """
         group = self._group
         if isinstance(exponents, int | np.integer) and exponents < 0:
@@ -112,25 +114,24 @@ class Elements(Array):
             counted(group, "constant_time", count)
             bases = spread(self, shape)
             return self._like(kernel.powers_constant_time(bases, powers), shape)
-        if self.size == 1 and (count > 1 or self._items[0] is kernel.generator):
+        if self.size == 1 and (count > 1 or self._items == group.generator._items):
             counted(group, "fixed", count)
             if scalars.secret and group._square_encoder is not None:  # made to be published
-                half, q = (group._q + 1) // 2, group._q
-                powers = [e * half % q for e in powers]
-                roots = kernel.powers_of_one(self._items[0], powers, q.bit_length())
+                powers = group._scalars.multiply(powers, group._half)
+                roots = kernel.powers_of_one(self._items[0], powers, group.order.bit_length())
                 return self._squares(roots, shape)
             return self._like(kernel.powers_of_one(self._items[0], powers, scalars._bits()), shape)
         counted(group, "variable", count)
-        return self._like(kernel.powers(spread(self, shape), powers), shape)
+        steady = scalars.secret and kernel.steady
+        power = kernel.powers_constant_time if steady else kernel.powers
+        return self._like(power(spread(self, shape), powers), shape)
 
     def prod(self, axis: int | None = None) -> Elements:
         """The product of all elements, shape (), or along one axis. Of none: the identity."""
         kernel = self._group._kernel
         counted(self._group, "multiplications", self.size)
-        if axis is None:
-            return self._like([kernel.product(self._items)], ())
-        shape, rows = self._rows(axis)
-        return self._like([kernel.product(row) for row in rows], shape)
+        shape, rows, items = self._rows(axis)
+        return self._like(kernel.products(items, rows), shape)
 
     def cumprod(self) -> Elements:
         """Running products along axis 0."""
@@ -140,8 +141,8 @@ class Elements(Array):
         counted(self._group, "multiplications", self.size)
         if self.ndim == 1:
             return self._like(kernel.running_products(self._items), self._shape)
-        shape, rows = self._rows(0)
-        columns = [item for row in rows for item in kernel.running_products(row)]
+        shape, rows, items = self._rows(0)
+        columns = join_items([kernel.running_products(part) for part in cut(items, rows)])
         positions = np.arange(self.size, dtype=np.intp).reshape((*shape, self._shape[0]))
         return self._like(columns, (*shape, self._shape[0]))._pick(np.moveaxis(positions, -1, 0))
 
@@ -179,4 +180,10 @@ class Elements(Array):
         return encoded
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Elements._make, (self._group, list(self._items), self._shape, self._encoded)
+        data = Rows.of(self._group._numbers, self._items).data
+        return _restore, (self._group, data, self._shape, self._encoded)
+
+
+def _restore(group: Group, data: bytes, shape: Shape, encoded: bytes | None) -> Elements:
+    items = group._kernel.own(Rows(group._numbers, data))
+    return Elements._make(group, items, shape, encoded)

@@ -3,8 +3,9 @@
 `ExecutorKernel` stands before the kernel of a group and answers the same calls with the same
 values. What costs (decoding, encoding, powers, multi-exponentiation, hashing) is cut into chunks of
 about a fifth of a second, by the time that earlier ones took; what is cheaper than its transfer,
-and whatever is small, stays here. Items travel as packed numbers, not as pickled objects, and stay
-packed until somebody here looks at them: what was decoded by workers goes on to others as it came.
+and whatever is small, stays here. Items travel as numbers side by side, which every backend knows,
+and stay rows of bytes until somebody here looks at them: what was decoded by workers goes on to
+others as it came.
 
 Nothing is ever missing: replies are taken in the order of the chunks, each names its chunk and
 holds as many items as were sent, and a chunk that fails, or whose worker dies, fails the call. (A
@@ -23,11 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from gmpy2 import mpz
-
 from evote.errors import EvoteError
 from evote.groups._arrays import Item
-from evote.groups._packed import PackedItems, item_size, join_items, pack_items
+from evote.groups._kernel import Mask
+from evote.groups._kernel import cut as cut_rows
+from evote.groups._rows import Rows, join_items
 
 if TYPE_CHECKING:
     from evote.groups.base import Group
@@ -66,16 +67,6 @@ def worker_count(executor: Executor) -> int:
     return found if isinstance(found, int) and found > 0 else os.cpu_count() or 1
 
 
-def _pack_exponents(group: Group, exponents: Sequence[int]) -> bytes:
-    width = group.scalar_size
-    return b"".join([mpz(e).to_bytes(width, "little") for e in exponents])
-
-
-def _unpack_exponents(group: Group, data: bytes) -> list[mpz]:
-    width, read = group.scalar_size, mpz.from_bytes
-    return [read(data[i : i + width], "little") for i in range(0, len(data), width)]
-
-
 # -- in the worker -------------------------------------------------------------------------------
 
 
@@ -87,20 +78,24 @@ def serve(group: Group, method: str, chunk: int, payload: _Payload) -> Reply:
     result: Sequence[Item]
     if method in ("decode", "from_uniform"):
         found = getattr(kernel, method)(payload[0])
-        bad = bytes([item is None for item in found])
-        items = [kernel.identity if item is None else item for item in found]
-        count, data = len(items), pack_items(kernel, items)
+        bad = (
+            bytes(len(found))
+            if isinstance(found, Rows)
+            else bytes([item is None for item in found])
+        )
+        items = [kernel.identity if item is None else item for item in found] if any(bad) else found
+        count, data = len(items), Rows.of(group._numbers, items).data
     elif method == "encode":
-        items = PackedItems.of(kernel, payload[0])
+        items = kernel.own(Rows(group._numbers, payload[0]))
         count, data = len(items), kernel.encode(items)
     else:
-        items = PackedItems.of(kernel, payload[0])
-        exponents = _unpack_exponents(group, payload[1])
+        items = kernel.own(Rows(group._numbers, payload[0]))
+        exponents = group._scalars.own(Rows(group._exponents, payload[1]))
         if method == "multiexp":
             result, start = [], 0
             for (length,) in struct.iter_unpack("<I", payload[2]):
                 stop = start + length
-                result.append(kernel.multiexp(items[start:stop], exponents[start:stop]))
+                result += kernel.multiexps(items[start:stop], exponents[start:stop], 1)
                 start = stop
             if start != len(items):
                 raise EvoteError("terms do not fit the products")
@@ -111,7 +106,7 @@ def serve(group: Group, method: str, chunk: int, payload: _Payload) -> Reply:
             result = kernel.powers_constant_time(items, exponents)
         else:
             result = kernel.powers(items, exponents)
-        count, data = len(result), pack_items(kernel, result)
+        count, data = len(result), Rows.of(group._numbers, result).data
     return Reply(chunk, count, data, bad, time.perf_counter() - begin)
 
 
@@ -128,22 +123,26 @@ class ExecutorKernel:
         self._seconds: dict[str, float] = {}  # per item of each method, as last seen
         self.identity, self.generator = self._inner.identity, self._inner.generator
         self.modulus, self.block_size = self._inner.modulus, self._inner.block_size
+        self.steady = self._inner.steady
 
     # What is cheaper than its transfer.
 
-    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> list[bool]:
+    def own(self, items: Sequence[Item]) -> Sequence[Item]:
+        return self._inner.own(items)
+
+    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> Mask:
         return self._inner.equal(a, b)
 
-    def multiply(self, a: Sequence[Item], b: Sequence[Item]) -> list[Item]:
+    def multiply(self, a: Sequence[Item], b: Sequence[Item]) -> Sequence[Item]:
         return self._inner.multiply(a, b)
 
-    def invert(self, items: Sequence[Item]) -> list[Item]:
+    def invert(self, items: Sequence[Item]) -> Sequence[Item]:
         return self._inner.invert(items)
 
-    def product(self, items: Sequence[Item]) -> Item:
-        return self._inner.product(items)
+    def products(self, items: Sequence[Item], rows: int) -> Sequence[Item]:
+        return self._inner.products(items, rows)
 
-    def running_products(self, items: Sequence[Item]) -> list[Item]:
+    def running_products(self, items: Sequence[Item]) -> Sequence[Item]:
         return self._inner.running_products(items)
 
     def log_keys(self, items: Sequence[Item]) -> list[int]:
@@ -151,7 +150,7 @@ class ExecutorKernel:
 
     # Messages are secrets, whoever the workers are.
 
-    def embed(self, blocks: Sequence[bytes]) -> list[Item | None]:
+    def embed(self, blocks: Sequence[bytes]) -> Sequence[Item | None]:
         return self._inner.embed(blocks)
 
     def extract(self, items: Sequence[Item]) -> list[bytes | None]:
@@ -175,13 +174,13 @@ class ExecutorKernel:
             method, len(data) // size, cut, lambda a, b: local(data[a * size : b * size])
         )
         found = list(parts)
-        if any(None in part for part in found if not isinstance(part, PackedItems)):
+        if any(None in part for part in found if not isinstance(part, Rows)):
             return [item for part in found for item in part]
-        return join_items(found)
+        return self._inner.own(join_items(found))
 
     def encode(self, items: Sequence[Item]) -> bytes:
         def cut(start: int, stop: int) -> _Payload:
-            return (pack_items(self._inner, items[start:stop]),)
+            return (self._packed(items[start:stop]),)
 
         parts = self._run("encode", len(items), cut, lambda a, b: self._inner.encode(items[a:b]))
         return b"".join(parts)
@@ -194,44 +193,45 @@ class ExecutorKernel:
     ) -> Sequence[Item]:
         return self._of_pairs("powers_constant_time", bases, exponents)
 
-    def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item:
-        return self.multiexps([bases], [exponents])[0]
+    def _packed(self, items: Sequence[Item]) -> bytes:
+        return Rows.of(self._group._numbers, items).data
+
+    def _packed_exponents(self, exponents: Sequence[int]) -> bytes:
+        return Rows.of(self._group._exponents, exponents).data
 
     def multiexps(
-        self, bases: Sequence[Sequence[Item]], exponents: Sequence[Sequence[int]]
-    ) -> list[Item]:
-        """The `multiexp` of each row; all rows are of one length."""
-        rows, length = len(bases), max(map(len, bases), default=0)
-        local = self._inner.multiexp
+        self, bases: Sequence[Item], exponents: Sequence[int], rows: int
+    ) -> Sequence[Item]:
+        length = len(bases) // rows if rows else 0
+        local = self._inner.multiexps
         if "multiexp" not in self._seconds and length:
-            start = time.perf_counter()
-            local(bases[0][:_PROBE], exponents[0][:_PROBE])
-            self._seen("multiexp", time.perf_counter() - start, min(_PROBE, length))
+            start, probe = time.perf_counter(), min(_PROBE, length)
+            local(bases[:probe], exponents[:probe], 1)
+            self._seen("multiexp", time.perf_counter() - start, probe)
         if not self._worth("multiexp", rows * length):
-            return [local(b, e) for b, e in zip(bases, exponents, strict=True)]
+            return local(bases, exponents, rows)
         # A term costs less among more terms, so no row is cut more often than workers need it. It
         # costs more the longer its exponent is, and neighbours are often alike: deal them out.
         cuts = max(-(-self._workers // max(rows, 1)), -(-length // _MAX_CHUNK))
         pieces = [
             (b[i::cuts], e[i::cuts])
-            for b, e in zip(bases, exponents, strict=True)
+            for b, e in zip(cut_rows(bases, rows), cut_rows(exponents, rows), strict=True)
             for i in range(cuts)
         ]
 
         def cut(start: int, stop: int) -> _Payload:
             some = pieces[start:stop]
             return (
-                b"".join([pack_items(self._inner, items) for items, _ in some]),
-                b"".join([_pack_exponents(self._group, numbers) for _, numbers in some]),
+                b"".join([self._packed(items) for items, _ in some]),
+                b"".join([self._packed_exponents(numbers) for _, numbers in some]),
                 b"".join([struct.pack("<I", len(items)) for items, _ in some]),
             )
 
-        def here(start: int, stop: int) -> list[Item]:
-            return [local(*piece) for piece in pieces[start:stop]]
+        def here(start: int, stop: int) -> Sequence[Item]:
+            return join_items([local(*piece, 1) for piece in pieces[start:stop]])
 
         parts = self._run("multiexp", len(pieces), cut, here, max(1, length // cuts))
-        products = [item for part in parts for item in part]
-        return [self._inner.product(products[i * cuts : (i + 1) * cuts]) for i in range(rows)]
+        return self._inner.products(join_items(list(parts)), rows)
 
     def _of_pairs(
         self, method: str, bases: Sequence[Item], exponents: Sequence[int]
@@ -240,27 +240,28 @@ class ExecutorKernel:
 
         def cut(start: int, stop: int) -> _Payload:
             return (
-                pack_items(self._inner, bases[start:stop]),
-                _pack_exponents(self._group, exponents[start:stop]),
+                self._packed(bases[start:stop]),
+                self._packed_exponents(exponents[start:stop]),
             )
 
         def here(start: int, stop: int) -> Sequence[Item]:
             result: Sequence[Item] = local(bases[start:stop], exponents[start:stop])
             return result
 
-        return join_items(list(self._run(method, len(bases), cut, here)))
+        return self._inner.own(join_items(list(self._run(method, len(bases), cut, here))))
 
     def powers_of_one(self, base: Item, exponents: Sequence[int], bits: int) -> Sequence[Item]:
-        packed = pack_items(self._inner, [base])
+        packed = self._packed([base])
 
         def cut(start: int, stop: int) -> _Payload:
-            part = _pack_exponents(self._group, exponents[start:stop])
+            part = self._packed_exponents(exponents[start:stop])
             return packed, part, bits.to_bytes(4, "little")
 
         def here(start: int, stop: int) -> Sequence[Item]:
             return self._inner.powers_of_one(base, exponents[start:stop], bits)
 
-        return join_items(list(self._run("powers_of_one", len(exponents), cut, here)))
+        parts = self._run("powers_of_one", len(exponents), cut, here)
+        return self._inner.own(join_items(list(parts)))
 
     def _run(
         self,
@@ -320,7 +321,8 @@ class ExecutorKernel:
 
     def _open(self, method: str, weight: int, chunk: int, count: int, future: Future[Reply]) -> Any:
         reply = future.result()
-        size = self._group.element_size if method == "encode" else item_size(self._inner)
+        group = self._group
+        size = group.element_size if method == "encode" else group._numbers.item_size
         marks = count if method in ("decode", "from_uniform") else 0
         whole = (reply.chunk, reply.size, len(reply.data), len(reply.bad))
         if whole != (chunk, count, count * size, marks):
@@ -328,7 +330,7 @@ class ExecutorKernel:
         self._seen(method, reply.seconds, count * weight)
         if method == "encode":
             return reply.data
-        found = PackedItems.of(self._inner, reply.data)
+        found = Rows(group._numbers, reply.data)
         if any(reply.bad):
             return [None if bad else item for item, bad in zip(found, reply.bad, strict=True)]
         return found

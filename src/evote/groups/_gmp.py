@@ -17,6 +17,7 @@ import gmpy2
 from gmpy2 import mpz
 
 from evote.groups._inverses import inverses
+from evote.groups._kernel import RowByRow
 from evote.groups._plans import Comb, CombCache, Costs, plan_multiexp, shortened
 
 __all__ = ["ModPKernel"]
@@ -44,7 +45,7 @@ def _costs(bits: int) -> Costs:
     )
 
 
-class ModPKernel:
+class ModPKernel(RowByRow):
     """The subgroup of order q of the integers modulo p; items are 0 < x < p."""
 
     def __init__(self, p: int, q: int, g: int, *, prime_cofactor: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha512
 
 import gmpy2
 from gmpy2 import mpz
@@ -49,6 +50,18 @@ class Ed25519Kernel(RistrettoKernel):
             not (x1 * z2 - x2 * z1) % _P and not (y1 * z2 - y2 * z1) % _P
             for (x1, y1, z1, _), (x2, y2, z2, _) in zip(a, b, strict=True)
         ]
+
+    def decode_points(self, data: bytes) -> tuple[list[Point], list[bool]]:
+        points = [decode_point(data[i : i + 32]) for i in range(0, len(data), 32)]
+        return [point or curve.NEUTRAL for point in points], [point is not None for point in points]
+
+    def sha512(self, prefixes: Sequence[bytes], messages: Sequence[bytes]) -> bytes:
+        pairs = zip(prefixes, messages, strict=True)
+        return b"".join([sha512(prefix + message).digest() for prefix, message in pairs])
+
+    def is_small_order(self, items: Sequence[Point]) -> list[bool]:
+        eighths = [curve.doublings(point, 3) for point in items]
+        return [not x % _P and not (y - z) % _P for x, y, z, _ in eighths]
 
     def from_uniform(self, data: bytes) -> list[Point]:
         return [curve.doublings(point, 3) for point in super().from_uniform(data)]

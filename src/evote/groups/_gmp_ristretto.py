@@ -17,6 +17,7 @@ from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_edwards as curve
 from evote.groups._gmp_edwards import Point
 from evote.groups._inverses import inverses
+from evote.groups._kernel import RowByRow
 from evote.groups._messages import RISTRETTO_BLOCK, RISTRETTO_CANDIDATES
 from evote.groups._plans import CombCache, shortened
 
@@ -34,7 +35,7 @@ _ONE = mpz(1)
 _BITS = ed.L.bit_length()
 
 
-class RistrettoKernel:
+class RistrettoKernel(RowByRow):
     """Bulk arithmetic of ristretto255."""
 
     identity: Point = curve.NEUTRAL

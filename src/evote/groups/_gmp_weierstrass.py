@@ -11,6 +11,7 @@ import gmpy2
 from gmpy2 import mpz
 
 from evote.groups._gmp_jacobian import COSTS, IDENTITY, Jacobian, Point
+from evote.groups._kernel import RowByRow
 from evote.groups._messages import CURVE_CANDIDATES
 from evote.groups._plans import CombCache, shortened
 from evote.groups._weierstrass import (
@@ -26,7 +27,7 @@ __all__ = ["WeierstrassKernel"]
 _ONE = mpz(1)
 
 
-class WeierstrassKernel:
+class WeierstrassKernel(RowByRow):
     """Bulk arithmetic of one curve."""
 
     identity: Point = IDENTITY

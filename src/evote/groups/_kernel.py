@@ -1,18 +1,24 @@
-"""What a backend computes, on plain lists: the floor under `Elements`.
+"""What a backend computes, on flat sequences: the floor under `Elements` and `Scalars`.
 
 A kernel serves one group. Its items are numbers (Z_p^*) or coordinates (curves), the same for every
-backend of a group, so that arrays of two backends may meet. It trusts its caller: items are
-members, lists fit, and exponents lie in 0 <= e < q.
+backend of a group, so that arrays of two backends may meet; a sequence of them is a list, or `Rows`
+of bytes that become numbers when somebody looks. A kernel trusts its caller: items are members,
+sequences fit, and exponents lie in 0 <= e < q.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeAlias
 
-from evote.groups._arrays import Item
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["EncodesSquares", "Kernel"]
+from evote.groups._rows import Item
+
+__all__ = ["EncodesSquares", "Kernel", "Mask", "RowByRow", "ScalarKernel", "cut"]
+
+Mask: TypeAlias = Sequence[bool] | NDArray[np.bool_]
 
 
 class Kernel(Protocol):
@@ -22,21 +28,26 @@ class Kernel(Protocol):
     generator: Item
     modulus: Any  # of the numbers that items are made of
     block_size: int  # bytes of a message that one item holds; 0 where it holds none
+    steady: bool  # whether constant time costs no more than `powers`
+
+    def own(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The same items as this backend keeps them."""
 
     def decode(self, data: bytes) -> Sequence[Item | None]:
         """Fixed-width encodings to members; None where there is none. The identity is one."""
 
     def encode(self, items: Sequence[Item]) -> bytes: ...
 
-    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> list[bool]: ...
+    def equal(self, a: Sequence[Item], b: Sequence[Item]) -> Mask: ...
 
-    def multiply(self, a: Sequence[Item], b: Sequence[Item]) -> list[Item]: ...
+    def multiply(self, a: Sequence[Item], b: Sequence[Item]) -> Sequence[Item]: ...
 
-    def invert(self, items: Sequence[Item]) -> list[Item]: ...
+    def invert(self, items: Sequence[Item]) -> Sequence[Item]: ...
 
-    def product(self, items: Sequence[Item]) -> Item: ...
+    def products(self, items: Sequence[Item], rows: int) -> Sequence[Item]:
+        """The product of each of `rows` parts of one length, which lie one after the other."""
 
-    def running_products(self, items: Sequence[Item]) -> list[Item]: ...
+    def running_products(self, items: Sequence[Item]) -> Sequence[Item]: ...
 
     def powers(self, bases: Sequence[Item], exponents: Sequence[int]) -> Sequence[Item]:
         """Each base to its exponent; time depends on the exponents."""
@@ -49,8 +60,10 @@ class Kernel(Protocol):
     ) -> Sequence[Item]:
         """Each base to its exponent by a sequence of operations that no exponent changes."""
 
-    def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item:
-        """The product of the powers; short exponents cost less than long ones."""
+    def multiexps(
+        self, bases: Sequence[Item], exponents: Sequence[int], rows: int
+    ) -> Sequence[Item]:
+        """The product of the powers of each of `rows` parts; short exponents cost less."""
 
     def from_uniform(self, data: bytes) -> Sequence[Item]:
         """Uniform bytes, a fixed number per element, to elements nobody knows the log of."""
@@ -58,7 +71,7 @@ class Kernel(Protocol):
     def log_keys(self, items: Sequence[Item]) -> list[int]:
         """A 64-bit number of each element, perhaps the same as that of its inverse."""
 
-    def embed(self, blocks: Sequence[bytes]) -> list[Item | None]:
+    def embed(self, blocks: Sequence[bytes]) -> Sequence[Item | None]:
         """Blocks of `block_size` bytes to items, by the same work for every block; see _messages.
 
         Never the identity. None where no candidate serves, which chance does not bring about.
@@ -77,3 +90,78 @@ class EncodesSquares(Protocol):
 
     def encode_squares(self, items: Sequence[Item]) -> bytes:
         """The encodings of item * item."""
+
+
+class ScalarKernel(Protocol):
+    """Bulk arithmetic modulo the order; of two operands, one may be of length 1 and serve for all.
+
+    `secret` asks for a sequence of operations that no value changes, as far as the backend can.
+    """
+
+    def own(self, items: Sequence[int]) -> Sequence[int]: ...
+
+    def reduced(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Integers of any size and sign modulo q."""
+
+    def reduced_array(self, numbers: NDArray[np.integer[Any]]) -> Sequence[int]:
+        """The same of NumPy's integers, of one dimension."""
+
+    def from_uniform(self, data: bytes, width: int) -> Sequence[int]:
+        """Each `width` bytes, little-endian, modulo q."""
+
+    def decode(self, data: bytes) -> tuple[Sequence[int], list[int]]:
+        """Fixed-width encodings to scalars, and the places where there is none below q."""
+
+    def encode(self, items: Sequence[int]) -> bytes: ...
+
+    def add(self, a: Sequence[int], b: Sequence[int]) -> Sequence[int]: ...
+
+    def subtract(self, a: Sequence[int], b: Sequence[int]) -> Sequence[int]: ...
+
+    def multiply(self, a: Sequence[int], b: Sequence[int]) -> Sequence[int]: ...
+
+    def negate(self, items: Sequence[int]) -> Sequence[int]: ...
+
+    def inverse(self, items: Sequence[int], *, secret: bool) -> Sequence[int]:
+        """Of numbers other than zero."""
+
+    def sums(self, items: Sequence[int], rows: int) -> Sequence[int]: ...
+
+    def products(self, items: Sequence[int], rows: int) -> Sequence[int]: ...
+
+    def recurrence(self, a: Sequence[int], b: Sequence[int], start: Sequence[int]) -> Sequence[int]:
+        """x[i] = a[i] x[i-1] + b[i], where x[-1] is the one number of `start`."""
+
+    def equal(self, a: Sequence[int], b: Sequence[int], *, secret: bool) -> Mask: ...
+
+    def is_zero(self, items: Sequence[int]) -> Mask: ...
+
+    def bits(self, items: Sequence[int]) -> int:
+        """The largest bit length."""
+
+
+class RowByRow:
+    """For backends on lists of numbers, which do one product or multi-exponentiation at a time."""
+
+    steady = False
+
+    def own(self, items: Sequence[Item]) -> Sequence[Item]:
+        return items
+
+    def product(self, items: Sequence[Item]) -> Item:
+        raise NotImplementedError
+
+    def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item:
+        raise NotImplementedError
+
+    def products(self, items: Sequence[Item], rows: int) -> list[Item]:
+        return [self.product(part) for part in cut(items, rows)]
+
+    def multiexps(self, bases: Sequence[Item], exponents: Sequence[int], rows: int) -> list[Item]:
+        return list(map(self.multiexp, cut(bases, rows), cut(exponents, rows)))
+
+
+def cut(items: Sequence[Item], rows: int) -> Iterator[Sequence[Item]]:
+    """So many parts of one length."""
+    length = len(items) // rows if rows else 0
+    return (items[i * length : (i + 1) * length] for i in range(rows))

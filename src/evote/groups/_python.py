@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from evote.groups import _edwards25519 as ed
+from evote.groups._kernel import RowByRow
 from evote.groups._messages import (
     CURVE_CANDIDATES,
     RISTRETTO_BLOCK,
@@ -43,7 +44,7 @@ JacobianPoint: TypeAlias = tuple[int, int, int]
 _AffinePoint: TypeAlias = tuple[int, int] | None
 
 
-class ModPKernel:
+class ModPKernel(RowByRow):
     """The subgroup of order q of the integers modulo p; items are integers in 0 < x < p."""
 
     def __init__(self, p: int, q: int, g: int) -> None:
@@ -106,7 +107,7 @@ class ModPKernel:
         return [x.to_bytes(size, "big") if 0 <= x < 256**size else None for x in numbers]
 
 
-class RistrettoKernel:
+class RistrettoKernel(RowByRow):
     """ristretto255 (RFC 9496): points of edwards25519, equal when they differ by 4-torsion."""
 
     block_size = RISTRETTO_BLOCK
@@ -206,7 +207,7 @@ class Ed25519Kernel(RistrettoKernel):
         return [point and scale(point, part) for point in super().embed(blocks)]
 
 
-class WeierstrassKernel:
+class WeierstrassKernel(RowByRow):
     """Points of a short-Weierstrass curve of prime order, by chord and tangent."""
 
     identity: JacobianPoint = (1, 1, 0)

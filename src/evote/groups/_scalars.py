@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
-import operator
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from evote.errors import ParameterError
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
+from evote.groups._rows import Rows
 
 if TYPE_CHECKING:
     from evote.groups.base import Group
@@ -71,43 +68,48 @@ class Scalars(Array):
         return Scalars._make(self._group, self._items, self._shape, level)
 
     def _with(self, other: object) -> _Pair | None:
-        """This array's and another's items, broadcast; None for what is no scalar."""
+        """This array's and another's items, broadcast or single; None for what is no scalar."""
         scalars = self._group._as_scalars(other)
         if scalars is None:
             return None
         self._check_same_group(scalars)
         shape = common_shape(self, scalars)
         secrecy = max(self._secrecy, scalars._secrecy)
+        if self.size == 1:
+            return self._items, spread(scalars, shape), shape, secrecy
+        if scalars.size == 1:
+            return spread(self, shape), scalars._items, shape, secrecy
         return spread(self, shape), spread(scalars, shape), shape, secrecy
 
-    def _combine(self, other: object, operation: Callable[[mpz, mpz], mpz]) -> Scalars:
+    def _combine(
+        self,
+        other: object,
+        operation: Callable[[Sequence[mpz], Sequence[mpz]], Sequence[mpz]],
+    ) -> Scalars:
         pair = self._with(other)
         if pair is None:
             refused: Scalars = NotImplemented
             return refused
         a, b, shape, secrecy = pair
-        q = self._group._q
-        items = [operation(x, y) % q for x, y in zip(a, b, strict=True)]
-        return Scalars._make(self._group, items, shape, secrecy)
+        return Scalars._make(self._group, operation(a, b), shape, secrecy)
 
     def __add__(self, other: Scalars | Integer) -> Scalars:
-        return self._combine(other, operator.add)
+        return self._combine(other, self._group._scalars.add)
 
     def __sub__(self, other: Scalars | Integer) -> Scalars:
-        return self._combine(other, operator.sub)
+        return self._combine(other, self._group._scalars.subtract)
 
     def __rsub__(self, other: Integer) -> Scalars:
-        return self._combine(other, lambda x, y: y - x)
+        return self._combine(other, lambda a, b: self._group._scalars.subtract(b, a))
 
     def __mul__(self, other: Scalars | Integer) -> Scalars:
-        return self._combine(other, operator.mul)
+        return self._combine(other, self._group._scalars.multiply)
 
     __radd__ = __add__
     __rmul__ = __mul__
 
     def __neg__(self) -> Scalars:
-        q = self._group._q
-        return self._like([-x % q for x in self._items], self._shape)
+        return self._like(self._group._scalars.negate(self._items), self._shape)
 
     def inverse(self) -> Scalars:
         """Each scalar's inverse modulo q.
@@ -115,32 +117,18 @@ class Scalars(Array):
         Raises:
             ParameterError: some scalar is zero.
         """
-        q = self._group._q
-        if not all(self._items):
+        kernel = self._group._scalars
+        if any(kernel.is_zero(self._items)):
             raise ParameterError("zero has no inverse")
-        if self.secret:  # a power takes the same steps for every value, Euclid does not
-            inverses = [gmpy2.powmod_sec(x, q - 2, q) for x in self._items]
-        else:
-            inverses = [gmpy2.invert(x, q) for x in self._items]
-        return self._like(inverses, self._shape)
+        return self._like(kernel.inverse(self._items, secret=self.secret), self._shape)
 
     def sum(self, axis: int | None = None) -> Scalars:
-        q = self._group._q
-        if axis is None:
-            return self._like([sum(self._items, mpz(0)) % q], ())
-        shape, rows = self._rows(axis)
-        return self._like([total % q for total in map(sum, rows)], shape)
+        shape, rows, items = self._rows(axis)
+        return self._like(self._group._scalars.sums(items, rows), shape)
 
     def prod(self, axis: int | None = None) -> Scalars:
-        q = self._group._q
-
-        def product(items: Sequence[mpz]) -> mpz:
-            return reduce(lambda x, y: x * y % q, items, mpz(1) % q)
-
-        if axis is None:
-            return self._like([product(self._items)], ())
-        shape, rows = self._rows(axis)
-        return self._like([product(row) for row in rows], shape)
+        shape, rows, items = self._rows(axis)
+        return self._like(self._group._scalars.products(items, rows), shape)
 
     def to_ints(self) -> Any:
         """Integers 0..q-1: one for shape (), else nested lists. Public scalars only."""
@@ -158,7 +146,8 @@ class Scalars(Array):
     def is_zero(self) -> NDArray[np.bool_]:
         """Where the scalars are zero. Public scalars only."""
         self._refuse_if_secret("compared with zero")
-        return np.array([not x for x in self._items], dtype=np.bool_).reshape(self._shape)
+        zero = self._group._scalars.is_zero(self._items)
+        return np.array(zero, dtype=np.bool_).reshape(self._shape)
 
     def equal_mask(self, other: Scalars | Integer) -> NDArray[np.bool_]:
         """Where two arrays, broadcast to one shape, are equal; secrets by `compare_digest`."""
@@ -166,13 +155,7 @@ class Scalars(Array):
         if pair is None:
             raise ParameterError(f"scalars compare with scalars, not {type(other).__name__}")
         a, b, shape, secrecy = pair
-        if secrecy is Secrecy.PUBLIC:
-            same = [x == y for x, y in zip(a, b, strict=True)]
-        else:
-            to_bytes = self._group._scalar_to_bytes
-            same = [
-                hmac.compare_digest(to_bytes(x), to_bytes(y)) for x, y in zip(a, b, strict=True)
-            ]
+        same = self._group._scalars.equal(a, b, secret=secrecy is not Secrecy.PUBLIC)
         return np.array(same, dtype=np.bool_).reshape(shape)
 
     def __eq__(self, other: object) -> bool:
@@ -190,13 +173,13 @@ class Scalars(Array):
 
     def _secret_bytes(self) -> bytes:
         """The encoding whatever the mark: for hedged nonces and the trustee's own key file."""
-        return b"".join(map(self._group._scalar_to_bytes, self._items))
+        return self._group._scalars.encode(self._items)
 
     def _bits(self) -> int:
         """A bound on the bit length: of the values where these are public, else of q."""
         if self.secret:
             return self._group.order.bit_length()
-        return max((int(x.bit_length()) for x in self._items), default=0)
+        return self._group._scalars.bits(self._items)
 
     def _refuse_if_secret(self, verb: str) -> None:
         if self.secret:
@@ -208,4 +191,9 @@ class Scalars(Array):
 
     def __reduce__(self) -> tuple[object, ...]:
         self._refuse_if_secret("pickled")
-        return Scalars._make, (self._group, list(self._items), self._shape)
+        data = Rows.of(self._group._exponents, self._items).data
+        return _restore, (self._group, data, self._shape)
+
+
+def _restore(group: Group, data: bytes, shape: Shape) -> Scalars:
+    return Scalars._make(group, group._scalars.own(Rows(group._exponents, data)), shape)

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from itertools import accumulate
+from functools import lru_cache
 from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -28,12 +28,15 @@ from gmpy2 import mpz
 from evote.encoding import uint32, xof
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
+from evote.groups._choice import Choice, native_module
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
-from evote.groups._kernel import EncodesSquares, Kernel
+from evote.groups._gmp_scalars import GmpScalars
+from evote.groups._kernel import EncodesSquares, Kernel, ScalarKernel
 from evote.groups._messages import capacity, join_blocks, split_message
-from evote.groups._packed import PackedItems, join_items
+from evote.groups._native import NativeScalars
+from evote.groups._rows import NumbersForm, Rows, join_items
 from evote.groups._scalars import Scalars, Secrecy
 
 __all__ = [
@@ -62,7 +65,7 @@ class Group(ABC):
         element_size, scalar_size: bytes of an encoding.
         uniform_size: bytes per scalar of `scalars_from_uniform`.
         generator: g, shape ().
-        backend: who computes, "gmp" or "python"; not part of the value.
+        backend: who computes, "native", "gmp" or "python"; not part of the value.
     """
 
     name: str
@@ -74,6 +77,10 @@ class Group(ABC):
     backend: str
     _kernel: Kernel
     _kernel_for_secrets: Kernel
+    _scalars: ScalarKernel
+    _half: Sequence[int]  # 1/2 modulo q
+    _numbers: NumbersForm  # of elements, between backends and processes
+    _exponents: NumbersForm  # of scalars
     _q: mpz
     _neutral: bytes  # encoding of the identity
     _scalar_byteorder: Any = "big"
@@ -89,7 +96,13 @@ class Group(ABC):
         self._q = mpz(self.order)
         self.scalar_size = (self.order.bit_length() + 7) // 8
         self.uniform_size = self.scalar_size + 16
-        self.generator = Elements._make(self, [kernel.generator], ())
+        self._scalars = _scalar_kernel(
+            backend, self.order, self.scalar_size, self._scalar_byteorder
+        )
+        self._half = self._scalars.own([(self._q + 1) // 2])
+        self._numbers = NumbersForm.of(kernel.identity, kernel.modulus)
+        self._exponents = NumbersForm(self.order, 8 * (-(-self.order.bit_length() // 64)))
+        self.generator = self._elements([kernel.generator], ())
         self._neutral = kernel.encode([kernel.identity])
 
     @abstractmethod
@@ -103,7 +116,18 @@ class Group(ABC):
 
     @abstractmethod
     def with_backend(self, name: str) -> Self:
-        """The same group, equal to this one, served by "gmp" or "python"."""
+        """The same group, equal to this one, served by "native", "gmp" or "python".
+
+        "native" is the distribution `evote-native`, for the groups it serves, and then the default.
+
+        Raises:
+            ParameterError: there is no such backend, or it does not serve this group.
+        """
+
+    @property
+    @abstractmethod
+    def default_backend(self) -> Choice:
+        """The name of the backend that serves unless another is asked for, and why."""
 
     def with_executor(
         self, executor: Executor, *, workers: int | None = None, local: bool | None = None
@@ -155,7 +179,11 @@ class Group(ABC):
 
     def identity(self, shape: int | Shape = ()) -> Elements:
         shape = check_shape(shape)
-        return Elements._make(self, [self._kernel.identity] * math.prod(shape), shape)
+        return self._elements([self._kernel.identity], ()).broadcast_to(shape)
+
+    def _elements(self, items: Sequence[Item], shape: Shape) -> Elements:
+        """Elements of any backend's items."""
+        return Elements._make(self, self._kernel.own(items), shape)
 
     def decode_elements(
         self,
@@ -180,7 +208,7 @@ class Group(ABC):
         data, shape = _check_length(data, shape, self.element_size, "elements", where)
         items = self._kernel.decode(data)
         counted(self, "decodes", len(items))
-        bad = set() if isinstance(items, PackedItems) else _places_of_none(items)
+        bad = set() if isinstance(items, Rows) else _places_of_none(items)
         width, neutral = self.element_size, self._neutral
         if not allow_identity and neutral in data:
             bad |= {i for i in range(len(items)) if data[i * width : (i + 1) * width] == neutral}
@@ -211,8 +239,7 @@ class Group(ABC):
     ) -> Scalars:
         """Scalars with a mark, from a file only its owner reads."""
         data, shape = _check_length(data, shape, self.scalar_size, "scalars", where)
-        items = self._integers(data, self.scalar_size, self._scalar_byteorder)
-        bad = [i for i, x in enumerate(items) if x >= self._q]
+        items, bad = self._scalars.decode(data)
         if bad:
             shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
             raise DecodingError(f"not below the order at index {shown}", where=where, indices=bad)
@@ -226,16 +253,19 @@ class Group(ABC):
             ShapeMismatch: the nested lists are ragged.
         """
         if isinstance(values, np.ndarray):
-            shape, flat = values.shape, values.ravel().tolist()
-            if not (np.issubdtype(values.dtype, np.integer) or values.dtype == object):
+            if np.issubdtype(values.dtype, np.integer):
+                items = self._scalars.reduced_array(values.ravel())
+                return Scalars._make(self, items, values.shape, Secrecy(secrecy))
+            if values.dtype != object:
                 raise ParameterError(f"scalars are integers, not {values.dtype}")
+            shape, flat = values.shape, values.ravel().tolist()
         else:
             shape, flat = _flatten(values)
         for value in flat:
             if type(value) is not int and not _is_integer(value):
                 raise ParameterError(f"scalars are integers, not {type(value).__name__}")
-        q = self._q
-        return Scalars._make(self, [mpz(int(x)) % q for x in flat], shape, Secrecy(secrecy))
+        items = self._scalars.reduced([int(x) for x in flat])
+        return Scalars._make(self, items, shape, Secrecy(secrecy))
 
     def random_scalars(
         self,
@@ -253,15 +283,20 @@ class Group(ABC):
         return self.scalars_from_uniform(data, shape, secrecy=secrecy)
 
     def scalars_from_uniform(
-        self, data: bytes, shape: int | Shape, *, secrecy: Secrecy = Secrecy.PUBLIC
+        self,
+        data: bytes,
+        shape: int | Shape,
+        *,
+        width: int | None = None,
+        secrecy: Secrecy = Secrecy.PUBLIC,
     ) -> Scalars:
-        """Each `uniform_size` uniform bytes, little-endian, modulo q."""
+        """Each `width` bytes, `uniform_size` of them unless given, little-endian, modulo q."""
         shape = check_shape(shape)
-        size = math.prod(shape) * self.uniform_size
+        width = self.uniform_size if width is None else width
+        size = math.prod(shape) * width
         if len(data) != size:
             raise ParameterError(f"{size} uniform bytes expected, got {len(data)}")
-        q = self._q
-        items = [x % q for x in self._integers(data, self.uniform_size, "little")]
+        items = self._scalars.from_uniform(data, width)
         return Scalars._make(self, items, shape, Secrecy(secrecy))
 
     def multiexp(self, elements: Elements, scalars: Scalars, axis: int | None = None) -> Elements:
@@ -284,15 +319,9 @@ class Group(ABC):
         counted(self, "multiexp_terms", bases.size)
         group = self.generator._common_group(elements)
         kernel = group._kernel_for_secrets if scalars.secret else group._kernel
-        if axis is None:
-            return Elements._make(group, [kernel.multiexp(bases._items, exponents._items)], ())
-        rest, base_rows = bases._rows(axis)
-        _, exponent_rows = exponents._rows(axis)
-        if isinstance(kernel, ExecutorKernel):
-            items = kernel.multiexps(list(base_rows), list(exponent_rows))
-        else:
-            items = list(map(kernel.multiexp, base_rows, exponent_rows))
-        return Elements._make(group, items, rest)
+        rest, rows, items = bases._rows(axis)
+        products = kernel.multiexps(items, exponents._rows(axis)[2], rows)
+        return Elements._make(group, products, rest)
 
     def linear_recurrence(self, a: Scalars, b: Scalars, start: Scalars) -> Scalars:
         """x[i] = a[i] x[i-1] + b[i], where x[-1] is `start`: shapes (n,), (n,), ()."""
@@ -300,16 +329,9 @@ class Group(ABC):
         a._check_same_group(start)
         if a.ndim != 1 or a.shape != b.shape or start.shape != ():
             raise ShapeMismatch(f"shapes {a.shape}, {b.shape}, {start.shape}")
-        q = self._q
-
-        def step(x: mpz, pair: tuple[mpz, mpz]) -> mpz:
-            return (pair[0] * x + pair[1]) % q
-
-        items = list(
-            accumulate(zip(a._items, b._items, strict=True), step, initial=start._items[0])
-        )
+        items = self._scalars.recurrence(a._items, b._items, start._items)
         secrecy = max(a.secrecy, b.secrecy, start.secrecy)
-        return Scalars._make(self, items[1:], a.shape, secrecy)
+        return Scalars._make(self, items, a.shape, secrecy)
 
     def hash_to_elements(self, domain: bytes, count: int) -> Elements:
         """Elements whose logarithms nobody knows, to any base: anyone can derive them again.
@@ -324,16 +346,17 @@ class Group(ABC):
         Never the identity. `hash_to_elements` has indices in four bytes for messages: a domain is
         for one of the two. Time depends on the messages.
         """
-        items: list[Item] = [self._kernel.identity] * len(messages)
-        missing = list(range(len(messages)))
+        count, parameters = len(messages), self.parameters()
+        items: list[Item] = []
+        missing = list(range(count))
         for attempt in range(256):
             if not missing:
-                counted(self, "hashes", len(messages))
-                return Elements._make(self, items, (len(messages),))
+                counted(self, "hashes", count)
+                return self._elements(items, (count,))
             seeds = [
                 xof(
                     "hash-to-elements",
-                    self.parameters(),
+                    parameters,
                     domain,
                     messages[index],
                     uint32(attempt),
@@ -343,6 +366,10 @@ class Group(ABC):
             ]
             found = self._kernel.from_uniform(b"".join(seeds))
             neutral = self._kernel.equal(found, [self._kernel.identity] * len(found))
+            if not attempt and not any(neutral):
+                counted(self, "hashes", count)
+                return Elements._make(self, found, (count,))
+            items = items or [self._kernel.identity] * count
             for index, item in zip(missing, found, strict=True):
                 items[index] = item
             missing = [index for index, bad in zip(missing, neutral, strict=True) if bad]
@@ -381,10 +408,10 @@ class Group(ABC):
         size = self._kernel.block_size
         blocks = [b for message in messages for b in split_message(message, size, width or 1)]
         items = self._kernel.embed(blocks)
-        if any(item is None for item in items):
+        if not isinstance(items, Rows) and None in items:
             raise ParameterError("a message has no encoding in this group")
         shape = (len(messages),) if width is None else (len(messages), int(width))
-        return Elements._make(self, items, shape)
+        return self._elements(items, shape)
 
     def decode_message(self, elements: Elements, *, where: str = "") -> list[bytes]:
         """The messages of elements of shape (n,), or of rows of shape (n, width).
@@ -426,15 +453,6 @@ class Group(ABC):
         if isinstance(value, bool | float | np.bool_ | np.floating | np.ndarray):
             raise ParameterError(f"not a scalar: {type(value).__name__}; see group.scalars")
         return None
-
-    def _scalar_to_bytes(self, value: mpz) -> bytes:
-        encoded: bytes = value.to_bytes(self.scalar_size, self._scalar_byteorder)
-        return encoded
-
-    @staticmethod
-    def _integers(data: bytes, width: int, byteorder: str) -> list[mpz]:
-        read = mpz.from_bytes
-        return [read(data[i : i + width], byteorder) for i in range(0, len(data), width)]
 
 
 def concatenate(arrays: Sequence[_ArrayT], axis: int = 0) -> _ArrayT:
@@ -511,6 +529,13 @@ def _check_length(
             f"{size} {what} of {width} bytes expected, got {len(data)} bytes", where=where
         )
     return data, shape
+
+
+@lru_cache(maxsize=64)
+def _scalar_kernel(backend: str, order: int, width: int, byteorder: str) -> ScalarKernel:
+    if backend == "native":
+        return NativeScalars(native_module()[0], order, width, byteorder)
+    return GmpScalars(order, width, byteorder)
 
 
 def _places_of_none(items: Sequence[Item | None]) -> set[int]:

@@ -24,8 +24,11 @@ from evote.errors import DecodingError, ParameterError
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_ed25519, _gmp_edwards, _gmp_ristretto, _gmp_weierstrass, _python
 from evote.groups._arrays import Item
+from evote.groups._choice import Choice, choose, native_module, resolve, restored
+from evote.groups._curve_parameters import CURVES
 from evote.groups._inverses import inverses
 from evote.groups._kernel import Kernel
+from evote.groups._native import NativeEd25519, NativeKernel, NativeRistretto
 from evote.groups._primes import is_prime
 from evote.groups._weierstrass import Curve, right_side, square_root, uniform_width
 from evote.groups.base import Elements, Group
@@ -58,8 +61,13 @@ class _EdwardsGroup(Group):
     _scalar_byteorder = "little"
     _keeps_encodings = True
 
-    def __init__(self, *, backend: str = "gmp") -> None:
+    def __init__(self, *, backend: str | None = None) -> None:
+        backend = resolve(backend, self.name)
         self._complete(_edwards_kernel(self.name, backend), backend)
+
+    @property
+    def default_backend(self) -> Choice:
+        return choose(self.name)
 
     def parameters(self) -> bytes:
         numbers = (ed.P, ed.L)
@@ -88,9 +96,9 @@ class Ristretto255(_EdwardsGroup):
 
     name = "ristretto255"
 
-    def __init__(self, *, backend: str = "gmp") -> None:
+    def __init__(self, *, backend: str | None = None) -> None:
         super().__init__(backend=backend)
-        if isinstance(self._kernel, _gmp_ristretto.RistrettoKernel):
+        if isinstance(self._kernel, _gmp_ristretto.RistrettoKernel | NativeRistretto):
             self._square_encoder = self._kernel
 
     def with_backend(self, name: str) -> Ristretto255:
@@ -120,7 +128,7 @@ class Ed25519(_EdwardsGroup):
             while (point := _gmp_ed25519.decode_point(y.to_bytes(32, "little"))) is None:
                 y += 1
             items.append(_gmp_edwards.doublings(point, 3))
-        return Elements._make(self, items, (len(items),))
+        return self._elements(items, (len(items),))
 
     def to_affine(self, elements: Elements) -> list[tuple[int, int]]:
         """x and y of each element, in C order, for one inversion in all."""
@@ -133,7 +141,8 @@ class Ed25519(_EdwardsGroup):
 
 
 def _restore_edwards(name: str, backend: str) -> Group:
-    if backend == "gmp":
+    backend = restored(backend, name)
+    if backend == ristretto255.backend:
         return ristretto255 if name == "ristretto255" else ed25519
     return Ristretto255(backend=backend) if name == "ristretto255" else Ed25519(backend=backend)
 
@@ -141,11 +150,13 @@ def _restore_edwards(name: str, backend: str) -> Group:
 @lru_cache(maxsize=8)
 def _edwards_kernel(name: str, backend: str) -> Kernel:
     ristretto = name == "ristretto255"
-    if backend == "gmp":
-        return _gmp_ristretto.RistrettoKernel() if ristretto else _gmp_ed25519.Ed25519Kernel()
     if backend == "python":
         return _python.RistrettoKernel() if ristretto else _python.Ed25519Kernel()
-    raise ParameterError(f"no backend {backend!r}: there are gmp and python")
+    twin = _gmp_ristretto.RistrettoKernel() if ristretto else _gmp_ed25519.Ed25519Kernel()
+    if backend == "gmp":
+        return twin
+    make = NativeRistretto if ristretto else NativeEd25519
+    return make(native_module()[0].Edwards(name), twin, ed.L, worth=32)
 
 
 class WeierstrassGroup(Group):
@@ -157,13 +168,18 @@ class WeierstrassGroup(Group):
 
     _keeps_encodings = True
 
-    def __init__(self, name: str, curve: Curve, *, backend: str = "gmp") -> None:
+    def __init__(self, name: str, curve: Curve, *, backend: str | None = None) -> None:
         self.name, self.order, self.curve = name, curve.q, curve
         self.element_size = curve.width + 1
         width = uniform_width(curve.p)
         self._hash_size = 2 * width if curve.z else width + 1
-        self._points = _weierstrass_kernel(curve, backend)
-        self._complete(self._points, backend)
+        backend = resolve(backend, _kind(curve))
+        self._points = _weierstrass_kernel(curve, "python" if backend == "python" else "gmp")
+        self._complete(_native_p256(curve) if backend == "native" else self._points, backend)
+
+    @property
+    def default_backend(self) -> Choice:
+        return choose(_kind(self.curve))
 
     def from_affine(
         self,
@@ -190,7 +206,7 @@ class WeierstrassGroup(Group):
         if bad:
             shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
             raise DecodingError(f"no point of the curve at index {shown}", where=where, indices=bad)
-        return Elements._make(self, items, (len(items),))
+        return self._elements(items, (len(items),))
 
     def to_affine(self, elements: Elements) -> list[Coordinates]:
         """The coordinates of each element, in C order, for one inversion in all."""
@@ -210,11 +226,11 @@ class WeierstrassGroup(Group):
             if jacobi(square, p) == 1:
                 y = int(square_root(square, mpz(p)) or 0)
                 points.append(self._points.point(int(x), min(y, p - y)))
-        return Elements._make(self, points, (len(points),))
+        return self._elements(points, (len(points),))
 
     def _map_to_curve(self, numbers: Sequence[int]) -> Elements:
         items = self._points.map_to_curve(numbers)
-        return Elements._make(self, items, (len(items),))
+        return self._elements(items, (len(items),))
 
     def parameters(self) -> bytes:
         p, a, b, x, y, q, _ = self.curve
@@ -242,16 +258,25 @@ class WeierstrassGroup(Group):
 
 
 def _restore_weierstrass(name: str, curve: Curve, backend: str) -> WeierstrassGroup:
-    return WeierstrassGroup(name, curve, backend=backend)
+    return WeierstrassGroup(name, curve, backend=restored(backend, _kind(curve)))
+
+
+def _kind(curve: Curve) -> str:
+    """Of all curves, the module serves P-256; without its `z`, derived elements are others."""
+    return "P-256" if curve == CURVES["P-256"] else "Weierstrass"
 
 
 @lru_cache(maxsize=64)
 def _weierstrass_kernel(curve: Curve, backend: str) -> _WeierstrassKernel:
-    if backend == "gmp":
-        return _gmp_weierstrass.WeierstrassKernel(curve)
     if backend == "python":
         return _python.WeierstrassKernel(curve)
-    raise ParameterError(f"no backend {backend!r}: there are gmp and python")
+    return _gmp_weierstrass.WeierstrassKernel(curve)
+
+
+@lru_cache(maxsize=1)
+def _native_p256(curve: Curve) -> NativeKernel:
+    twin = _gmp_weierstrass.WeierstrassKernel(curve)
+    return NativeKernel(native_module()[0].P256(), twin, curve.q, worth=32)
 
 
 def check_curve(curve: Curve, *, allow_weak: bool = False) -> None:

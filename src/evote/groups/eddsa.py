@@ -7,34 +7,41 @@ canonical encodings of points on the curve, and A is not of small order.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evote.errors import ShapeMismatch
-from evote.groups import _edwards25519 as ed
-from evote.groups import _gmp_edwards as curve
-from evote.groups._gmp_ed25519 import decode_point, is_torsion_free
-from evote.groups._gmp_edwards import Point
+from evote.groups._kernel import Kernel, Mask
+from evote.groups._rows import Item, join_items, take_items
+from evote.groups.curves import ed25519
 
 __all__ = ["decode_verification_keys", "verify_signatures"]
 
 _WEIGHT_BYTES = 16
+_SPARSE = 2  # keys and signatures as a matrix, unless it has so many times the places it needs
+
+_Places = NDArray[np.intp]
 
 
-class _Claim(NamedTuple):
-    """One signature to check: [8](s B - r - k a) = 0."""
+class _PointKernel(Kernel, Protocol):
+    """Of ed25519, a kernel that takes any points of the curve."""
 
-    place: int
-    public: bytes
-    a: Point
-    r: Point
-    s: int
-    k: int
+    def decode_points(self, data: bytes) -> tuple[Sequence[Item], Mask]:
+        """Canonical encodings to points, torsion allowed, and where there are any."""
+
+    def sha512(self, prefixes: Sequence[bytes], messages: Sequence[bytes]) -> bytes:
+        """The hashes of prefixes of one length, each with a message of its own behind."""
+
+    def is_small_order(self, items: Sequence[Item]) -> Mask:
+        """Where 8 times a point is the identity."""
+
+
+def _kernel() -> _PointKernel:
+    return cast(_PointKernel, ed25519._kernel)
 
 
 def verify_signatures(
@@ -52,28 +59,19 @@ def verify_signatures(
         raise ShapeMismatch(
             f"{len(publics)} keys, {len(messages)} messages, {len(signatures)} signatures"
         )
-    keys: dict[bytes, Point | None] = {}
-    claims = []
-    for i, (public, message, signature) in enumerate(
-        zip(publics, messages, signatures, strict=True)
-    ):
-        if len(public) != 32 or len(signature) != 64:
-            continue
-        public, signature = bytes(public), bytes(signature)
-        s = int.from_bytes(signature[32:], "little")
-        if s >= ed.L:
-            continue
-        if public not in keys:
-            keys[public] = _decode_key(public)
-        a, r = keys[public], decode_point(signature[:32])
-        if a is None or r is None:
-            continue
-        digest = hashlib.sha512(signature[:32] + public + message).digest()
-        k = int.from_bytes(digest, "little") % ed.L
-        claims.append(_Claim(i, public, a, r, s, k))
     verdict = np.zeros(len(publics), dtype=np.bool_)
-    verdict[[claim.place for claim in claims]] = True
-    verdict[[claim.place for claim in _false_claims(claims)]] = False
+    whole = [
+        i
+        for i, (public, signature) in enumerate(zip(publics, signatures, strict=True))
+        if len(public) == 32 and len(signature) == 64
+    ]
+    if whole:
+        claims = _Claims(
+            [bytes(publics[i]) for i in whole],
+            [messages[i] for i in whole],
+            [bytes(signatures[i]) for i in whole],
+        )
+        verdict[np.array(whole)[claims.true()]] = True
     return verdict
 
 
@@ -82,58 +80,74 @@ def decode_verification_keys(publics: Sequence[bytes]) -> NDArray[np.bool_]:
 
     Each is checked alone: in a random combination torsion would cancel too often.
     """
-    mask = [len(public) == 32 and _is_strict_key(bytes(public)) for public in publics]
-    return np.array(mask, dtype=np.bool_)
+    mask = np.array([len(public) == 32 for public in publics], dtype=np.bool_)
+    kernel, data = _kernel(), b"".join([bytes(public) for public in publics if len(public) == 32])
+    members = [point is not None for point in kernel.decode(data)]
+    neutral = kernel.encode([kernel.identity])
+    mask[mask] = [
+        member and data[32 * i : 32 * i + 32] != neutral for i, member in enumerate(members)
+    ]
+    return mask
 
 
-def _is_strict_key(public: bytes) -> bool:
-    point = decode_point(public)
-    return point is not None and bool(point[0] != 0) and is_torsion_free(point)
+class _Claims:
+    """Signatures to check: [8](s B - r - k a) = 0, each a of a key of `whose`."""
 
+    def __init__(
+        self, publics: list[bytes], messages: list[bytes], signatures: list[bytes]
+    ) -> None:
+        kernel, scalars = _kernel(), ed25519._scalars
+        places = {public: place for place, public in enumerate(dict.fromkeys(publics))}
+        self._whose = np.array([places[public] for public in publics], dtype=np.intp)
+        self._a, usable = kernel.decode_points(b"".join(places))
+        usable = np.array(usable) & ~np.array(kernel.is_small_order(self._a))
+        self._r, decoded = kernel.decode_points(b"".join([x[:32] for x in signatures]))
+        self._s, above = scalars.decode(b"".join([x[32:] for x in signatures]))
+        good = np.array(decoded) & usable[self._whose]
+        good[above] = False
+        self._good = np.flatnonzero(good)
+        prefixes = [s[:32] + public for s, public in zip(signatures, publics, strict=True)]
+        self._k = scalars.from_uniform(kernel.sha512(prefixes, messages), 64)
+        self._minus_base = kernel.invert([kernel.generator])
 
-def _false_claims(claims: list[_Claim], known_false: bool = False) -> list[_Claim]:
-    """The claims that do not hold; `known_false` says that some do not."""
-    if not known_false and _hold(claims):
-        return []
-    if len(claims) == 1:
-        return claims
-    middle = len(claims) // 2
-    left = _false_claims(claims[:middle])
-    return left + _false_claims(claims[middle:], known_false=not left)
+    def true(self) -> _Places:
+        return np.setdiff1d(self._good, self._false(self._good, False))
 
+    def _false(self, at: _Places, known_false: bool) -> _Places:
+        """The places of claims that do not hold; `known_false` says that some do not."""
+        if not known_false and self._hold(at):
+            return at[:0]
+        if len(at) == 1:
+            return at
+        middle = len(at) // 2
+        left = self._false(at[:middle], False)
+        return np.concatenate([left, self._false(at[middle:], not len(left))])
 
-def _hold(claims: list[_Claim]) -> bool:
-    """Whether 8 sum z_i (s_i B - r_i - k_i a_i) is neutral, for random 128-bit z_i.
+    def _hold(self, at: _Places) -> bool:
+        """Whether 8 sum z_i (s_i B - r_i - k_i a_i) is neutral, for random 128-bit z_i.
 
-    Exponents are reduced modulo L although points may have torsion: the factor 8 removes the
-    difference.
-    """
-    random = os.urandom(_WEIGHT_BYTES * len(claims))
-    points, exponents = [curve.negative(curve.BASE)], [0]
-    places: dict[bytes, int] = {}
-    for i, claim in enumerate(claims):
-        z = int.from_bytes(random[_WEIGHT_BYTES * i : _WEIGHT_BYTES * (i + 1)], "little")
-        exponents[0] += z * claim.s
-        points.append(claim.r)
-        exponents.append(z)
-        place = places.setdefault(claim.public, len(points))
-        if place == len(points):
-            points.append(claim.a)
-            exponents.append(0)
-        exponents[place] += z * claim.k
-    total = curve.multiexp(points, [e % ed.L for e in exponents])
-    return _is_neutral(_times_eight(total))
+        Exponents are reduced modulo L although points may have torsion: the factor 8 removes the
+        difference.
+        """
+        kernel, scalars = _kernel(), ed25519._scalars
+        z = scalars.from_uniform(os.urandom(_WEIGHT_BYTES * len(at)), _WEIGHT_BYTES)
+        total = scalars.sums(scalars.multiply(z, take_items(self._s, at)), 1)
+        keys, shares = self._by_key(scalars.multiply(z, take_items(self._k, at)), self._whose[at])
+        bases = join_items([self._minus_base, take_items(self._r, at), take_items(self._a, keys)])
+        combination = kernel.multiexps(bases, join_items([total, z, shares]), 1)
+        return bool(kernel.is_small_order(combination)[0])
 
-
-def _decode_key(public: bytes) -> Point | None:
-    point = decode_point(public)
-    return None if point is None or _is_neutral(_times_eight(point)) else point
-
-
-def _times_eight(point: Point) -> Point:
-    return curve.doublings(point, 3)
-
-
-def _is_neutral(point: Point) -> bool:
-    x, y, z, _ = point
-    return not x % ed.P and not (y - z) % ed.P
+    @staticmethod
+    def _by_key(shares: Sequence[int], whose: _Places) -> tuple[_Places, Sequence[int]]:
+        """The keys that occur, and each one's sum of shares; or all as they are."""
+        keys, place, count = np.unique(whose, return_inverse=True, return_counts=True)
+        most = int(count.max(initial=0))
+        if most <= 1 or len(keys) * most > _SPARSE * len(whose):
+            return whose, shares
+        order = np.argsort(place, kind="stable")
+        starts = np.repeat(np.cumsum(count) - count, count)
+        matrix = np.full((len(keys), most), len(whose))  # the place of a zero
+        matrix[place[order], np.arange(len(whose)) - starts] = order
+        scalars: Any = ed25519._scalars
+        padded = join_items([shares, scalars.reduced([0])])
+        return keys, scalars.sums(take_items(padded, matrix), len(keys))

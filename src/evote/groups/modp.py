@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import gmpy2
+
 from evote.encoding import digest, frame
 from evote.errors import ParameterError
 from evote.groups import _gmp, _python
+from evote.groups._choice import Choice, choose, native_module, resolve, restored
 from evote.groups._kernel import Kernel
+from evote.groups._native import NativeModP
 from evote.groups._primes import is_prime
 from evote.groups.base import Elements, Group
 
@@ -37,7 +41,7 @@ class ModPGroup(Group):
         q: int,
         g: int,
         *,
-        backend: str = "gmp",
+        backend: str | None = None,
         prime_cofactor: bool = False,
     ) -> None:
         self.name, self.order = name, q
@@ -45,7 +49,16 @@ class ModPGroup(Group):
         self.prime_cofactor = prime_cofactor
         self.element_size = (p.bit_length() + 7) // 8
         self._hash_size = self.element_size + 16
+        backend = resolve(backend, self._kind)
         self._complete(_kernel(p, q, g, backend, prime_cofactor), backend)
+
+    @property
+    def _kind(self) -> str:
+        return _kind(self.p, self.q)
+
+    @property
+    def default_backend(self) -> Choice:
+        return choose(self._kind)
 
     def parameters(self) -> bytes:
         width = self.element_size
@@ -61,7 +74,8 @@ class ModPGroup(Group):
         return self.p.bit_length() < 2048 or self.q.bit_length() < 224
 
     def with_backend(self, name: str) -> ModPGroup:
-        return _restore(self.name, self.p, self.q, self.g, name, self.prime_cofactor)
+        numbers = self.p, self.q, self.g
+        return ModPGroup(self.name, *numbers, backend=name, prime_cofactor=self.prime_cofactor)
 
     def from_residues(self, numbers: Sequence[int]) -> Elements:
         """The power (p - 1) / q of each number modulo p, shape (n,): for other derivations.
@@ -72,8 +86,9 @@ class ModPGroup(Group):
         residues = [int(number) % self.p for number in numbers]
         if not all(residues):
             raise ParameterError("0 modulo p has no power in the group")
-        items = self._kernel.powers(residues, [(self.p - 1) // self.q] * len(residues))
-        return Elements._make(self, items, (len(items),))
+        cofactor = (self.p - 1) // self.q
+        items = [gmpy2.powmod(residue, cofactor, self.p) for residue in residues]
+        return self._elements(items, (len(items),))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModPGroup):
@@ -89,16 +104,24 @@ class ModPGroup(Group):
 
 
 def _restore(name: str, p: int, q: int, g: int, backend: str, prime_cofactor: bool) -> ModPGroup:
+    backend = restored(backend, _kind(p, q))
     return ModPGroup(name, p, q, g, backend=backend, prime_cofactor=prime_cofactor)
+
+
+def _kind(p: int, q: int) -> str:
+    return f"modp-{p.bit_length()}" if q.bit_length() >= 128 else "modp with a short order"
 
 
 @lru_cache(maxsize=64)
 def _kernel(p: int, q: int, g: int, backend: str, prime_cofactor: bool) -> Kernel:
-    if backend == "gmp":
-        return _gmp.ModPKernel(p, q, g, prime_cofactor=prime_cofactor)
     if backend == "python":
         return _python.ModPKernel(p, q, g)
-    raise ParameterError(f"no backend {backend!r}: there are gmp and python")
+    twin = _gmp.ModPKernel(p, q, g, prime_cofactor=prime_cofactor)
+    if backend == "gmp":
+        return twin
+    numbers = (x.to_bytes((x.bit_length() + 7) // 8, "little") for x in (p, q, g))
+    code = native_module()[0].ModP(*numbers, p == 2 * q + 1, prime_cofactor=prime_cofactor)
+    return NativeModP(code, twin, q, worth=32)
 
 
 @lru_cache(maxsize=64, typed=True)  # 23.0 == 23, and is no parameter

@@ -1,0 +1,167 @@
+"""Arrays as rows of bytes: rearranged and sent as they lie, and read when somebody looks.
+
+The numbers that an item is made of, side by side, are the form that all backends of a group know:
+arrays of two backends meet in it, and it crosses to workers and into pickles. A backend may lay
+out rows of its own, which become numbers only there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, Self, TypeAlias, overload
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+__all__ = ["Form", "Item", "NumbersForm", "Rows", "join_items", "repeat_item", "take_items"]
+
+Item: TypeAlias = Any  # a number or the coordinates of a point: the kernels' business
+
+
+class Form(Protocol):
+    """How the items of a group lie in rows."""
+
+    @property
+    def item_size(self) -> int:
+        """Bytes of a row."""
+
+    @property
+    def numbers(self) -> NumbersForm:
+        """The form that other backends know."""
+
+    def to_numbers(self, data: bytes) -> bytes: ...
+
+    def from_numbers(self, data: bytes) -> bytes: ...
+
+
+class NumbersForm:
+    """Numbers below a modulus, little-endian, of fixed width; those of a point side by side."""
+
+    __slots__ = ("_count", "_modulus", "item_size", "width")
+
+    def __init__(self, modulus: int, width: int, count: int = 0) -> None:
+        """`count` numbers make an item that is a tuple; 0 says that it is one number."""
+        self._modulus, self._count = mpz(modulus), count
+        self.width = width
+        self.item_size = max(count, 1) * width
+
+    @classmethod
+    def of(cls, identity: Item, modulus: int) -> NumbersForm:
+        """The form of a group's items, of which the identity is one."""
+        count = len(identity) if isinstance(identity, tuple) else 0
+        return cls(modulus, (int(modulus).bit_length() + 7) // 8, count)
+
+    @property
+    def numbers(self) -> Self:
+        return self
+
+    def to_numbers(self, data: bytes) -> bytes:
+        return data
+
+    def from_numbers(self, data: bytes) -> bytes:
+        return data
+
+    def pack(self, items: Sequence[Item]) -> bytes:
+        p, width = self._modulus, self.width
+        if self._count:
+            return b"".join([(x % p).to_bytes(width, "little") for item in items for x in item])
+        return b"".join([(x % p).to_bytes(width, "little") for x in items])
+
+    def unpack(self, data: bytes) -> list[Item]:
+        width, read = self.width, mpz.from_bytes
+        numbers = [read(data[i : i + width], "little") for i in range(0, len(data), width)]
+        if self._count:
+            return list(zip(*[iter(numbers)] * self._count, strict=True))
+        return numbers
+
+
+class Rows(Sequence[Item]):
+    """Items in some form. They were members before, and are not checked again."""
+
+    __slots__ = ("_items", "data", "form")
+
+    def __init__(self, form: Form, data: bytes) -> None:
+        self.form, self.data = form, data
+        self._items: list[Item] | None = None
+
+    @classmethod
+    def of(cls, form: Form, items: Sequence[Item]) -> Rows:
+        """These items in this form, whatever theirs is."""
+        if isinstance(items, Rows):
+            if items.form is form:
+                return items
+            return cls(form, form.from_numbers(items.to_numbers()))
+        return cls(form, form.from_numbers(form.numbers.pack(items)))
+
+    def to_numbers(self) -> bytes:
+        return self.form.to_numbers(self.data)
+
+    def take(self, positions: NDArray[np.intp]) -> Rows:
+        if positions.size and positions.size == positions[-1] - positions[0] + 1:
+            first = int(positions[0])
+            if (positions == np.arange(first, first + positions.size)).all():
+                return self[first : first + positions.size]
+        rows = np.frombuffer(self.data, dtype=np.dtype((np.void, self.form.item_size)))
+        return Rows(self.form, rows[positions].tobytes())
+
+    def __len__(self) -> int:
+        return len(self.data) // self.form.item_size
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same items lie there in the same representation."""
+        if isinstance(other, Rows) and other.form is self.form:
+            return self.data == other.data
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[Item]:
+        if self._items is None:
+            self._items = self._read(self.data)
+        return iter(self._items)
+
+    @overload
+    def __getitem__(self, key: int) -> Item: ...
+    @overload
+    def __getitem__(self, key: slice) -> Rows: ...
+    def __getitem__(self, key: int | slice) -> Item:
+        size = self.form.item_size
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
+            if step != 1:
+                return self.take(np.arange(start, stop, step))
+            if start == 0 and stop == len(self):
+                return self
+            return Rows(self.form, self.data[start * size : max(start, stop) * size])
+        if self._items is not None:
+            return self._items[key]
+        place = range(len(self))[key]
+        return self._read(self.data[place * size : (place + 1) * size])[0]
+
+    def _read(self, data: bytes) -> list[Item]:
+        return self.form.numbers.unpack(self.form.to_numbers(data))
+
+
+def take_items(items: Sequence[Item], positions: NDArray[np.intp]) -> Sequence[Item]:
+    """The items at positions of any shape, in C order."""
+    if isinstance(items, Rows):
+        return items.take(positions.ravel())
+    return list(map(items.__getitem__, positions.ravel().tolist()))
+
+
+def repeat_item(items: Sequence[Item], count: int) -> Sequence[Item]:
+    """The one item there is, so many times."""
+    if isinstance(items, Rows):
+        return Rows(items.form, items.data * count)
+    return [items[0]] * count
+
+
+def join_items(parts: Sequence[Sequence[Item]]) -> Sequence[Item]:
+    """All of these, one after the other; rows where some are."""
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts:
+        if isinstance(part, Rows):
+            return Rows(part.form, b"".join([Rows.of(part.form, x).data for x in parts]))
+    return [item for part in parts for item in part]
