@@ -217,12 +217,12 @@ def test_the_list_strikes_those_who_voted_twice(
 
     record, book = desk.record, files["book"]
     quiet = ("--jobs", 1, "--quiet")
-    out = ("-o", files["request"], "--secret", files["secret"], *quiet)
+    out = ("-o", files["request"], "--secret-file", files["secret"], *quiet)
     assert run("reconcile", "ask", record, authority, book, *out).startswith("5 people")
     [answer] = files["answers"]
     said = run("reconcile", "answer", record, desk.keys[0], files["request"], "-o", answer, *quiet)
     assert said.startswith("5 questions answered")
-    asked = ("--secret", files["secret"], "--request", files["request"])
+    asked = ("--secret-file", files["secret"], "--request", files["request"])
     kept = (*asked, "--answer", answer, "--tags", files["tags"][0], *quiet)
     said = run("reconcile", "match", record, book, *kept, "-o", strikes)
     assert said.startswith("5 voted on paper, 3 of them online too")

@@ -30,7 +30,12 @@ book_argument = click.argument("book", type=OLD_FILE)
 def made_options(function: F) -> F:
     """What the steps before have made."""
     secret = click.option(
-        "--secret", required=True, metavar="FILE", type=OLD_FILE, help="The seed that `ask` drew."
+        "--secret-file",
+        "secret",
+        required=True,
+        metavar="FILE",
+        type=OLD_FILE,
+        help="The seed that `ask` drew.",
     )
     request = click.option(
         "--request", required=True, metavar="FILE", type=OLD_FILE, help="What `ask` asked."
@@ -68,7 +73,12 @@ def reconcile() -> None:
     "-o", "--request", required=True, metavar="FILE", type=FILE, help="For the registrars."
 )
 @click.option(
-    "--secret", required=True, metavar="FILE", type=FILE, help="For `match`; readable by you only."
+    "--secret-file",
+    "secret",
+    required=True,
+    metavar="FILE",
+    type=FILE,
+    help="For `match`; readable by you only.",
 )
 @jobs_option
 @quiet_option
