@@ -6,6 +6,7 @@ use evote_native::buffers::set_threads;
 use evote_native::p256::bulk::{self, Lanes};
 use evote_native::p256::formulas::{ITEM, Point};
 use evote_native::p256::portable::One;
+use evote_native::p256::{multiexp, powers};
 
 /// Microseconds this thread has run, as Linux counts them in steps of some milliseconds.
 fn processor_time() -> f64 {
@@ -90,18 +91,18 @@ fn run<F: Lanes>(name: &str) {
     let n = 1024;
     let es = exponents(n, 32);
     let mut items = vec![0; n * ITEM];
-    let table = bulk::Table::new::<F>(&g, 256);
-    let build = least(3, 1, || drop(bulk::Table::new::<F>(&g, 256)));
+    let table = powers::Table::new::<F>(&g, 256);
+    let build = least(3, 1, || drop(powers::Table::new::<F>(&g, 256)));
     let fixed = least(40, n, || table.powers::<F>(&es, &mut items));
     println!(
         "fixed base 256-bit {fixed:.3}  (table {build:.0}, {} bytes)",
         table.size()
     );
     let mut out = vec![0; n * ITEM];
-    let constant = least(9, n, || bulk::powers::<F>(&items, &es, true, &mut out));
-    let variable = least(9, n, || bulk::powers::<F>(&items, &es, false, &mut out));
+    let constant = least(9, n, || powers::powers::<F>(&items, &es, true, &mut out));
+    let variable = least(9, n, || powers::powers::<F>(&items, &es, false, &mut out));
     let short = exponents(n, 16);
-    let variable_128 = least(9, n, || bulk::powers::<F>(&items, &short, false, &mut out));
+    let variable_128 = least(9, n, || powers::powers::<F>(&items, &short, false, &mut out));
     println!(
         "variable base: constant time {constant:.2}  variable time {variable:.2}, 128-bit {variable_128:.2}"
     );
@@ -130,14 +131,16 @@ fn run<F: Lanes>(name: &str) {
         for bytes in [16, 32] {
             let es = exponents(n, bytes);
             let runs = (200_000 / n).clamp(3, 30);
-            let time = least(runs, n, || bulk::multiexp::<F>(&bases, &es, 1, &mut out[..ITEM]));
+            let time = least(runs, n, || {
+                multiexp::multiexp::<F>(&bases, &es, 1, &mut out[..ITEM])
+            });
             line += &format!("  {}-bit {time:.3}", 8 * bytes);
         }
         println!("{line}");
     }
     let es = exponents(n, 32);
     let rows = least(9, n, || {
-        bulk::multiexp::<F>(&items, &es, n / 4, &mut out[..n / 4 * ITEM])
+        multiexp::multiexp::<F>(&items, &es, n / 4, &mut out[..n / 4 * ITEM])
     });
     println!("rows of 4, 256-bit, per term {rows:.3}");
 }

@@ -35,12 +35,9 @@ const P: Scalar = [u64::MAX, 0xffff_ffff, 0, 0xffff_ffff_0000_0001];
 
 /// Items of a thread's share of cheap work, and of powers.
 const SHARE: usize = 1024;
-const SHARE_OF_POWERS: usize = 64;
+pub(super) const SHARE_OF_POWERS: usize = 64;
 /// Points that share an inversion.
 const AT_ONCE: usize = 2048;
-
-const WINDOW: usize = 5; // of powers
-const WINDOWS: usize = 52;
 
 fn subtract(a: Scalar, b: Scalar) -> (Scalar, u64) {
     let (mut out, mut borrow) = ([0; 4], 0);
@@ -53,7 +50,7 @@ fn subtract(a: Scalar, b: Scalar) -> (Scalar, u64) {
     (out, borrow)
 }
 
-fn words(bytes: &[u8]) -> Scalar {
+pub(super) fn words(bytes: &[u8]) -> Scalar {
     [0, 1, 2, 3].map(|i| u64::from_le_bytes(bytes[8 * i..][..8].try_into().unwrap()))
 }
 
@@ -61,7 +58,7 @@ fn big_endian(bytes: &[u8]) -> Scalar {
     [0, 1, 2, 3].map(|i| u64::from_be_bytes(bytes[24 - 8 * i..][..8].try_into().unwrap()))
 }
 
-fn bit_length(x: &Scalar) -> usize {
+pub(super) fn bit_length(x: &Scalar) -> usize {
     (0..4)
         .rev()
         .find(|&i| x[i] != 0)
@@ -69,7 +66,7 @@ fn bit_length(x: &Scalar) -> usize {
 }
 
 /// e or q - e, whichever is smaller, and all ones for the latter; constant time.
-fn signed(e: Scalar) -> (Scalar, u64) {
+pub(super) fn signed(e: Scalar) -> (Scalar, u64) {
     let (other, _) = subtract(Q, e);
     let negative = std::hint::black_box(subtract(HALF_Q, e).1.wrapping_neg());
     (
@@ -79,7 +76,7 @@ fn signed(e: Scalar) -> (Scalar, u64) {
 }
 
 /// `width` <= 16 bits from a place on; constant time.
-fn bits_at(x: &[u64], place: usize, width: usize) -> u64 {
+pub(super) fn bits_at(x: &[u64], place: usize, width: usize) -> u64 {
     let (word, shift) = (place / 64, place % 64);
     let low = x.get(word).map_or(0, |w| w >> shift);
     let high = x.get(word + 1).map_or(0, |w| w << 1 << (63 - shift));
@@ -87,7 +84,7 @@ fn bits_at(x: &[u64], place: usize, width: usize) -> u64 {
 }
 
 /// e + sum of 2^(width - 1) 2^(width i) for i < count: digits of this, less 2^(width - 1), are signed digits of e.
-fn offset(e: &Scalar, width: usize, count: usize) -> [u64; 6] {
+pub(super) fn offset(e: &Scalar, width: usize, count: usize) -> [u64; 6] {
     let mut x = [0u64; 6];
     for i in 0..count {
         let place = width * i + width - 1;
@@ -103,17 +100,17 @@ fn offset(e: &Scalar, width: usize, count: usize) -> [u64; 6] {
 }
 
 /// Consecutive positions from `first`, the last one again where there are no more.
-fn positions(first: usize, count: usize) -> At {
+pub(super) fn positions(first: usize, count: usize) -> At {
     [0, 1, 2, 3, 4, 5, 6, 7].map(|i| first + i.min(count - 1))
 }
 
 /// The same, or the only one there is.
-fn of(data: &[u8], row: usize, at: &At) -> At {
+pub(super) fn of(data: &[u8], row: usize, at: &At) -> At {
     if data.len() == row { [0; 8] } else { *at }
 }
 
 /// Blocks of lanes: `work(first, count, rows)` fills `count` rows of the output.
-fn each_block<F: Lanes>(
+pub(super) fn each_block<F: Lanes>(
     out: &mut [u8],
     row: usize,
     share: usize,
@@ -353,181 +350,6 @@ pub fn running_products<F: Lanes>(items: &[u8], out: &mut [u8]) {
     }
 }
 
-// -- powers -------------------------------------------------------------------------------------------
-
-/// Signed digits of five bits for `count` windows, from 0 <= |e| < 2^(5 count - 2); constant time.
-fn recode(e: Scalar, negative: u64, count: usize, digits: &mut [[i8; 8]], lane: usize) {
-    let shifted = offset(&e, WINDOW, count);
-    for (i, row) in digits[..count].iter_mut().enumerate() {
-        let digit = bits_at(&shifted, WINDOW * i, WINDOW) as i8 - (1 << (WINDOW - 1));
-        row[lane] = (digit ^ negative as i8).wrapping_sub(negative as i8);
-    }
-}
-
-/// Multiples of a point, as many as `pick` may be asked for.
-fn multiples<F: Lanes>(base: &Point<F>, table: &mut [Point<F>]) {
-    table[0] = *base;
-    for i in 1..table.len() {
-        let (before, rest) = table.split_at_mut(i);
-        rest[0] = before[i - 1];
-        F::add(&mut rest[0], base);
-    }
-}
-
-fn windows_for(bits: usize) -> usize {
-    (bits + 2).div_ceil(WINDOW)
-}
-
-fn largest(digits: &[[i8; 8]]) -> usize {
-    digits
-        .iter()
-        .flatten()
-        .map(|d| d.unsigned_abs())
-        .max()
-        .unwrap_or(0)
-        .max(1) as usize
-}
-
-/// Each base to its exponent below q; either may be one for all. In constant time, all windows of all exponents
-/// take the same doublings, additions and reads; else only as many as the largest of a block asks for.
-pub fn powers<F: Lanes>(bases: &[u8], exponents: &[u8], constant_time: bool, out: &mut [u8]) {
-    each_block::<F>(out, ITEM, SHARE_OF_POWERS, |first, count, rows| {
-        let at = positions(first, count);
-        let mut digits = [[0i8; 8]; WINDOWS];
-        let numbers = of(exponents, 32, &at).map(|i| signed(words(&exponents[32 * i..][..32])));
-        let numbers = &numbers[..F::LANES];
-        let (mut windows, mut entries) = (WINDOWS, 1 << (WINDOW - 1));
-        if !constant_time {
-            windows = windows_for(numbers.iter().map(|(e, _)| bit_length(e)).max().unwrap_or(0));
-        }
-        for (lane, (e, negative)) in numbers.iter().enumerate() {
-            recode(*e, *negative, windows, &mut digits, lane);
-        }
-        if !constant_time {
-            entries = largest(&digits[..windows]);
-        }
-        let mut base = Point::IDENTITY;
-        F::load(bases, &of(bases, ITEM, &at), &mut base);
-        let mut table = [Point::IDENTITY; 1 << (WINDOW - 1)];
-        let table = &mut table[..entries];
-        multiples(&base, table);
-        let (mut total, mut term) = (Point::IDENTITY, Point::IDENTITY);
-        F::pick(table, &digits[windows - 1], &mut total);
-        for digits in digits[..windows - 1].iter().rev() {
-            F::double(&mut total, WINDOW);
-            F::pick(table, digits, &mut term);
-            F::add(&mut total, &term);
-        }
-        F::store(&total, rows);
-    });
-}
-
-/// A fixed base's odd multiples d 2^(w i), 0 < d < 2^w, for every window i of w bits.
-///
-/// An odd number e below 2^(w n) is the sum of d_i 2^(w i) with n odd digits: d_i = 2 v + 1 - 2^w, where v are the bits
-/// w i + 1 .. w i + w of e, and 2 v + 1 for the last. Even numbers are made odd, and the base is taken away in the end.
-///
-/// Sums go from the lowest window on, so that up to window i they are odd numbers of absolute value below 2^(w i),
-/// and the next entry is at least that: neither their sum nor their difference is 0, and both are below
-/// 2^(w (i+1)). While this is at most q, the incomplete formula is right. Only in the last window it may be more,
-/// because w (n - 1) < 256 and so w (n - 1) <= 255 is below the length of q: there the complete one is used.
-pub struct Table {
-    planes: Vec<u64>,
-    windows: usize,
-    pub bits: usize,
-    /// The base's inverse.
-    inverse: Vec<u8>,
-    neutral: bool,
-}
-
-impl Table {
-    pub fn new<F: Lanes>(base: &[u8], bits: usize) -> Table {
-        let bits = bits.clamp(1, 256);
-        let windows = bits.div_ceil(F::WINDOW);
-        let (entries, plane) = (1 << (F::WINDOW - 1), 10 << (F::WINDOW - 1));
-        let mut inverse = vec![0; ITEM];
-        invert::<F>(base, &mut inverse);
-        let mut mask = [0];
-        equal::<F>(base, &identity::<F>(), &mut mask);
-        let mut made = Table {
-            planes: vec![],
-            windows,
-            bits,
-            inverse,
-            neutral: mask[0] == 1,
-        };
-        if made.neutral {
-            return made;
-        }
-        let mut firsts = vec![0; windows * ITEM];
-        let mut power = Point::IDENTITY;
-        F::load(base, &[0; 8], &mut power);
-        for row in firsts.chunks_exact_mut(ITEM) {
-            F::store(&power, row);
-            F::double(&mut power, F::WINDOW);
-        }
-        made.planes = vec![0; windows * plane];
-        let share = plane * F::LANES;
-        let build = |(k, planes): (usize, &mut [u64])| {
-            let first = k * F::LANES;
-            let count = planes.len() / plane;
-            let mut points = vec![0; entries * count * ITEM];
-            let mut entry = Point::IDENTITY;
-            F::load(&firsts, &positions(first, count), &mut entry);
-            let mut twice = entry;
-            F::double(&mut twice, 1);
-            for rows in points.chunks_exact_mut(count * ITEM) {
-                F::store(&entry, rows);
-                F::add(&mut entry, &twice);
-            }
-            for (i, [x, y]) in flatten::<F>(&points).0.into_iter().enumerate() {
-                let (j, window) = (i / count, i % count);
-                for limb in 0..5 {
-                    planes[plane * window + entries * limb + j] = x[limb];
-                    planes[plane * window + entries * (5 + limb) + j] = y[limb];
-                }
-            }
-        };
-        in_pool(|| made.planes.par_chunks_mut(share).enumerate().for_each(build));
-        made
-    }
-
-    pub fn size(&self) -> usize {
-        8 * self.planes.len() + ITEM
-    }
-
-    /// Constant time for exponents below 2^bits; others give something else.
-    pub fn powers<F: Lanes>(&self, exponents: &[u8], out: &mut [u8]) {
-        if self.neutral {
-            let neutral = identity::<F>();
-            return out
-                .chunks_exact_mut(ITEM)
-                .for_each(|row| row.copy_from_slice(&neutral));
-        }
-        let (w, last) = (F::WINDOW, self.windows - 1);
-        let half = 1u64 << (w - 1);
-        each_block::<F>(out, ITEM, 4 * SHARE_OF_POWERS, |first, count, rows| {
-            let (mut index, mut negative, mut even) = ([[0u64; 8]; 52], [0u8; 52], 0u8);
-            for (lane, &i) in positions(first, count)[..F::LANES].iter().enumerate() {
-                let e = words(&exponents[32 * i..][..32]);
-                even |= (!e[0] as u8 & 1) << lane;
-                for window in 0..last {
-                    let v = bits_at(&e, w * window + 1, w);
-                    let positive = (v >> (w - 1)).wrapping_neg();
-                    index[window][lane] = (v ^ !positive) & (half - 1);
-                    negative[window] |= (!positive as u8 & 1) << lane;
-                }
-                index[last][lane] = bits_at(&e, w * last + 1, w - 1);
-            }
-            let (mut power, mut inverse) = (Point::IDENTITY, Point::IDENTITY);
-            F::fixed(&self.planes, &index[..=last], &negative[..=last], &mut power);
-            F::load(&self.inverse, &[0; 8], &mut inverse);
-            F::add_masked(&mut power, &inverse, even);
-            F::store(&power, rows);
-        });
-    }
-}
-
 // -- affine coordinates ---------------------------------------------------------------------------------
 
 /// `visit(i, count, affine, neutral)` for the block of items from the i-th on, in whatever order; the lanes of
@@ -567,7 +389,7 @@ fn affine_blocks<F: Lanes>(items: &[u8], mut visit: impl FnMut(usize, usize, &Af
 }
 
 /// Coordinates as `Field::splat` reads them, and which are the identity's, without meaning.
-fn flatten<F: Lanes>(items: &[u8]) -> (Vec<[[u64; 5]; 2]>, Vec<bool>) {
+pub(super) fn flatten<F: Lanes>(items: &[u8]) -> (Vec<[[u64; 5]; 2]>, Vec<bool>) {
     let n = items.len() / ITEM;
     let (mut flat, mut neutral) = (vec![[[0; 5]; 2]; n], vec![false; n]);
     for start in (0..n).step_by(AT_ONCE) {
@@ -834,219 +656,4 @@ pub fn extract<F: Lanes>(items: &[u8], out: &mut [u8], masks: &mut [u8]) {
         }
         spread_two::<F>(good, masks);
     });
-}
-
-// -- products of powers ---------------------------------------------------------------------------------
-
-/// For each of `rows` rows the sum of multiples; time depends on all that is given.
-pub fn multiexp<F: Lanes>(bases: &[u8], exponents: &[u8], rows: usize, out: &mut [u8]) {
-    if rows == 0 {
-        return;
-    }
-    let len = exponents.len() / 32 / rows;
-    let base_row = if bases.len() == exponents.len() / 32 * ITEM {
-        len
-    } else {
-        0
-    };
-    let one = |row: usize, start: usize, end: usize, out: &mut [u8]| {
-        let exponents = &exponents[32 * (row * len + start)..32 * (row * len + end)];
-        let first = row * base_row;
-        buckets::<F>(
-            &bases[(first + start) * ITEM..(first + end) * ITEM],
-            exponents,
-            out,
-        );
-    };
-    if len <= F::STRAUS {
-        return straus_rows::<F>(bases, exponents, rows, len, base_row, out);
-    }
-    let pieces = if rows >= threads() {
-        1
-    } else {
-        threads().min(len / 1024).max(1)
-    };
-    let size = len.div_ceil(pieces);
-    let mut parts = vec![0; rows * pieces * ITEM];
-    fill_rows(&mut parts, ITEM, 1, |k, part| {
-        let (row, piece) = (k / pieces, k % pieces);
-        one(row, (piece * size).min(len), ((piece + 1) * size).min(len), part);
-    });
-    products::<F>(&parts, rows, out);
-}
-
-/// Sums of few multiples, whose doublings are shared; a row for each lane, or for several of them.
-fn straus_rows<F: Lanes>(
-    bases: &[u8],
-    exponents: &[u8],
-    rows: usize,
-    len: usize,
-    base_row: usize,
-    out: &mut [u8],
-) {
-    // Lanes of a row: a power of two.
-    let mut split = 1;
-    while 2 * split * rows <= F::LANES && 2 * split <= len {
-        split *= 2;
-    }
-    let mut parts = vec![0; rows * split * ITEM];
-    let slots = len.div_ceil(split);
-    each_block::<F>(&mut parts, ITEM, F::LANES, |first, count, parts| {
-        let mut total = Point::IDENTITY;
-        for start in (0..slots).step_by(SLOTS) {
-            let size = SLOTS.min(slots - start);
-            // Where the term of a lane is, in all: none at the end of some.
-            let term = |slot: usize, lane: usize| {
-                let (row, column) = (
-                    (first + lane) / split,
-                    (start + slot) * split + (first + lane) % split,
-                );
-                (lane < count && column < len).then_some((row * base_row + column, row * len + column))
-            };
-            let mut sum = Point::IDENTITY;
-            straus::<F>(bases, exponents, size, term, &mut sum);
-            F::add(&mut total, &sum);
-        }
-        F::store(&total, parts);
-    });
-    if split == 1 {
-        out.copy_from_slice(&parts);
-    } else {
-        products::<F>(&parts, rows, out);
-    }
-}
-
-const SLOTS: usize = 32;
-
-fn straus<F: Lanes>(
-    bases: &[u8],
-    exponents: &[u8],
-    slots: usize,
-    term: impl Fn(usize, usize) -> Option<(usize, usize)>,
-    total: &mut Point<F>,
-) {
-    let mut numbers = vec![[([0; 4], 0); 8]; slots];
-    let mut longest = 0;
-    for (slot, row) in numbers.iter_mut().enumerate() {
-        for (lane, number) in row.iter_mut().enumerate().take(F::LANES) {
-            if let Some((_, i)) = term(slot, lane) {
-                *number = signed(words(&exponents[32 * i..][..32]));
-                longest = longest.max(bit_length(&number.0));
-            }
-        }
-    }
-    if longest == 0 {
-        return;
-    }
-    let windows = windows_for(longest);
-    let mut tables = vec![];
-    for (slot, row) in numbers.iter().enumerate() {
-        let mut digits = vec![[0; 8]; windows];
-        let (mut at, mut present) = ([0; 8], 0u8);
-        for (lane, (e, negative)) in row.iter().enumerate().take(F::LANES) {
-            if let Some((i, _)) = term(slot, lane) {
-                at[lane] = i;
-                present |= 1 << lane;
-                recode(*e, *negative, windows, &mut digits, lane);
-            }
-        }
-        let mut base = Point::IDENTITY;
-        F::load(bases, &at, &mut base);
-        F::keep(&mut base, present);
-        let mut table = vec![Point::IDENTITY; largest(&digits)];
-        multiples(&base, &mut table);
-        tables.push((digits, table));
-    }
-    let mut next = Point::IDENTITY;
-    for window in (0..windows).rev() {
-        if window + 1 < windows {
-            F::double(total, WINDOW);
-        }
-        for (digits, table) in &tables {
-            if digits[window] != [0; 8] {
-                F::pick(table, &digits[window], &mut next);
-                F::add(total, &next);
-            }
-        }
-    }
-}
-
-/// Pippenger's buckets: the lanes are windows of one exponent, the base is the same for all of them.
-fn buckets<F: Lanes>(bases: &[u8], exponents: &[u8], out: &mut [u8]) {
-    let (flat, neutral) = flatten::<F>(bases);
-    let mut terms = vec![];
-    for (i, bytes) in exponents.chunks_exact(32).enumerate() {
-        let (e, negative) = signed(words(bytes));
-        let bits = bit_length(&e);
-        if bits > 0 && !neutral[i] {
-            terms.push((bits, e, negative != 0, i));
-        }
-    }
-    let mut lengths = [0usize; 257];
-    terms.iter().for_each(|term| lengths[term.0] += 1);
-    let window = best_window::<F>(&lengths);
-    let passes = |bits: usize| (bits + 2).div_ceil(window).div_ceil(F::LANES);
-    terms.sort_by_key(|term| std::cmp::Reverse(passes(term.0))); // the sort is stable, and quick when sorted
-    let shifted: Vec<[u64; 6]> = terms
-        .iter()
-        .map(|(bits, e, _, _)| offset(e, window, F::LANES * passes(*bits)))
-        .collect();
-    let half = 1usize << (window - 1);
-    let stride = half + 1;
-    let mut total = Point::IDENTITY;
-    let most = terms.first().map_or(0, |term| passes(term.0));
-    let mut rows = vec![[0u64; 20]; F::LANES * stride];
-    for pass in (0..most).rev() {
-        if pass + 1 < most {
-            rows.fill([0; 20]);
-        }
-        let active = terms.partition_point(|term| passes(term.0) > pass);
-        for ((_, _, inverse, i), shifted) in terms[..active].iter().zip(&shifted) {
-            let (mut at, mut negative) = ([0; 8], 0u8);
-            for lane in 0..F::LANES {
-                let digit = bits_at(shifted, window * (pass * F::LANES + lane), window) as i64 - half as i64;
-                at[lane] = lane * stride + digit.unsigned_abs() as usize; // the first of a lane for digits 0
-                negative |= ((digit < 0) as u8) << lane;
-            }
-            F::into_buckets(
-                &mut rows,
-                &at,
-                if *inverse { !negative } else { negative },
-                &flat[*i],
-            );
-        }
-        let (mut running, mut sum, mut bucket) = (Point::IDENTITY, Point::IDENTITY, Point::IDENTITY);
-        for digit in (1..=half).rev() {
-            F::from_buckets(
-                &rows,
-                &[0, 1, 2, 3, 4, 5, 6, 7].map(|lane| lane % F::LANES * stride + digit),
-                &mut bucket,
-            );
-            F::add(&mut running, &bucket);
-            F::add(&mut sum, &running);
-        }
-        let mut sums = [0; 8 * ITEM];
-        F::store(&sum, &mut sums);
-        for lane in (0..F::LANES).rev() {
-            F::double(&mut total, window);
-            F::load(&sums, &[lane; 8], &mut bucket);
-            F::add(&mut total, &bucket);
-        }
-    }
-    F::store(&total, out);
-}
-
-/// The window of least cost, by prices of this machine's kernels.
-fn best_window<F: Lanes>(lengths: &[usize]) -> usize {
-    let price = |window: usize| {
-        let passes = |bits: usize| (bits + 2).div_ceil(window).div_ceil(F::LANES);
-        let terms: usize = lengths
-            .iter()
-            .enumerate()
-            .map(|(bits, count)| count * passes(bits))
-            .sum();
-        let most = lengths.iter().rposition(|&count| count > 0).map_or(0, passes);
-        10 * terms + most * (30 << (window - 1))
-    };
-    (3..=12).min_by_key(|&window| price(window)).unwrap_or(3)
 }

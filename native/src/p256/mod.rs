@@ -1,6 +1,6 @@
 //! P-256 (NIST, SEC 2's secp256r1): y^2 = x^3 - 3 x + b modulo p = 2^256 - 2^224 + 2^192 + 2^96 - 1, of prime order.
 //!
-//! `bulk` holds the loops and `formulas` the point arithmetic, both for any `field::Field`: `ifma` has eight lanes,
+//! `bulk`, `powers` and `multiexp` hold the loops and `formulas` the point arithmetic, both for any `field::Field`: `ifma` has eight lanes,
 //! `portable` one. Both give the same bytes in all methods but those that return items, whose coordinates
 //! may be other representatives of the same points.
 
@@ -10,7 +10,9 @@ pub mod field;
 pub mod formulas;
 #[cfg(target_arch = "x86_64")]
 pub mod ifma;
+pub mod multiexp;
 pub mod portable;
+pub mod powers;
 #[cfg(test)]
 mod tests;
 
@@ -213,7 +215,7 @@ impl P256 {
         filled(
             py,
             n * ITEM,
-            |out| by_mode!(F => bulk::powers::<F>(bases, exponents, false, out)),
+            |out| by_mode!(F => powers::powers::<F>(bases, exponents, false, out)),
         )
     }
 
@@ -223,7 +225,7 @@ impl P256 {
         filled(
             py,
             n * ITEM,
-            |out| by_mode!(F => bulk::powers::<F>(bases, exponents, true, out)),
+            |out| by_mode!(F => powers::powers::<F>(bases, exponents, true, out)),
         )
     }
 
@@ -235,7 +237,7 @@ impl P256 {
             ));
         }
         Ok(Table {
-            table: py.detach(|| by_mode!(F => bulk::Table::new::<F>(base, bits))),
+            table: py.detach(|| by_mode!(F => powers::Table::new::<F>(base, bits))),
         })
     }
 
@@ -251,7 +253,7 @@ impl P256 {
         filled(
             py,
             rows * ITEM,
-            |out| by_mode!(F => bulk::multiexp::<F>(bases, exponents, rows, out)),
+            |out| by_mode!(F => multiexp::multiexp::<F>(bases, exponents, rows, out)),
         )
     }
 
@@ -307,7 +309,7 @@ impl P256 {
 /// Powers of one base, in constant time.
 #[pyclass(frozen, module = "evote_native", name = "P256Table")]
 pub struct Table {
-    table: bulk::Table,
+    table: powers::Table,
 }
 
 #[pymethods]

@@ -9,7 +9,9 @@ use p256::{AffinePoint, ProjectivePoint, Scalar};
 use super::bulk::{self, Lanes};
 use super::field::Words;
 use super::formulas::ITEM;
+use super::multiexp;
 use super::portable::One;
+use super::powers;
 
 #[cfg(target_arch = "x86_64")]
 use super::ifma::Eight;
@@ -485,7 +487,7 @@ fn powers_of_all_kinds<F: Lanes>() {
         let (given, packed) = (scaled::<F>(&bases), pack(&es));
         for constant in [false, true] {
             let found = filled(given.len(), |out| {
-                bulk::powers::<F>(&given, &packed, constant, out)
+                powers::powers::<F>(&given, &packed, constant, out)
             });
             expect::<F>(&found, &expected);
         }
@@ -493,7 +495,7 @@ fn powers_of_all_kinds<F: Lanes>() {
     let base = random_point(&mut stream);
     let expected: Vec<_> = es.iter().map(|e| base * scalar(e)).collect();
     let found = filled(es.len() * ITEM, |out| {
-        bulk::powers::<F>(&items::<F>(&[base]), &pack(&es), true, out)
+        powers::powers::<F>(&items::<F>(&[base]), &pack(&es), true, out)
     });
     expect::<F>(&found, &expected);
 }
@@ -509,7 +511,7 @@ fn tables<F: Lanes>() {
             if bits < 256 && bits > 9 && base != g {
                 continue;
             }
-            let table = bulk::Table::new::<F>(&scaled::<F>(&[base]), bits);
+            let table = powers::Table::new::<F>(&scaled::<F>(&[base]), bits);
             let limit = BigUint::from(1u8) << bits;
             let mut short: Vec<_> = es.iter().map(|e| e % &limit).collect();
             short.push((&limit - 1u8) % order());
@@ -565,7 +567,7 @@ fn check_multiexp<F: Lanes>(bases: &[ProjectivePoint], es: &[BigUint], rows: usi
     let terms: Vec<_> = bases.iter().zip(es).map(|(b, e)| b * &scalar(e)).collect();
     let expected: Vec<ProjectivePoint> = terms.chunks_exact(len).map(|row| row.iter().sum()).collect();
     let found = filled(rows * ITEM, |out| {
-        bulk::multiexp::<F>(&scaled::<F>(bases), &pack(es), rows, out)
+        multiexp::multiexp::<F>(&scaled::<F>(bases), &pack(es), rows, out)
     });
     expect::<F>(&found, &expected);
 }
@@ -615,7 +617,7 @@ fn multiexps<F: Lanes>() {
     }
     let none = [ProjectivePoint::IDENTITY; 3];
     expect::<F>(
-        &filled(3 * ITEM, |out| bulk::multiexp::<F>(&[], &[], 3, out)),
+        &filled(3 * ITEM, |out| multiexp::multiexp::<F>(&[], &[], 3, out)),
         &none,
     );
 }
@@ -656,7 +658,7 @@ fn shared_bases<F: Lanes>() {
             .map(|row| bases.iter().zip(row).map(|(b, e)| b * &scalar(e)).sum())
             .collect();
         let found = filled(rows * ITEM, |out| {
-            bulk::multiexp::<F>(&items::<F>(&bases), &pack(&es), rows, out)
+            multiexp::multiexp::<F>(&items::<F>(&bases), &pack(&es), rows, out)
         });
         expect::<F>(&found, &expected);
     }
@@ -791,12 +793,12 @@ fn items_with_any_bytes_are_safe() {
         let mut masks = vec![0; 20];
         filled(20 * 33, |out| bulk::encode::<F>(garbage, out));
         filled(20 * ITEM, |out| bulk::multiply::<F>(garbage, garbage, out));
-        filled(20 * ITEM, |out| bulk::powers::<F>(garbage, es, true, out));
+        filled(20 * ITEM, |out| powers::powers::<F>(garbage, es, true, out));
         filled(ITEM, |out| {
-            bulk::multiexp::<F>(&garbage.repeat(10), &es.repeat(10), 1, out)
+            multiexp::multiexp::<F>(&garbage.repeat(10), &es.repeat(10), 1, out)
         });
         filled(20 * 30, |out| bulk::extract::<F>(garbage, out, &mut masks));
-        bulk::Table::new::<F>(&garbage[..ITEM], 256);
+        powers::Table::new::<F>(&garbage[..ITEM], 256);
     }
     run::<One>(&garbage, &es);
     #[cfg(target_arch = "x86_64")]
