@@ -140,7 +140,10 @@ pub unsafe fn multiply<const L: usize>(
     // SAFETY: `a` and `b` have L vectors and `t` 2 L, all aligned; L is a multiple of B.
     unsafe {
         for j in (0..L).step_by(B) {
-            let y: [__m512i; B] = core::array::from_fn(|k| *b.add(j + k));
+            let mut y = [_mm512_setzero_si512(); B];
+            for k in 0..B {
+                y[k] = *b.add(j + k);
+            }
             let mut c = [_mm512_setzero_si512(); 2 * B];
             for k in 0..B {
                 c[k] = *t.add(j + k);
@@ -176,7 +179,10 @@ pub unsafe fn square<const L: usize>(modulus: &Modulus<L>, a: *const Lanes<L>, o
     // SAFETY: as in `multiply`.
     unsafe {
         for j in (0..L).step_by(B) {
-            let y: [__m512i; B] = core::array::from_fn(|k| *a.add(j + k));
+            let mut y = [_mm512_setzero_si512(); B];
+            for k in 0..B {
+                y[k] = *a.add(j + k);
+            }
             let mut c = [_mm512_setzero_si512(); 2 * B];
             for k in 0..2 * B {
                 c[k] = *t.add(2 * j + k);
@@ -230,7 +236,10 @@ unsafe fn reduce<const L: usize>(modulus: &Modulus<L>, t: *mut __m512i, out: *mu
     unsafe {
         for j in (0..L).step_by(B) {
             let mut q = [_mm512_setzero_si512(); B];
-            let mut c: [__m512i; 2 * B] = core::array::from_fn(|k| *t.add(j + k));
+            let mut c = [_mm512_setzero_si512(); 2 * B];
+            for k in 0..2 * B {
+                c[k] = *t.add(j + k);
+            }
             clear!(c, q, p, n0, 0 1 2 3 4 5 6 7 8 9);
             for k in 0..B {
                 c[k] = c[B + k];
@@ -289,21 +298,33 @@ pub unsafe fn reduce_once<const L: usize>(modulus: &Modulus<L>, x: &mut Lanes<L>
 /// Eight rows of L limbs to lanes.
 ///
 /// # Safety
-/// The processor has AVX-512 F; each pointer can be read for L limbs, aligned or not.
+/// The processor has AVX-512 F; each pointer can be read for L limbs, aligned or not; L is a multiple of 4.
 #[target_feature(enable = "avx512f")]
 pub unsafe fn load_rows<const L: usize>(rows: &[*const u64; 8], out: &mut Lanes<L>) {
     let out = out.vectors_mut();
-    // SAFETY: limbs i..i + count, and none beyond, are read and written.
+    // SAFETY: limbs 0..L, and none beyond, are read and written.
     unsafe {
-        for i in (0..L).step_by(8) {
-            let count = 8.min(L - i);
-            let mask = (0xff >> (8 - count)) as __mmask8;
-            let x: [__m512i; 8] =
-                core::array::from_fn(|k| _mm512_maskz_loadu_epi64(mask, rows[k].add(i).cast()));
-            let y = transpose(x);
-            for k in 0..count {
-                *out.add(i + k) = y[k];
-            }
+        for i in (0..L - L % 8).step_by(8) {
+            load_block::<8>(rows, i, out);
+        }
+        if L % 8 != 0 {
+            load_block::<4>(rows, L - 4, out);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn load_block<const COUNT: usize>(rows: &[*const u64; 8], i: usize, out: *mut __m512i) {
+    let mut x = [_mm512_setzero_si512(); 8];
+    // SAFETY: limbs i .. i + COUNT are there.
+    unsafe {
+        for k in 0..8 {
+            x[k] = _mm512_maskz_loadu_epi64(0xff >> (8 - COUNT), rows[k].add(i).cast());
+        }
+        let y = transpose(x);
+        for k in 0..COUNT {
+            *out.add(i + k) = y[k];
         }
     }
 }
@@ -311,23 +332,34 @@ pub unsafe fn load_rows<const L: usize>(rows: &[*const u64; 8], out: &mut Lanes<
 /// Lanes to eight rows of L limbs; a null pointer leaves its lane out.
 ///
 /// # Safety
-/// The processor has AVX-512 F; each pointer can be written for L limbs, aligned or not.
+/// The processor has AVX-512 F; each other pointer can be written for L limbs, aligned or not; L is a multiple of 4.
 #[target_feature(enable = "avx512f")]
 pub unsafe fn store_rows<const L: usize>(x: &Lanes<L>, rows: &[*mut u64; 8]) {
     let x = x.vectors();
     // SAFETY: as in `load_rows`.
     unsafe {
-        for i in (0..L).step_by(8) {
-            let count = 8.min(L - i);
-            let mask = (0xff >> (8 - count)) as __mmask8;
-            let zero = _mm512_setzero_si512();
-            let y = transpose(core::array::from_fn(
-                |k| if k < count { *x.add(i + k) } else { zero },
-            ));
-            for k in 0..8 {
-                if !rows[k].is_null() {
-                    _mm512_mask_storeu_epi64(rows[k].add(i).cast(), mask, y[k]);
-                }
+        for i in (0..L - L % 8).step_by(8) {
+            store_block::<8>(x, i, rows);
+        }
+        if L % 8 != 0 {
+            store_block::<4>(x, L - 4, rows);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn store_block<const COUNT: usize>(x: *const __m512i, i: usize, rows: &[*mut u64; 8]) {
+    let mut block = [_mm512_setzero_si512(); 8];
+    // SAFETY: as in `load_block`.
+    unsafe {
+        for k in 0..COUNT {
+            block[k] = *x.add(i + k);
+        }
+        let y = transpose(block);
+        for k in 0..8 {
+            if !rows[k].is_null() {
+                _mm512_mask_storeu_epi64(rows[k].add(i).cast(), 0xff >> (8 - COUNT), y[k]);
             }
         }
     }
@@ -366,8 +398,10 @@ pub unsafe fn select<const L: usize>(table: &[Lanes<L>], digits: &[u64; 8], out:
     // SAFETY: unaligned load of eight numbers; the rest are vectors of L each.
     unsafe {
         let digits = _mm512_loadu_si512(digits.as_ptr().cast());
-        let masks: [__mmask8; 64] =
-            core::array::from_fn(|e| _mm512_cmpeq_epi64_mask(digits, _mm512_set1_epi64(e as i64)));
+        let mut masks: [__mmask8; 64] = [0; 64];
+        for e in 0..64 {
+            masks[e] = _mm512_cmpeq_epi64_mask(digits, _mm512_set1_epi64(e as i64));
+        }
         for i in (0..L).step_by(B) {
             let mut x = [_mm512_setzero_si512(); B];
             for (entry, &mask) in table.iter().zip(&masks) {
@@ -393,20 +427,19 @@ pub unsafe fn lookup<const L: usize>(plane: *const u64, digits: &[u64; 8], out: 
     unsafe {
         let digits = _mm512_loadu_si512(digits.as_ptr().cast());
         let high = _mm512_srli_epi64::<4>(digits);
-        let masks: [__mmask8; 16] =
-            core::array::from_fn(|e| _mm512_cmpeq_epi64_mask(high, _mm512_set1_epi64(e as i64)));
+        let mut masks: [__mmask8; 16] = [0; 16];
+        for e in 0..16 {
+            masks[e] = _mm512_cmpeq_epi64_mask(high, _mm512_set1_epi64(e as i64));
+        }
         for i in 0..L {
             let row: *const __m512i = plane.add(256 * i).cast();
-            let entry = |e: usize| {
-                let (x, y) = (
+            let mut x = _mm512_setzero_si512();
+            for e in 0..16 {
+                let (low, high) = (
                     _mm512_loadu_si512(row.add(2 * e)),
                     _mm512_loadu_si512(row.add(2 * e + 1)),
                 );
-                _mm512_permutex2var_epi64(x, digits, y)
-            };
-            let mut x = _mm512_maskz_mov_epi64(masks[0], entry(0));
-            for (e, &mask) in masks.iter().enumerate().skip(1) {
-                x = _mm512_mask_mov_epi64(x, mask, entry(e));
+                x = _mm512_mask_mov_epi64(x, masks[e], _mm512_permutex2var_epi64(low, digits, high));
             }
             *out.vectors_mut().add(i) = x;
         }

@@ -17,6 +17,8 @@ const SAVING: usize = 48;
 const SQUARE: f64 = 0.8;
 /// Bytes of buckets that stay near the processor.
 const NEAR: usize = 3 << 19;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Plan {
@@ -266,7 +268,14 @@ impl<E: Engine> Group<E> {
     /// Lane i: the product of bases to their digits in the window at bit `start + i window`.
     fn window_sums(&self, powers: &Powers, order: &[usize], start: usize, window: usize) -> E::Lanes {
         let engine = &self.engine;
-        let mut buckets = self.one.repeat(E::LANES << window);
+        // Each bucket begins at a line of the cache.
+        let stride = E::ROW.next_multiple_of(LINE);
+        let mut memory = vec![0; (stride * E::LANES << window) + LINE];
+        let aligned = memory.as_ptr().align_offset(LINE).min(LINE);
+        let buckets = &mut memory[aligned..];
+        for bucket in buckets.chunks_exact_mut(stride) {
+            bucket[..E::ROW].copy_from_slice(&self.one);
+        }
         for &i in order {
             if powers.bits[i] <= start {
                 break;
@@ -274,21 +283,21 @@ impl<E: Engine> Group<E> {
             let exponent = self.exponent(powers, i);
             let digits: Digits = core::array::from_fn(|lane| digit(exponent, start + lane * window, window));
             let at: [usize; 8] =
-                core::array::from_fn(|lane| ((lane << window) + digits[lane] as usize) * E::ROW);
+                core::array::from_fn(|lane| ((lane << window) + digits[lane] as usize) * stride);
             let at = &at[..E::LANES];
             // Bucket 0 gathers what nobody asks for.
-            let mut x = engine.load(&buckets, at);
+            let mut x = engine.load(buckets, at);
             engine.multiply_into(
                 &mut x,
                 &engine.broadcast(&powers.bases[i * E::ROW..(i + 1) * E::ROW]),
             );
-            engine.store(&x, &mut buckets, at);
+            engine.store(&x, buckets, at);
         }
         // The product of bucket^digit: all partial products from the highest on, multiplied.
         let (mut running, mut sum) = (*engine.one(), *engine.one());
         for entry in (1..1 << window).rev() {
-            let at: [usize; 8] = core::array::from_fn(|lane| ((lane << window) + entry) * E::ROW);
-            engine.multiply_into(&mut running, &engine.load(&buckets, &at[..E::LANES]));
+            let at: [usize; 8] = core::array::from_fn(|lane| ((lane << window) + entry) * stride);
+            engine.multiply_into(&mut running, &engine.load(buckets, &at[..E::LANES]));
             engine.multiply_into(&mut sum, &running);
         }
         sum

@@ -9,10 +9,15 @@ use crate::buffers::fill_rows;
 /// Rows that go through the windows together, so that their products stay in the cache beside one plane.
 const TOGETHER: usize = 512;
 
+/// Numbers in a line of the cache.
+const LINE: usize = 8;
+
 pub struct Table<E: Engine> {
     group: Arc<Group<E>>,
     /// One after the other; a window's plane is read whole for each lookup.
     planes: Vec<u64>,
+    /// Where they begin, at a line of the cache.
+    start: usize,
     bits: usize,
 }
 
@@ -32,7 +37,8 @@ impl<E: Engine> Table<E> {
             }
         }
         // Lanes are windows.
-        let mut planes = vec![0u64; windows * plane];
+        let mut planes = vec![0u64; windows * plane + LINE];
+        let start = planes.as_ptr().align_offset(8 * LINE).min(LINE);
         let fill = |first: usize, planes: &mut [u64]| {
             let count = planes.len() / plane;
             let base = group.load(&bases, first, count);
@@ -48,10 +54,16 @@ impl<E: Engine> Table<E> {
         };
         crate::buffers::in_pool(|| {
             use rayon::prelude::*;
+            let planes = &mut planes[start..start + windows * plane];
             let chunks = planes.par_chunks_mut(E::LANES * plane).enumerate();
             chunks.for_each(|(i, planes)| fill(i * E::LANES, planes));
         });
-        Table { group, planes, bits }
+        Table {
+            group,
+            planes,
+            start,
+            bits,
+        }
     }
 
     pub fn bits(&self) -> usize {
@@ -79,7 +91,7 @@ impl<E: Engine> Table<E> {
                 })
             };
             let mut products = vec![*engine.one(); count.div_ceil(E::LANES)];
-            for (window, plane) in self.planes.chunks_exact(plane).enumerate() {
+            for (window, plane) in self.planes[self.start..].chunks_exact(plane).enumerate() {
                 for (i, product) in products.iter_mut().enumerate() {
                     let x = engine.lookup(plane, &digits(i, window));
                     engine.multiply_into(product, &x);
