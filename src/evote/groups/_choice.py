@@ -91,4 +91,4 @@ def resolve(backend: str | None, kind: str) -> str:
 
 def restored(backend: str, kind: str) -> str:
     """The backend of a group that another process sent: its own default where that is missing."""
-    return choose(kind).backend if backend == "native" else backend
+    return choose(kind).backend if backend == "native" and native_module()[0] is None else backend
