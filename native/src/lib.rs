@@ -3,6 +3,17 @@
 //! Arrays are rows of bytes in one buffer; every call is one pass over them, without Python's lock,
 //! cut over threads. Nothing here knows a protocol.
 
+// Matters of taste: `x % n == 0` and indices say what the papers say, methods of the Python classes
+// are named after what they read, and large tables do not belong on the stack.
+#![allow(
+    clippy::manual_checked_ops,
+    clippy::manual_is_multiple_of,
+    clippy::needless_range_loop,
+    clippy::precedence,
+    clippy::useless_vec,
+    clippy::wrong_self_convention
+)]
+
 pub mod buffers;
 pub mod edwards;
 pub mod modp;
