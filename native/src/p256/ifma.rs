@@ -350,7 +350,7 @@ fn combine<const A: i32, const B: i32, const C: i32, const K: i64>(terms: &[&Eig
     t
 }
 
-// SAFETY of all calls below: an `Eight` is worked with only where `crate::mode` found the instructions.
+// SAFETY (of every call below): an `Eight` is worked with only where `crate::mode` found the instructions.
 impl Field for Eight {
     const LANES: usize = 8;
     const WINDOW: usize = 8;

@@ -302,10 +302,13 @@ class _Audit:
                 reason = f"{place}: the list of party {party} cannot be read"
                 ledger.block(reason, _QUORUM, _OUTPUT, _DECRYPTION, _PLAINTEXTS)
                 return None
-            same = unchanged_ciphertexts(current.ciphertexts, outputs.ciphertexts)
-            if len(same):
-                detail = f"{place}: party {party} left {len(same)} of {len(inputs)} as they were"
-                self.notices.append(Notice("unchanged-ciphertexts", detail))
+            with self._step(place, _SHUFFLES):  # workers may break down here too
+                same = unchanged_ciphertexts(current.ciphertexts, outputs.ciphertexts)
+                if len(same):
+                    detail = (
+                        f"{place}: party {party} left {len(same)} of {len(inputs)} as they were"
+                    )
+                    self.notices.append(Notice("unchanged-ciphertexts", detail))
             current = outputs
         ledger.did(_QUORUM)
         needed = session.protocol.threshold
