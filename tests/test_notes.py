@@ -1,8 +1,6 @@
 """Signed notes, checkpoints, cosignatures, witness policies and offline proofs.
 
-Known answers: the tlog vectors. ML-DSA-44 signatures stay with the board issue (here they are
-refused as unsupported), and so does the HTTP side of `witness.json`, of which the proofs and
-cosignatures are used.
+Known answers: the tlog vectors; the HTTP side of `witness.json` is tried in test_witness.py.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from nacl.signing import SigningKey
 
 from evote._notes import encode_base64, sign_note
@@ -20,6 +19,7 @@ from evote.board import (
     COSIGNER_KEY,
     EMPTY_ROOT,
     LOG_KEY,
+    MLDSA_KEY,
     Checkpoint,
     NoteSigner,
     VerifierKey,
@@ -85,15 +85,34 @@ def test_known_cosignatures(vectors: Vectors) -> None:
     everyone = known["checkpoint_all"].encode()
     keys = []
     for case in known["cosigners"]:
+        plain = everyone[: everyone.index(f"{DASH} witness".encode())]
         if "mldsa_seed_hex" in case:
-            with pytest.raises(UnsupportedError, match="ML-DSA-44"):
-                decode_vkey(case["vkey"])
+            post_quantum = MLDSA44PrivateKey.from_seed_bytes(bytes.fromhex(case["mldsa_seed_hex"]))
+            public = VerifierKey(
+                name=case["name"],
+                kind=MLDSA_KEY,
+                public=post_quantum.public_key().public_bytes_raw(),
+            )
+            assert public.text == case["vkey"]
+            assert decode_vkey(case["vkey"]) == public
+            # Signing is randomised: the known answer and our own are verified.
+            ours = cosign(plain, NoteSigner(key=public, sign=post_quantum.sign), case["timestamp"])
+            for cosigned in (plain + case["line"].encode(), ours):
+                _, verified = open_note(cosigned, [public])
+                assert [item.timestamp for item in verified] == [case["timestamp"]]
+            for wrong in (
+                cosigned.replace(b"\n1000\n", b"\n1001\n"),
+                plain + replaced_byte(case["line"], 12),  # the time
+                plain + replaced_byte(case["line"], 400),
+            ):
+                with pytest.raises(VerificationError, match="false"):
+                    open_note(wrong, [public])
+            keys.append(public)
             continue
         key = SigningKey(bytes.fromhex(case["seed_hex"]))
         public = VerifierKey(name=case["name"], kind=COSIGNER_KEY, public=bytes(key.verify_key))
         assert public.text == case["vkey"]
         assert decode_vkey(case["vkey"]) == public
-        plain = everyone[: everyone.index(f"{DASH} witness".encode())]
         witness = NoteSigner(key=public, sign=lambda m, key=key: key.sign(m).signature)  # type: ignore[misc]
         cosigned = cosign(plain, witness, case["timestamp"])
         assert cosigned == plain + case["line"].encode()
@@ -110,6 +129,14 @@ def test_known_cosignatures(vectors: Vectors) -> None:
         trusted = [decode_vkey(vkey) for vkey in case["keys"]]
         with pytest.raises(VerificationError):
             open_note(case["note"].encode(), trusted)
+
+
+def replaced_byte(line: str, position: int) -> bytes:
+    """A signature line with a bit of its blob flipped."""
+    head, _, encoded = line.rstrip("\n").rpartition(" ")
+    blob = bytearray(base64.b64decode(encoded))
+    blob[position] ^= 1
+    return f"{head} {encode_base64(bytes(blob))}\n".encode()
 
 
 SIGNED = sign_checkpoint(Checkpoint(origin=ORIGIN, size=1, root=leaf_hash(b"\0")), LOG)
@@ -228,7 +255,11 @@ def test_vkeys() -> None:
         with pytest.raises(DecodingError):
             decode_vkey(text, kinds=[LOG_KEY])
     with pytest.raises(UnsupportedError):
-        decode_vkey(vkey(b"\x06" + bytes(1312)))
+        decode_vkey(vkey(b"\x06" + bytes(1312)), kinds=[LOG_KEY])
+    assert decode_vkey(vkey(b"\x06" + bytes(1312))).kind == MLDSA_KEY
+    for size in (32, 1311, 1313):
+        with pytest.raises(DecodingError):
+            decode_vkey(vkey(b"\x06" + bytes(size)))
 
 
 @pytest.mark.parametrize(
@@ -450,11 +481,13 @@ def test_known_proofs(vectors: Vectors) -> None:
         with pytest.raises(VerificationError):
             verify_tlog_proof(entry, proof, LOG.key, policy)
     other = known["accept_mldsa"]
-    with pytest.raises(UnsupportedError):
-        decode_policy(vector_policy(other))
-    # What is not the witness's is still checked.
-    proof = decode_tlog_proof(other["proof"].encode())
-    assert verify_tlog_proof(bytes.fromhex(other["entry_hex"]), proof, log).size == 1000
+    policy = decode_policy(vector_policy(other))
+    assert {key.kind for key in policy.witnesses.values()} >= {MLDSA_KEY}
+    proof, entry = decode_tlog_proof(other["proof"].encode()), bytes.fromhex(other["entry_hex"])
+    assert verify_tlog_proof(entry, proof, log, policy).size == 1000
+    start = proof.checkpoint.rindex(f"{DASH} ".encode())
+    with pytest.raises(VerificationError, match="quorum"):
+        verify_tlog_proof(entry, replace(proof, checkpoint=proof.checkpoint[:start]), log, policy)
 
 
 def test_known_witness_exchanges(vectors: Vectors) -> None:

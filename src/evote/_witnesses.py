@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evote._notes import (
-    COSIGNER_KEY,
+    COSIGNER_KINDS,
     LOG_KEY,
     Checkpoint,
     Cosignature,
@@ -38,13 +38,15 @@ class WitnessPolicy:
     """Which logs count, which witnesses, and how many of them.
 
     `witnesses` and `groups` are keyed by their names in the policy, which may differ from key
-    names; a group is (how many, of which names). `quorum` names one of them, or is None.
+    names; a group is (how many, of which names). `quorum` names one of them, or is None. `urls`
+    says where some of the witnesses answer.
     """
 
     logs: tuple[VerifierKey, ...]
     witnesses: Mapping[str, VerifierKey]
     groups: Mapping[str, tuple[int, tuple[str, ...]]]
     quorum: str | None
+    urls: Mapping[str, str] = field(default_factory=dict)
 
     def satisfied(self, cosigners: Collection[VerifierKey]) -> bool:
         """Whether cosignatures of these keys make the quorum; each key counts once."""
@@ -106,7 +108,7 @@ def decode_policy(data: bytes, *, where: str = "witness policy") -> WitnessPolic
 
     Raises:
         DecodingError: not a policy, naming the line.
-        UnsupportedError: it has ML-DSA-44 keys.
+        UnsupportedError: a log of it has an ML-DSA-44 key.
     """
     if len(data) > MAX_POLICY:
         raise DecodingError(f"{len(data)} bytes, at most {MAX_POLICY} expected", where=where)
@@ -128,6 +130,7 @@ class _PolicyReader:
     def __init__(self) -> None:
         self.logs: list[VerifierKey] = []
         self.witnesses: dict[str, VerifierKey] = {}
+        self.urls: dict[str, str] = {}
         self.groups: dict[str, tuple[int, tuple[str, ...]]] = {}
         self.members: set[str] = set()
         self.quorum: list[str | None] = []
@@ -135,11 +138,13 @@ class _PolicyReader:
     def read(self, words: Sequence[str], where: str) -> None:
         match words:
             case ["log", vkey] | ["log", vkey, _]:
-                self.logs.append(self.key(vkey, LOG_KEY, self.logs, where))
-            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+                self.logs.append(self.key(vkey, (LOG_KEY,), self.logs, where))
+            case ["witness", name, vkey, *url] if len(url) < 2:
                 self.define(name, where)
                 known = self.witnesses.values()
-                self.witnesses[name] = self.key(vkey, COSIGNER_KEY, known, where)
+                self.witnesses[name] = self.key(vkey, COSIGNER_KINDS, known, where)
+                if url:
+                    self.urls[name] = url[0]
             case ["group", name, threshold, *members] if members:
                 self.group(name, threshold, members, where)
             case ["quorum", name]:
@@ -149,12 +154,14 @@ class _PolicyReader:
             case _:
                 raise DecodingError("a log, witness, group or quorum line expected", where=where)
 
-    def key(self, vkey: str, kind: int, known: Collection[VerifierKey], where: str) -> VerifierKey:
+    def key(
+        self, vkey: str, kinds: tuple[int, ...], known: Collection[VerifierKey], where: str
+    ) -> VerifierKey:
         try:
             text = vkey.encode("latin-1").decode("utf-8")
         except UnicodeDecodeError:
             raise DecodingError("a key name that is not UTF-8", where=where) from None
-        key = decode_vkey(text, kinds=(kind,), where=where)
+        key = decode_vkey(text, kinds=kinds, where=where)
         if any(key.public == other.public for other in known):
             raise DecodingError("the key occurs twice", where=where)
         return key
@@ -187,6 +194,7 @@ class _PolicyReader:
         return WitnessPolicy(
             logs=tuple(self.logs),
             witnesses=self.witnesses,
+            urls=self.urls,
             groups=self.groups,
             quorum=self.quorum[0],
         )
