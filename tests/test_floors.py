@@ -34,7 +34,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
-        *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
+        *(
+            "_roll",
+            "credentials",
+            "_notes",
+            "_witnesses",
+            "_entries",
+            "_receipts",
+            "board",
+            "_evidence",
+        ),
     ),
     (
         *(
@@ -61,7 +70,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("_refusals", "_ballot_box", "_founding", "_rulings", "fates", "disputes"),
         *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
         *("registrars", "reconcile", "turnout"),
-        *("interop", "workflow", "demo"),
+        *("interop", "workflow", "demo", "server"),
     ),
     ("cli",),
 )

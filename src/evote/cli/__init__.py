@@ -39,6 +39,7 @@ from evote.cli import (
     results,
     trustee,
     turnout,
+    witness,
 )
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
@@ -66,6 +67,7 @@ for verb in (
     reconcile.reconcile,
     operators.authority,
     operators.board,
+    witness.witness,
     mixing.mix,
     trustee.trustee,
     ballot.ballot,
