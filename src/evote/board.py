@@ -333,6 +333,22 @@ class Board:
         self._range, self._stage, self._checkpoint = grown, stage, signed
         return range(first, end)
 
+    def add_cosignatures(self, cosigned: bytes) -> bool:
+        """Put the present head with its witnesses' cosignatures in its own place, durably.
+
+        Returns:
+            Whether it is the present one still; if not, nothing happens.
+
+        Raises:
+            VerificationError, DecodingError: it is not a head of this log.
+        """
+        head = open_checkpoint(cosigned, self._signer.key)
+        if self._lock is None or (head.size, head.root) != (self.size, self.root):
+            return False
+        replace_file(self._path / CHECKPOINT, cosigned)
+        self._checkpoint = cosigned
+        return True
+
     def _write_bundles(self, encoded: list[bytes], lines: list[bytes]) -> None:
         number, start = self.size // BUNDLE, -len(self._tail)
         touched: set[Path] = set()
