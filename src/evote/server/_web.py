@@ -9,12 +9,13 @@ the bytes of all bodies that are held at once. Nothing is logged of a request.
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 from evote.errors import ParameterError
 
@@ -55,6 +56,8 @@ class Answer:
     body: bytes = b""
     kind: str = TEXT
     headers: Mapping[str, str] | None = None
+    file: BinaryIO | None = None
+    """In the place of a body: as long as it is when the answer begins, and closed in the end."""
 
 
 class Refused(Exception):
@@ -138,19 +141,34 @@ class Application:
     async def _send(
         self, answer: Answer, send: Callable[[Message], Awaitable[None]], *, bodiless: bool
     ) -> None:
+        file = answer.file if answer.file is not None else io.BytesIO(answer.body)
+        with file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            await self._send_file(answer, file, size, send, bodiless=bodiless)
+
+    async def _send_file(
+        self,
+        answer: Answer,
+        file: BinaryIO,
+        size: int,
+        send: Callable[[Message], Awaitable[None]],
+        *,
+        bodiless: bool,
+    ) -> None:
         headers = {
             "content-type": answer.kind,
-            "content-length": str(len(answer.body)),
+            "content-length": str(size),
             "x-content-type-options": "nosniff",
             **(answer.headers or {}),
         }
         encoded = [(name.encode("ascii"), text.encode("ascii")) for name, text in headers.items()]
-        body = b"" if bodiless else answer.body
+        left = 0 if bodiless else size
         async with asyncio.timeout(self._limits.answer_seconds):
             start = {"type": "http.response.start", "status": answer.status, "headers": encoded}
             await send(start)
-            for begin in range(0, len(body), _PIECE):
-                piece = body[begin : begin + _PIECE]
+            while left and (piece := file.read(min(left, _PIECE))):
+                left -= len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from evote._refusals import encode_refusal
 from evote.board import (
@@ -40,6 +40,7 @@ from evote.board import (
     encode_entry,
     encode_receipt,
     open_checkpoint,
+    read_tile,
 )
 from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.record import CHECKPOINT, Record
@@ -196,9 +197,9 @@ class BoardServer:
             try:
                 signed = self._call(lambda: self._box.board.checkpoint).result(30)
                 text = signed.partition(b"\n\n")[0]
-                if text != asked or self._clock() - at >= self._refresh:
-                    if self.cosign_now(signed):
-                        asked, at = text, self._clock()
+                due = text != asked or self._clock() - at >= self._refresh
+                if due and self.cosign_now(signed):
+                    asked, at = text, self._clock()
             except Exception as error:
                 print(f"asking the witnesses failed: {type(error).__name__}", file=sys.stderr)
 
@@ -305,9 +306,8 @@ class BoardServer:
     def _file(self, name: str) -> Answer:
         kind = JSON_TYPE if name.endswith((".json", ".jsonl")) else "application/octet-stream"
         if name.startswith("board/tile/"):
-            return Answer(body=served_tile(self._record, name), kind=kind)
-        file, size = self._record.open(name)
-        return Answer(file=file, size=size, kind=kind)
+            return Answer(body=read_tile(self._record.path, name.removeprefix("board/")), kind=kind)
+        return Answer(file=self._record.open(name), kind=kind)
 
 
 class _Waiting:
@@ -341,8 +341,3 @@ def _answer(outcome: Receipt | RefusedBallot) -> Answer:
     if outcome.refusal is None:
         return _busy()
     return Answer(status=422, body=encode_refusal(outcome.refusal), kind=JSON_TYPE)
-
-
-def served_tile(record: Record, name: str) -> bytes:
-    """A tile by its path in a record, also a partial one that a wider one has replaced."""
-    raise NotImplementedError
