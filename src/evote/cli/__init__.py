@@ -27,6 +27,7 @@ import evote
 from evote.cli import (
     audit,
     ballot,
+    board,
     demo,
     disputes,
     election,
@@ -66,7 +67,7 @@ for verb in (
     registrar.voter,
     reconcile.reconcile,
     operators.authority,
-    operators.board,
+    board.board,
     witness.witness,
     mixing.mix,
     trustee.trustee,

@@ -31,6 +31,7 @@ def decode_submission(data: bytes, *, max_body: int, where: str = "submission") 
 
     Raises:
         DecodingError: not one, or its body is not the one of its entry.
+        UnsupportedError: of another version.
     """
     fields = Fields(parse_json(data, where=where), f"{where}: $")
     check_format(fields, "evote/submission", 1)

@@ -50,7 +50,9 @@ class Witnessing:
         head = open_checkpoint(signed, self._log_key)
         note = decode_note(signed)
         own = [s for s in note.signatures if (s.name, s.key_id) == _named(self._log_key)]
-        note, found, problems = Note(text=note.text, signatures=tuple(own)), [], {}
+        note = Note(text=note.text, signatures=tuple(own))
+        found: list[Cosignature] = []
+        problems: dict[str, str] = {}
         with ThreadPoolExecutor(max(len(self._urls), 1)) as pool:
             asked = {name: pool.submit(self._ask, name, head, note) for name in self._urls}
             for name, waiting in asked.items():

@@ -243,7 +243,7 @@ class BoardServer:
     async def _post_ballot(self, data: bytes) -> Answer:
         try:
             submission = decode_submission(data, max_body=self._max_body)
-        except DecodingError as error:
+        except EvoteError as error:
             raise Refused(400, str(error)) from None
         waiting = _Waiting(submission, asyncio.get_running_loop())
         try:
@@ -255,7 +255,7 @@ class BoardServer:
     async def _post_opening(self, data: bytes) -> Answer:
         try:
             opening = decode_entry(data, where="opening")
-        except DecodingError as error:
+        except EvoteError as error:
             raise Refused(400, str(error)) from None
         if not isinstance(opening, Opening):
             raise Refused(400, "the opening of a spoiled ballot expected")
