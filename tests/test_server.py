@@ -465,6 +465,11 @@ def test_a_board_three_witnesses_and_a_monitor(
                 return True
 
             until(final)
+            place = tmp_path / "final.json"
+            command = ("ballot", "receipt", made.path, tmp_path / "ballot-0" / "receipt.json")
+            assert run(*command, "--server", url, "--witness-policy", policy, "-o", place) == 0
+            assert decode_receipt(place.read_bytes()).entry == receipt.entry
+            verify_receipt(decode_receipt(place.read_bytes()), manifest.log_key, good)
             until(lambda: run(*watch, "--max-delay", 60) == 0 and run(*watch) == 0)
             assert "5 entries, 0 of them new" in capsys.readouterr().out
             head = fetch(f"{url}/board/checkpoint", limit=10**6).body

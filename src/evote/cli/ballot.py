@@ -43,7 +43,7 @@ from evote.fates import reckon
 from evote.interop.belenios import profile
 from evote.record import Record
 from evote.server._fetch import check_url
-from evote.server.client import send_ballot, send_opening
+from evote.server.client import fetch_receipt, send_ballot, send_opening
 
 __all__ = ["ballot"]
 
@@ -274,6 +274,33 @@ def keep_receipt(
     """
     verify_receipt(given, manifest.log_key, sent=encode_entry(submission.entry))
     write_file(target, encode_receipt(given))
+
+
+@ballot.command("receipt")
+@record_argument
+@click.argument("old", metavar="RECEIPT", type=click.Path(exists=True, path_type=Path))
+@click.option("--server", metavar="URL", required=True, help="The server of the board.")
+@click.option(
+    "--witness-policy",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Whose cosignatures the new receipt must bear.",
+)
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+def newer_receipt(
+    record: Path, old: Path, server: str, witness_policy: Path | None, output: Path
+) -> None:
+    """Fetch the receipt of the same ballot under a newer head, which witnesses have cosigned.
+
+    Of RECORD the manifest is enough. Exit code 1: the quorum has not cosigned it, or not yet.
+    """
+    held = decode_receipt(read_file(old, RECEIPT_LIMIT), where=plain(old))
+    policy = None
+    if witness_policy is not None:
+        policy = decode_policy(read_file(witness_policy, RECEIPT_LIMIT), where=witness_policy.name)
+    new = fetch_receipt(check_url(server), held, Record(record).manifest, policy)
+    write_file(output, encode_receipt(new), overwrite=True)
+    say(f"entry {new.proof.index}: {output}")
 
 
 @ballot.command()

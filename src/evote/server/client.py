@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from evote._receipts import MAX_RECEIPT
 from evote._refusals import REASONS, decode_refusal, verify_refusal
-from evote.board import Opening, Receipt, decode_receipt, encode_entry, verify_receipt
-from evote.election import ElectionParameters
-from evote.errors import DecodingError, VerificationError
+from evote.board import (
+    BallotEntry,
+    Opening,
+    Receipt,
+    WitnessPolicy,
+    decode_entry,
+    decode_receipt,
+    encode_entry,
+    verify_receipt,
+)
+from evote.election import ElectionParameters, Manifest
+from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.server._fetch import Unreachable, check_url, fetch
 from evote.server._messages import encode_submission
 from evote.workflow import RefusedBallot, Submission
@@ -43,7 +52,7 @@ def send_ballot(url: str, submission: Submission, parameters: ElectionParameters
         refused = RefusedBallot(REASONS[refusal.reason], 0, refusal.reason)
         refused.refusal = refusal
         raise refused
-    return _receipt(reply.status, reply.body, entry, parameters)
+    return _receipt(reply.status, reply.body, entry, parameters.manifest)
 
 
 def send_opening(url: str, opening: Opening, parameters: ElectionParameters) -> Receipt:
@@ -54,21 +63,36 @@ def send_opening(url: str, opening: Opening, parameters: ElectionParameters) -> 
     """
     entry = encode_entry(opening)
     reply = fetch(f"{check_url(url)}/openings", entry, limit=MAX_RECEIPT, seconds=_SECONDS)
-    return _receipt(reply.status, reply.body, entry, parameters)
+    return _receipt(reply.status, reply.body, entry, parameters.manifest)
 
 
-def fetch_receipt(url: str, submission: Submission, parameters: ElectionParameters) -> Receipt:
-    """The receipt of a ballot under a newer head, cosigned if the board has witnesses."""
-    reply = fetch(f"{check_url(url)}/receipt/{submission.digest.hex()}", limit=MAX_RECEIPT)
-    return _receipt(reply.status, reply.body, encode_entry(submission.entry), parameters)
+def fetch_receipt(
+    url: str, old: Receipt, manifest: Manifest, policy: WitnessPolicy | None = None
+) -> Receipt:
+    """The receipt of the same ballot under a newer head, cosigned if the board has witnesses.
+
+    Raises:
+        VerificationError: the quorum of the policy has not cosigned it, or not yet; BrokenLog:
+            the ballot has another place there.
+        DecodingError, Unreachable: as `send_ballot`.
+    """
+    entry = decode_entry(old.entry, where="receipt")
+    if not isinstance(entry, BallotEntry):
+        raise DecodingError("the receipt of something that is not a ballot", where="receipt")
+    reply = fetch(f"{check_url(url)}/receipt/{entry.digest.hex()}", limit=MAX_RECEIPT)
+    new = _receipt(reply.status, reply.body, old.entry, manifest)
+    if new.proof.index != old.proof.index:
+        raise BrokenLog("the ballot has another place in the log", entry=new.proof.index)
+    verify_receipt(new, manifest.log_key, policy)
+    return new
 
 
-def _receipt(status: int, body: bytes, entry: bytes, parameters: ElectionParameters) -> Receipt:
+def _receipt(status: int, body: bytes, entry: bytes, manifest: Manifest) -> Receipt:
     if status == 503:
         raise Unreachable("the board is busy: send it again")
     if status != 200:
         words = body[:200].decode("utf-8", "replace").strip()
         raise DecodingError(f"status {status}: {words}", where="answer of the board")
     receipt = decode_receipt(body, where="answer of the board")
-    verify_receipt(receipt, parameters.manifest.log_key, sent=entry)
+    verify_receipt(receipt, manifest.log_key, sent=entry)
     return receipt
