@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
         *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_tiles", "_receipts"),
-        *("_log_files", "_board_index", "board", "_evidence"),
+        *("_log_files", "_board_index", "board", "_evidence", "sequencer"),
     ),
     (
         *(
@@ -59,7 +59,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("verify", "testing"),
     ),
     (
-        *("_refusals", "_ballot_box", "_founding", "_rulings", "fates", "disputes"),
+        *("_refusals", "_ballot_box", "_founding", "_rulings", "motions", "fates", "disputes"),
         *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
         *("registrars", "reconcile", "turnout"),
         *("interop", "workflow", "demo", "server"),

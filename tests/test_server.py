@@ -466,8 +466,8 @@ def test_a_board_three_witnesses_and_a_monitor(
 
             until(final)
             place = tmp_path / "final.json"
-            command = ("ballot", "receipt", made.path, tmp_path / "ballot-0" / "receipt.json")
-            assert run(*command, "--server", url, "--witness-policy", policy, "-o", place) == 0
+            asking = ("ballot", "receipt", made.path, tmp_path / "ballot-0" / "receipt.json")
+            assert run(*asking, "--server", url, "--witness-policy", policy, "-o", place) == 0
             assert decode_receipt(place.read_bytes()).entry == receipt.entry
             verify_receipt(decode_receipt(place.read_bytes()), manifest.log_key, good)
             until(lambda: run(*watch, "--max-delay", 60) == 0 and run(*watch) == 0)

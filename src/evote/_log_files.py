@@ -6,7 +6,9 @@ cover was never acknowledged, and is cut. A private sibling of `board`.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,7 +30,8 @@ from evote._files import (
     remove,
     sync_directory,
 )
-from evote._tiles import BOARD, TILE_FILE, tile_path, tile_paths
+from evote._merkle import HASH_SIZE
+from evote._tiles import BOARD, MAX_TILE, TILE_FILE, tile_path, tile_paths
 from evote.errors import DecodingError
 
 __all__ = ["MAX_BODY", "LogFiles"]
@@ -61,9 +64,17 @@ class LogFiles:
         return any(True for _ in self._below(ENTRIES))
 
     def missing_tiles(self, size: int) -> bool:
-        """Whether some hash tile of a log of `size` entries is not there."""
-        present = {name for name in self._below("board/tile") if TILE_FILE.fullmatch(name)}
-        return not present.issuperset(BOARD + path for path in tile_paths(size))
+        """Whether some hash tile of a log of `size` entries is not there, or not all of it."""
+        for path in tile_paths(size):
+            _, partial, width = path.partition(".p/")
+            length = HASH_SIZE * int(width) if partial else MAX_TILE
+            try:
+                status = os.lstat(self._path / BOARD / path)
+            except OSError:
+                return True
+            if not stat.S_ISREG(status.st_mode) or status.st_size != length:
+                return True
+        return False
 
     def _below(self, directory: str) -> Iterator[str]:
         """The names of files and links, sorted."""

@@ -2,11 +2,10 @@
 
 A note is a text under one or more signature lines. A checkpoint is a note whose text is the
 origin, size and root of a log; a cosignature is a witness's signature line on it, with the time.
-Ed25519 is verified by libsodium, which refuses S >= L and keys and R of small order. Witnesses may
-also cosign with ML-DSA-44 (FIPS 204), where the OpenSSL under `cryptography` has it; logs sign with
-Ed25519 alone.
+Ed25519 signatures are verified by libsodium, which refuses S >= L and keys and R of small order;
+ML-DSA-44 ones by `cryptography`, where the OpenSSL under it can.
 
-Reference: C2SP signed-note, tlog-checkpoint, v1.0.0; tlog-cosignature v1.1.0-rc.1 for ML-DSA-44.
+Reference: C2SP signed-note, tlog-checkpoint, tlog-cosignature, v1.0.0; ML-DSA-44 v1.1.0-rc.1.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from evote.errors import DecodingError, ParameterError, UnsupportedError, Verifi
 
 __all__ = [
     "COSIGNER_KEY",
-    "COSIGNER_KINDS",
     "LOG_KEY",
     "MAX_NOTE",
     "MLDSA_KEY",
@@ -53,9 +51,8 @@ __all__ = [
 
 LOG_KEY = 0x01  # Ed25519 over the text of the note
 COSIGNER_KEY = 0x04  # Ed25519 over a header with the time, and the text
-MLDSA_KEY = 0x06  # ML-DSA-44 over the time, the origin, the size and the root
-COSIGNER_KINDS = (COSIGNER_KEY, MLDSA_KEY)
-_SIZES = {LOG_KEY: (32, 64), COSIGNER_KEY: (32, 64), MLDSA_KEY: (1312, 2420)}  # key, signature
+MLDSA_KEY = 0x06  # ML-DSA-44 over name, time, origin, size and root; of witnesses, and of logs too
+_LENGTHS = {LOG_KEY: (32, 64), COSIGNER_KEY: (32, 64), MLDSA_KEY: (1312, 2420)}  # key, signature
 
 MAX_NOTE = 256 * 1024  # bytes; 64 lines of the longest known signature, ML-DSA-44, fit
 MAX_LINES = 64  # signature lines
@@ -101,23 +98,25 @@ def check_origin(origin: str, *, where: str = "") -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
-    """A public key with the name it signs under and its kind: of a log, or one of a cosigner's."""
+    """A public key with the name it signs under and its kind: LOG_KEY, COSIGNER_KEY, MLDSA_KEY."""
 
     name: str
     kind: int
     public: bytes
 
     def __post_init__(self) -> None:
-        if self.kind not in _SIZES:
+        if self.kind not in _LENGTHS:
             raise ParameterError(f"signature type {self.kind:#04x} is not known")
-        if len(self.public) != _SIZES[self.kind][0]:
-            expected = _SIZES[self.kind][0]
-            raise ParameterError(f"a key of {expected} bytes expected, got {len(self.public)}")
+        length = _LENGTHS[self.kind][0]
+        if len(self.public) != length:
+            raise ParameterError(f"a key of {length} bytes expected, got {len(self.public)}")
         try:
             _check_name(self.name, "")
             self.name.encode("utf-8")
         except (DecodingError, UnicodeEncodeError):
             raise ParameterError("a key name without spaces and '+' expected") from None
+        if self.kind == MLDSA_KEY and len(self.name.encode("utf-8")) > 255:
+            raise ParameterError("the name of an ML-DSA-44 key has at most 255 bytes")
 
     @property
     def key_id(self) -> bytes:
@@ -135,12 +134,13 @@ def _key_id(name: str, key: bytes) -> bytes:
     return hashlib.sha256(name.encode("utf-8") + b"\n" + key).digest()[:4]
 
 
-def decode_vkey(text: str, *, kinds: Sequence[int] = tuple(_SIZES), where: str = "") -> VerifierKey:
+def decode_vkey(
+    text: str, *, kinds: Sequence[int] = (LOG_KEY, COSIGNER_KEY, MLDSA_KEY), where: str = ""
+) -> VerifierKey:
     """Read a vkey of one of the given kinds.
 
     Raises:
         DecodingError: malformed, of another kind, or its id is not that of its key.
-        UnsupportedError: an ML-DSA-44 key where only a log's will do: logs may have them.
     """
     name, plus, rest = text.partition("+")
     digits, second, encoded = rest.partition("+")
@@ -155,19 +155,19 @@ def decode_vkey(text: str, *, kinds: Sequence[int] = tuple(_SIZES), where: str =
     if found != digits:
         raise DecodingError(f"key id {digits}, but the key has {found}", where=where)
     kind = key[0] if key else -1
-    if kind == MLDSA_KEY and tuple(kinds) == (LOG_KEY,) and len(key) == 1 + _SIZES[kind][0]:
-        raise UnsupportedError(_at(where, "ML-DSA-44 keys of logs are not supported"))
-    if kind not in kinds:
+    if kind not in kinds or kind not in _LENGTHS:
         raise DecodingError(f"signature type {kind:#04x} does not serve here", where=where)
-    if len(key) - 1 != _SIZES[kind][0]:
-        expected = _SIZES[kind][0]
-        raise DecodingError(f"a key of {expected} bytes expected, got {len(key) - 1}", where=where)
+    if len(key) != 1 + _LENGTHS[kind][0]:
+        reason = f"a key of {_LENGTHS[kind][0]} bytes expected, got {len(key) - 1}"
+        raise DecodingError(reason, where=where)
+    if kind == MLDSA_KEY and len(name.encode("utf-8")) > 255:
+        raise DecodingError("a key name of at most 255 bytes expected", where=where)
     return VerifierKey(name=name, kind=kind, public=key[1:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteSigner:
-    """A key that signs notes: `sign` gives its raw signature over the argument."""
+    """A key that signs notes: `sign` gives the plain signature over its argument."""
 
     key: VerifierKey
     sign: Callable[[bytes], bytes] = field(repr=False)
@@ -265,6 +265,7 @@ def open_note(
     Raises:
         DecodingError: not a note.
         VerificationError: a known key's signature fails, or no known key signed.
+        UnsupportedError: a known key is one of ML-DSA-44, and the OpenSSL here has none.
         ParameterError: two of `keys` have the same name and key id.
     """
     known = {(key.name, key.key_id): key for key in keys}
@@ -286,16 +287,14 @@ def open_note(
 
 
 def _verify(key: VerifierKey, text: bytes, signature: bytes, where: str) -> int | None:
-    """The time a cosigner claims; None for a log's own signature."""
-    timestamp, message, valid = None, text, True
-    if key.kind in COSIGNER_KINDS:
-        timestamp = int.from_bytes(signature[:8], "big")
-        signature = signature[8:]
+    """The time a cosigner claims; None for a log's own plain signature."""
+    timestamp, valid = None, True
+    if key.kind != LOG_KEY:
+        timestamp, signature = int.from_bytes(signature[:8], "big"), signature[8:]
         valid = 0 < timestamp <= MAX_SIZE
-    if len(signature) != _SIZES[key.kind][1] or not valid:
+    if len(signature) != _LENGTHS[key.kind][1] or not valid:
         raise VerificationError(_at(where, f"the signature of {key.name} has the wrong form"))
-    if timestamp is not None:
-        message = _cosigned(key, text, timestamp, where)
+    message = text if timestamp is None else _cosigned(key, text, timestamp, where)
     try:
         if key.kind == MLDSA_KEY:
             MLDSA44PublicKey.from_public_bytes(key.public).verify(signature, message)
@@ -304,21 +303,28 @@ def _verify(key: VerifierKey, text: bytes, signature: bytes, where: str) -> int 
     except (BadSignatureError, InvalidSignature):
         raise VerificationError(_at(where, f"the signature of {key.name} is false")) from None
     except UnsupportedAlgorithm:
-        raise UnsupportedError(_at(where, "this OpenSSL has no ML-DSA-44")) from None
+        raise UnsupportedError(_at(where, "the OpenSSL here knows no ML-DSA-44")) from None
     return timestamp
 
 
 def _cosigned(key: VerifierKey, text: bytes, timestamp: int, where: str = "") -> bytes:
-    """What a cosigner signs; an ML-DSA-44 signature names its cosigner, an Ed25519 one does not."""
+    """What a cosigner signs of a checkpoint; only ML-DSA-44 leaves its extension lines out."""
     if key.kind == COSIGNER_KEY:
         return f"cosignature/v1\ntime {timestamp}\n".encode("ascii") + text
     head = decode_checkpoint(text, where=where)
     name, origin = key.name.encode("utf-8"), head.origin.encode("utf-8")
-    if len(name) > 255 or len(origin) > 255:
-        raise VerificationError(_at(where, "a name of more than 255 bytes has no ML-DSA-44 form"))
-    times, span = timestamp.to_bytes(8, "big"), bytes(8) + head.size.to_bytes(8, "big")
-    named = bytes([len(name)]) + name + times + bytes([len(origin)]) + origin
-    return b"subtree/v1\n\0" + named + span + head.root
+    if len(origin) > 255:
+        raise DecodingError("an origin of at most 255 bytes expected", where=where)
+    parts = [
+        b"subtree/v1\n\0",
+        bytes([len(name)]) + name,
+        timestamp.to_bytes(8, "big"),
+        bytes([len(origin)]) + origin,
+        bytes(8),  # the tree begins at entry 0
+        head.size.to_bytes(8, "big"),
+        head.root,
+    ]
+    return b"".join(parts)
 
 
 def _at(where: str, reason: str) -> str:
@@ -408,10 +414,10 @@ def cosign(data: bytes, cosigner: NoteSigner, timestamp: int) -> bytes:
 
     The caller has verified the checkpoint and its consistency with the last one it cosigned.
     """
-    if cosigner.key.kind not in COSIGNER_KINDS or not 0 < timestamp <= MAX_SIZE:
+    if cosigner.key.kind == LOG_KEY or not 0 < timestamp <= MAX_SIZE:
         raise ParameterError("a cosigner's key and a time from 1 to 2^63 - 1 expected")
     note = decode_note(data)
     decode_checkpoint(note.text)
-    message = _cosigned(cosigner.key, note.text, timestamp)
-    signature = _signature(cosigner, timestamp.to_bytes(8, "big"), message)
+    head, message = timestamp.to_bytes(8, "big"), _cosigned(cosigner.key, note.text, timestamp)
+    signature = _signature(cosigner, head, message)
     return Note(text=note.text, signatures=(*note.signatures, signature)).encode()

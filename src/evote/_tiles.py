@@ -192,6 +192,7 @@ class TileTree(ProvingTree):
 
     def _settle(self, edge: TileEdge, root: bytes) -> None:
         self._edge, self._root = edge, root
+        self._above: tuple[int, int, tuple[bytes, ...]] = (-1, -1, ())
         self._partial: dict[int, list[list[bytes]]] = {}
         self._ragged: dict[tuple[int, int], bytes] = {}
 
@@ -246,6 +247,18 @@ class TileTree(ProvingTree):
         if leaf_hashes(entries) != leaves:
             raise BrokenLog(f"{path}: its entries do not lead to the root")
         return entries
+
+    def inclusion_proof(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
+        """The siblings from leaf `index` up to the root over `size` leaves."""
+        size = self._checked(size)
+        number, place = divmod(index, TILE)
+        if index < 0 or (number + 1) * TILE > size:
+            return super().inclusion_proof(index, size)
+        if (number, size) != self._above[:2]:  # above a full tile, all its leaves have one path
+            self._above = (number, size, super().inclusion_proof(index, size)[_HEIGHT:])
+        levels = self._tile(0, number)
+        inside = [levels[height][(place >> height) ^ 1] for height in range(_HEIGHT)]
+        return (*inside, *self._above[2])
 
     # -- tiles -----------------------------------------------------------------------------------
 
