@@ -41,6 +41,7 @@ from evote.server.witness import (
     create_witness,
     decode_add_checkpoint,
     encode_add_checkpoint,
+    witness_application,
     witness_key,
 )
 from evote.verify import Outcome, audit
@@ -48,8 +49,10 @@ from evote.verify import Outcome, audit
 if TYPE_CHECKING:
     from tests import records
     from tests.conftest import Vectors
+    from tests.servers import ask
 else:
     import records
+    from servers import ask
 
 ORIGIN = "log.example/election"
 SECRET = "correct horse"
@@ -459,3 +462,27 @@ def test_evidence_is_judged_by_the_record(voted: records.Made, tmp_path: Path) -
     (tmp_path / "none.json").write_bytes(b"{}")
     with pytest.raises(DecodingError):
         audit(voted.path, phase="voting", evidence=tmp_path / "none.json")
+
+
+# -- over HTTP -------------------------------------------------------------------------------------
+
+
+def test_what_a_witness_answers_over_http(witness: Witness) -> None:
+    """Paths, methods, sizes; and the monitoring prefix."""
+    handle = witness_application(witness)
+    name = hashlib.sha256(ORIGIN.encode()).hexdigest()
+    assert ask(handle, "GET", f"/{name}/checkpoint").status == 404
+    answer = ask(handle, "POST", "/add-checkpoint", HONEST.request(0, 600))
+    assert answer.status == 200
+    found = ask(handle, "GET", f"/{name}/checkpoint")
+    assert (found.status, found.body) == (200, HONEST.head(600) + answer.body)
+    stale = ask(handle, "POST", "/add-checkpoint", HONEST.request(0, 700))
+    assert (stale.status, stale.body) == (409, b"600\n")
+    assert stale.headers["content-type"] == "text/x.tlog.size"
+    assert ask(handle, "POST", "/add-checkpoint", FORKED.request(600, 700)).status == 422
+    assert ask(handle, "POST", "/add-checkpoint", b"x" * (MAX_ADD_CHECKPOINT + 1)).status == 413
+    assert ask(handle, "POST", "/add-checkpoint", b"x" * MAX_ADD_CHECKPOINT).status == 400
+    assert ask(handle, "GET", "/add-checkpoint").status == 405
+    for path in ("/", "/secret.json", f"/{name}", f"/{name}/head", f"/{'0' * 64}/checkpoint"):
+        assert ask(handle, "GET", path).status == 404
+    assert ask(handle, "POST", f"/{name}/checkpoint").status == 404

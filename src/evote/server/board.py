@@ -9,7 +9,7 @@
 
 One thread owns the ballot box. What arrives while it verifies and syncs one batch is the next: the
 proofs of a batch are verified together, and all of it is acknowledged under one signed head. A
-repeated submission has the receipt of the first. Whoever answers 503 has taken nothing in.
+repeated submission has the receipt of the first. An answer 503 acknowledges nothing.
 
 No address is logged, and nothing of a ballot.
 """
