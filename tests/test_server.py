@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,7 +33,7 @@ from evote.errors import DecodingError, ParameterError, UnsupportedError, Verifi
 from evote.record import Record
 from evote.server._fetch import Unreachable, check_url, fetch
 from evote.server._messages import decode_submission, encode_submission, submission_limit
-from evote.server._web import Answer, Limits, Request, listen
+from evote.server._web import Answer, Limits, Request, _Bounded, listen
 from evote.server.board import BoardServer
 from evote.server.client import send_ballot
 from evote.verify import audit
@@ -355,6 +356,90 @@ def test_held_bytes_are_given_back() -> None:
         }
         asyncio.run(application(scope, receive, send))
         assert sent[0]["status"] == (200 if refused == 400 else 503)
+
+
+class Protocol(asyncio.Protocol):
+    """What `_Bounded` knows of a protocol of uvicorn's: whether a request has begun, and ended."""
+
+    class Cycle:
+        response_complete = False
+        keep_alive = True
+
+    def __init__(self) -> None:
+        self.cycle: Any = None
+        self.ended = 0
+
+    def data_received(self, data: bytes) -> None:
+        if b"!" in data:
+            self.cycle = self.Cycle()
+        if b"." in data:
+            self.cycle.response_complete = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended += 1
+
+
+def connected(limits: Limits, *sent: bytes, wait: float) -> list[bool]:
+    """Which of some connections have been ended after a while; each has sent something."""
+
+    async def everybody() -> list[bool]:
+        alive: set[_Bounded] = set()
+        loop = asyncio.get_running_loop()
+        made: list[Protocol] = []
+
+        def connect() -> _Bounded:
+            made.append(Protocol())
+            return _Bounded(made[-1], limits, alive)
+
+        server = await loop.create_server(connect, "127.0.0.1", 0)
+        at = server.sockets[0].getsockname()
+        clients = []
+        for data in sent:
+            clients.append(await asyncio.open_connection(*at))
+            clients[-1][1].write(data)
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(wait)
+        found = [bool(protocol.ended) for protocol in made]
+        for _, writer in clients:
+            writer.close()
+        server.close()
+        await asyncio.sleep(0.02)
+        assert not alive
+        return found
+
+    return asyncio.run(everybody())
+
+
+def test_connections_within_limits() -> None:
+    """Those that ask for nothing end first, then those that last; answers are waited for."""
+    short = Limits(head_seconds=0.2, life_seconds=60)
+    assert connected(short, b"", b"GET /slow", b"!", wait=0.5) == [True, True, False]
+    brief = Limits(head_seconds=0.1, life_seconds=0.2)
+    assert connected(brief, b"!", b"!.", wait=0.6) == [False, True]
+    few = Limits(connections=2)
+    assert connected(few, b"!", b"!", b"!", wait=0.1) == [False, False, True]
+
+
+def test_more_than_can_wait(
+    made: Made, server: BoardServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full queue sends clients away, who come again; what was in it is answered."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def busy() -> bool:
+        started.set()
+        return go_on.wait(20)
+
+    monkeypatch.setattr(server._queue, "maxsize", 1)
+    submissions = [signed(made, voter) for voter in range(8)]
+    waiting = server._call(busy)
+    assert started.wait(20)
+    threading.Timer(0.5, go_on.set).start()
+    statuses = [response.status for response in post(server, *submissions)]
+    assert waiting.result(20)
+    assert sorted(statuses) == [200] + [503] * 7
+    monkeypatch.undo()
+    assert [response.status for response in post(server, *submissions)] == [200] * 8
 
 
 def test_urls() -> None:
