@@ -1,0 +1,489 @@
+"""What the elections of their real sizes share: files, processes, and a table of what they cost.
+
+An election lies in one folder: `record` is published, `operators` has a directory for each of them,
+`offline` what registrars and commissions keep. Founding it is done here, by the library; every
+later step is a process of its own, most of them the `evote` command, and its time by the clock, its
+processor time (that of its children too) and the memory of its largest process go into the table.
+
+Who votes and what is said is drawn from a fixed seed, because individual ballots were secret. Keys,
+codes, nonces and proofs come from the operating system, in every run others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evote import workflow
+from evote.contests import Contest, Kind
+from evote.counting import SelectionCount
+from evote.credentials import Status
+from evote.demo import numbered_options
+from evote.encoding import JSON
+from evote.operators import load_card
+from evote.packing import Pack
+from evote.record import Record
+from evote.tally import Result, decode_result
+
+__all__ = [
+    "Election",
+    "Marks",
+    "Person",
+    "Scenario",
+    "marks_contest",
+    "part_of",
+    "start",
+    "write_list",
+]
+
+Marks = dict[str, tuple[int, ...]]
+_AT_ONCE = 4096  # ballots of one append
+_MB = 1000 if sys.platform != "darwin" else 1_000_000  # units of ru_maxrss
+
+
+class Person(NamedTuple):
+    """One line of the voters' list, how often this person votes online, and what becomes of it."""
+
+    identity: str
+    style: str = "all"
+    district: str = "all"
+    status: Status = "full"
+    ballots: int = 1
+    counts: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """An election: what is asked, of whom, and what they answer.
+
+    `people` gives everybody on the roll at a scale, the same ones in the same order every time;
+    `mark` what one of them says. `rules` goes into the manifest's policies, `extra` beside them.
+    """
+
+    title: str
+    seed: int
+    contests: tuple[Contest, ...]
+    people: Callable[[float], Iterable[Person]]
+    mark: Callable[[random.Random, Person], Marks]
+    styles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trustees: int = 3
+    quorum: int = 2
+    mixers: int = 0
+    packs: tuple[Pack, ...] = ()
+    tags: bool = False
+    stations: int = 0
+    rules: Mapping[str, JSON] = field(default_factory=dict)
+    extra: Mapping[str, JSON] = field(default_factory=dict)
+
+    def draft(self, registered: int) -> dict[str, JSON]:
+        """The manifest but for the operators' cards."""
+        names = [contest.id for contest in self.contests]
+        styles = self.styles or {"all": tuple(names)}
+        mixing: dict[str, JSON] = {
+            "mixers": [f"mixer-{i}" for i in range(1, self.mixers + 1)],
+            "packs": [pack.to_json() for pack in self.packs],
+            "patterns_accepted": True,
+        }
+        return {
+            "title": self.title,
+            "contests": [contest.to_json() for contest in self.contests],
+            "styles": [{"id": name, "contests": list(has)} for name, has in styles.items()],
+            "trustees": [f"trustee-{i}" for i in range(1, self.trustees + 1)],
+            "quorum": self.quorum,
+            "registrars": ["registrar-1"],
+            "authorities": {"cards": ["authority-1"], "quorum": 1},
+            "board": {"origin": "scenario.example/board", "card": "board"},
+            "policies": {"revote": "last", "spoil": "allowed", **self.rules},
+            "weights": {"maximum": 1, "total": registered},
+            "voters": {"maximum": registered},
+            **({"mixing": mixing} if self.packs else {}),
+            **self.extra,
+        }
+
+
+def marks_contest(
+    name: str, title: str, options: int, maximum: int, kind: Kind = "limited"
+) -> Contest:
+    """At most so many marks among numbered candidates."""
+    return Contest(
+        id=name,
+        title=title,
+        kind=kind,
+        options=numbered_options("Candidate", options),
+        option_limit=1,
+        minimum=0,
+        maximum=maximum,
+    )
+
+
+def part_of(i: int, part: int, whole: int) -> bool:
+    """Whether i is among the `part` of `whole` numbers from 0 that lie evenly between the others."""
+    return (i + 1) * part // whole > i * part // whole
+
+
+def write_list(path: Path, column: str, lines: Iterable[str]) -> int:
+    """A CSV of one column; how many lines it has."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"{column}\n")
+        for count, line in enumerate(lines, 1):  # noqa: B007  the last count is the answer
+            file.write(f"{line}\n")
+    return count
+
+
+# -- an election and its steps ---------------------------------------------------------------------
+
+
+class Stage(NamedTuple):
+    """A step, and what it took."""
+
+    name: str
+    wall: float
+    processor: float
+    megabytes: float
+
+
+class Election:
+    """A scenario in a folder, taken from step to step."""
+
+    def __init__(self, scenario: Scenario, folder: Path, scale: float, jobs: int) -> None:
+        self.scenario, self.folder, self.scale, self.jobs = scenario, folder, scale, jobs
+        self.record, self.offline = folder / "record", folder / "offline"
+        self.operators, self.board = folder / "operators", folder / "operators" / "board"
+        self.authority = self.operators / "authority-1"
+        self.registrar = self.operators / "registrar-1"
+        self.ballots = 0
+        self.digest = ""
+        self.stages: list[Stage] = []
+        self._begin = time.monotonic()
+
+    def people(self) -> Iterator[Person]:
+        """Everybody on the roll, in the order of the list."""
+        return iter(self.scenario.people(self.scale))
+
+    def say(self, line: str) -> None:
+        """A line of the report, with the time."""
+        print(f"{time.monotonic() - self._begin:8.1f} s  {line}", flush=True)
+
+    # -- processes ---------------------------------------------------------------------------------
+
+    def run(self, stage: str, command: list[str], exit_code: int = 0) -> str:
+        """Run a step as a process; what it says. Another exit code ends the whole script."""
+        begin = time.monotonic()
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(command, stdout=out, stderr=err, env=self._environment())
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            out.seek(0)
+            err.seek(0)
+            text, trouble = out.read().decode("utf-8"), err.read().decode("utf-8", "replace")
+        if process.returncode != exit_code:
+            raise SystemExit(f"{stage}: exit code {process.returncode}\n{text}{trouble}")
+        wall, busy = time.monotonic() - begin, used.ru_utime + used.ru_stime
+        self.stages.append(Stage(stage, wall, busy, used.ru_maxrss / _MB))
+        self.say(f"{stage}: {wall:.1f} s, {busy:.1f} s of the processor")
+        return text
+
+    def evote(self, stage: str, *arguments: object, exit_code: int = 0) -> str:
+        """A step of the command line."""
+        return self.run(
+            stage, [sys.executable, "-m", "evote", *map(str, arguments)], exit_code=exit_code
+        )
+
+    def step(self, name: str) -> str:
+        """A step of this module, `_STEPS`, in a process of its own."""
+        arguments = ["--step", name, "--keep", str(self.folder), "--scale", str(self.scale)]
+        script = str(Path(sys.argv[0]).resolve())
+        return self.run(name, [sys.executable, script, *arguments, "--jobs", str(self.jobs)])
+
+    def _environment(self) -> dict[str, str]:
+        passphrase = (self.operators / "passphrase").read_text(encoding="ascii").strip()
+        return {**os.environ, "EVOTE_PASSPHRASE": passphrase}
+
+    @property
+    def passphrase(self) -> str:
+        """One for all operators, which only a demonstration has."""
+        return self._environment()["EVOTE_PASSPHRASE"]
+
+    # -- the steps of every election ---------------------------------------------------------------
+
+    def found(self) -> None:
+        """Operators, manifest, key ceremony, the voters' list, codes and roll; then it is open."""
+        scenario = self.scenario
+        self.offline.mkdir(parents=True, mode=0o700)
+        self.operators.mkdir(mode=0o700)
+        (self.operators / "passphrase").write_text(secrets.token_urlsafe(16), encoding="ascii")
+        keys = workflow.create_operators(
+            self.operators,
+            self.passphrase,
+            trustees=scenario.trustees,
+            mixers=scenario.mixers,
+            tags=scenario.tags,
+        )
+        registered = self._write_voters(self.offline / "voters.csv")
+        cards = {name: load_card(path) for name, path in keys.items()}
+        workflow.new_election(self.record, scenario.draft(registered), cards=cards)
+        self.digest = Record(self.record).manifest_digest.hex()
+        trustees = [keys[f"trustee-{i}"] for i in range(1, scenario.trustees + 1)]
+        workflow.run_ceremony(self.record, trustees, self.passphrase)
+        self.say(f"{scenario.title}: manifest {self.digest}")
+        wanted = ["--map", self.offline / "map"]
+        wanted += ["--tags", self.offline / "tags"] if scenario.tags else []
+        voters, codes = self.offline / "voters.csv", self.offline / "codes.csv"
+        where = (self.record, self.registrar, voters, "-o", codes)
+        self.evote("codes and roll", "registrar", "issue", *where, *wanted, *self._jobs())
+        self.evote("open", "election", "open", self.record, *self.signing())
+        self.say(f"{registered} voters on the roll")
+
+    def _write_voters(self, path: Path) -> int:
+        count = 0
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("style", "district", "status", "identity"))
+            for person in self.people():
+                writer.writerow((person.style, person.district, person.status, person.identity))
+                self.ballots += person.ballots
+                count += 1
+        return count
+
+    def vote(self) -> None:
+        """Everybody votes: online, or at stations without a network that deliver batches later."""
+        if self.scenario.stations:
+            self.step("stations")
+            self.step("deliver")
+        else:
+            self.step("vote")
+
+    def rule(self, verb: str, voters: Path, reason: str) -> None:
+        """Strike or confirm the voters of a list of credentials."""
+        where = (verb, self.record, voters, "--reason", reason)
+        self.say(self.evote(verb, "election", *where, *self.signing()).strip())
+
+    def credentials(self, wanted: Callable[[Person], bool], path: Path) -> int:
+        """The credentials of some people, for the authorities: the registrars open the map."""
+        opened = self.offline / "opened.csv"
+        if not opened.exists():
+            sealed = self.offline / "map"
+            where = (self.record, sealed, "--registrar", self.registrar, "-o", opened)
+            self.evote("open map", "registrar", "map", "open", *where)
+        with opened.open(encoding="utf-8", newline="") as file:
+            rows = zip(self.people(), csv.DictReader(file), strict=True)
+            chosen = (row["credential"] for person, row in rows if wanted(person))
+            return write_list(path, "credential", chosen)
+
+    def reconcile(self, book: Path, reason: str) -> None:
+        """Strike who has voted online and stands in the book of those who voted on paper."""
+        made = {name: self.offline / name for name in ("request", "secret", "answer", "strikes")}
+        files = ("--request", made["request"], "--secret-file", made["secret"])
+        matching = (*files, "--answer", made["answer"], "--tags", self.offline / "tags")
+        asking = (self.record, self.authority, book, *files, *self._jobs())
+        self.evote("reconcile: ask", "reconcile", "ask", *asking)
+        answer = (self.record, self.registrar, made["request"], "-o", made["answer"])
+        self.evote("reconcile: answer", "reconcile", "answer", *answer, *self._jobs())
+        listed = (self.record, book, *matching, *self._jobs())
+        found = self.evote("reconcile: match", "reconcile", "match", *listed, "-o", made["strikes"])
+        self.say(found.partition("\n")[0])
+        self.rule("strike", made["strikes"], reason)
+
+    def seal(self) -> None:
+        """End of voting."""
+        self.say(self.evote("seal", "election", "seal", self.record, *self.signing()).strip())
+
+    def mix(self) -> None:
+        """Every mix server in turn."""
+        for i in range(1, self.scenario.mixers + 1):
+            mixer = self.operators / f"mixer-{i}"
+            where = (self.record, mixer, *self._pinned(), *self._jobs())
+            self.evote(f"mixer {i}", "mix", "shuffle", *where)
+
+    def count(self) -> Result:
+        """Tally, shares of a quorum, result; it must be what was marked."""
+        board = ("--board", self.board)
+        self.evote("tally", "tally", self.record, *board, *self._jobs())
+        for i in range(1, self.scenario.quorum + 1):
+            where = (self.record, self.operators / f"trustee-{i}", *self._pinned(), *self._jobs())
+            self.evote(f"trustee {i}", "trustee", "decrypt", *where)
+        self.evote("result", "result", self.record, *board)
+        record = Record(self.record)
+        result = decode_result(record.manifest, record.result_bytes())
+        expected = json.loads((self.folder / "expected.json").read_text(encoding="ascii"))
+        if _totals(result) != expected:
+            raise SystemExit("what was published is not what was marked")
+        self.say("what was published is what was marked")
+        return result
+
+    def verify(self) -> str:
+        """The audit, by whoever wants: a process that has the record and the manifest's digest."""
+        found = self.evote("verify", "verify", self.record, *self._pinned(), *self._jobs())
+        print(found, flush=True)
+        return found
+
+    def signing(self) -> tuple[object, ...]:
+        """The options of whoever signs for the authorities and the board."""
+        return "--authority", self.authority, "--board", self.board
+
+    def _pinned(self) -> tuple[object, ...]:
+        return "--expect-manifest", self.digest
+
+    def _jobs(self) -> tuple[object, ...]:
+        return "--jobs", self.jobs, "--quiet"
+
+    def table(self) -> None:
+        """What every stage took, in the end."""
+        print(f"{'stage':<22}{'wall, s':>10}{'CPU, s':>10}{'peak, MB':>10}{'us/ballot':>11}")
+        total = Stage(
+            "all",
+            time.monotonic() - self._begin,
+            sum(stage.processor for stage in self.stages),
+            max(stage.megabytes for stage in self.stages),
+        )
+        for stage in (*self.stages, total):
+            each = 1e6 * stage.processor / max(self.ballots, 1)
+            numbers = f"{stage.wall:>10.1f}{stage.processor:>10.1f}{stage.megabytes:>10.0f}"
+            print(f"{stage.name:<22}{numbers}{each:>11.1f}")
+        print(f"{self.ballots} ballots, scale {self.scale:g}, {self.jobs} jobs")
+        rows = [stage._asdict() for stage in (*self.stages, total)]
+        text = json.dumps({"ballots": self.ballots, "scale": self.scale, "stages": rows}, indent=1)
+        (self.folder / "stages.json").write_text(text, encoding="ascii")
+
+
+def _totals(result: Result) -> dict[str, list[int]]:
+    """The votes of every contest whose marks are added up, over all districts."""
+    totals: dict[str, list[int]] = {}
+    for row in result.contests:
+        before = totals.get(row.id, [0] * len(row.votes))
+        totals[row.id] = [a + b for a, b in zip(before, row.votes, strict=True)]
+    for count in result.mixed:
+        if isinstance(count.outcome, SelectionCount):
+            totals[count.contest] = list(count.outcome.votes)
+    return totals
+
+
+# -- voting, in processes of their own -------------------------------------------------------------
+
+
+class _Voting:
+    """Everybody's votes as a stream: first ballots in the order of the list, then second ones."""
+
+    def __init__(self, election: Election) -> None:
+        self.election = election
+        self._sums: dict[str, NDArray[np.int64]] = {
+            contest.id: np.zeros(len(contest.options), dtype=np.int64)
+            for contest in election.scenario.contests
+        }
+
+    def votes(self) -> Iterator[workflow.Vote]:
+        scenario = self.election.scenario
+        for number in (1, 2):
+            rng = random.Random(f"{scenario.seed}/{number}")
+            with (self.election.offline / "codes.csv").open(encoding="utf-8", newline="") as file:
+                rows = zip(self.election.people(), csv.DictReader(file), strict=True)
+                for person, row in rows:
+                    if person.ballots < number:
+                        continue
+                    marks = scenario.mark(rng, person)
+                    if person.counts and person.ballots == number:
+                        for name, values in marks.items():
+                            self._sums[name] += values
+                    choice = workflow.Choice(contests=marks)
+                    yield workflow.Vote(code=row["code"], style=person.style, choice=choice)
+
+    def expect(self) -> None:
+        """Write what must come out."""
+        sums = {name: values.tolist() for name, values in self._sums.items()}
+        (self.election.folder / "expected.json").write_text(json.dumps(sums), encoding="ascii")
+
+
+def _vote(election: Election) -> None:
+    voting = _Voting(election)
+    made = workflow.make_submissions(
+        election.record, voting.votes(), jobs=election.jobs, at_once=_AT_ONCE
+    )
+    with workflow.open_ballot_box(election.record, election.board, election.passphrase) as box:
+        for some in made:
+            box.submit(some)
+    voting.expect()
+
+
+def _stations(election: Election) -> None:
+    """Every station makes and signs its voters' ballots, and has no network: a file of each."""
+    voting, stations = _Voting(election), election.scenario.stations
+    ballots = sum(person.ballots for person in election.people())
+    folder = election.folder / "batches"
+    folder.mkdir()
+    votes = voting.votes()
+    for i in range(stations):
+        share = (i + 1) * ballots // stations - i * ballots // stations
+        made = workflow.make_submissions(
+            election.record, islice(votes, share), jobs=election.jobs, at_once=_AT_ONCE
+        )
+        with (folder / f"{i + 1:03}.jsonl").open("w", encoding="ascii") as file:
+            for item in (item for some in made for item in some):
+                line = [item.action, item.credential.hex(), item.signature.hex()]
+                file.write(json.dumps([*line, item.body.decode("ascii")]) + "\n")
+    next(votes, None)  # the stream ends, and the sums are whole
+    voting.expect()
+
+
+def _deliver(election: Election) -> None:
+    """The board takes a station's batch as a whole, or nothing of it."""
+    with workflow.open_ballot_box(election.record, election.board, election.passphrase) as box:
+        for path in sorted((election.folder / "batches").iterdir()):
+            with path.open(encoding="ascii") as file:
+                batch = [_submission(*json.loads(line)) for line in file]
+            box.submit(batch)
+
+
+def _submission(
+    action: workflow.Action, credential: str, signature: str, body: str
+) -> workflow.Submission:
+    return workflow.Submission(
+        body=body.encode("ascii"),
+        action=action,
+        credential=bytes.fromhex(credential),
+        signature=bytes.fromhex(signature),
+    )
+
+
+_STEPS = {"vote": _vote, "stations": _stations, "deliver": _deliver}
+
+
+def start(scenario: Scenario, doc: str | None) -> tuple[ExitStack, Election]:
+    """Read the command line: a new election to be led through its steps, in an open folder.
+
+    In a process that `Election.step` has started, do that step instead, and leave.
+    """
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the real sizes")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--keep", type=Path, help="a new folder for everything")
+    parser.add_argument("--step", choices=list(_STEPS), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        _STEPS[options.step](Election(scenario, options.keep, options.scale, options.jobs))
+        raise SystemExit
+    stack = ExitStack()
+    folder = options.keep
+    if folder is None:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evote-")))
+    elif folder.exists():
+        raise SystemExit(f"{folder} exists: a scenario starts from nothing")
+    folder.mkdir(parents=True, exist_ok=True)
+    return stack, Election(scenario, folder.resolve(), options.scale, options.jobs)
