@@ -21,17 +21,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evote import workflow
+from evote import cli, workflow
+from evote._pool import end_processes
 from evote.contests import Contest, Kind
 from evote.counting import SelectionCount
 from evote.credentials import Status
@@ -134,7 +137,7 @@ def marks_contest(
 
 
 def part_of(i: int, part: int, whole: int) -> bool:
-    """Whether i is among the `part` of `whole` numbers from 0 that lie evenly between the others."""
+    """Whether i is one of `part` numbers that lie evenly among those from 0 below `whole`."""
     return (i + 1) * part // whole > i * part // whole
 
 
@@ -169,8 +172,9 @@ class Election:
         self.operators, self.board = folder / "operators", folder / "operators" / "board"
         self.authority = self.operators / "authority-1"
         self.registrar = self.operators / "registrar-1"
-        self.ballots = 0
+        self.registered = self.ballots = 0
         self.digest = ""
+        self._totals: dict[str, list[int]] = {}
         self.stages: list[Stage] = []
         self._begin = time.monotonic()
 
@@ -184,18 +188,22 @@ class Election:
 
     # -- processes ---------------------------------------------------------------------------------
 
-    def run(self, stage: str, command: list[str], exit_code: int = 0) -> str:
-        """Run a step as a process; what it says. Another exit code ends the whole script."""
+    def run(self, stage: str, task: Callable[[], int], exit_code: int = 0) -> str:
+        """Do something in a process of its own; what it says. Another exit code ends it all.
+
+        The process is a fork: this one computes nothing, so there are no threads to lose.
+        """
         begin = time.monotonic()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = subprocess.Popen(command, stdout=out, stderr=err, env=self._environment())
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            out.seek(0)
-            err.seek(0)
-            text, trouble = out.read().decode("utf-8"), err.read().decode("utf-8", "replace")
-        if process.returncode != exit_code:
-            raise SystemExit(f"{stage}: exit code {process.returncode}\n{text}{trouble}")
+        with tempfile.TemporaryFile() as said:
+            sys.stdout.flush()
+            child = os.fork()
+            if not child:
+                _become(task, said.fileno())
+            _, status, used = os.wait4(child, 0)
+            said.seek(0)
+            text = said.read().decode("utf-8", "replace")
+        if os.waitstatus_to_exitcode(status) != exit_code:
+            raise SystemExit(f"{stage}: exit code {os.waitstatus_to_exitcode(status)}\n{text}")
         wall, busy = time.monotonic() - begin, used.ru_utime + used.ru_stime
         self.stages.append(Stage(stage, wall, busy, used.ru_maxrss / _MB))
         self.say(f"{stage}: {wall:.1f} s, {busy:.1f} s of the processor")
@@ -203,73 +211,61 @@ class Election:
 
     def evote(self, stage: str, *arguments: object, exit_code: int = 0) -> str:
         """A step of the command line."""
-        return self.run(
-            stage, [sys.executable, "-m", "evote", *map(str, arguments)], exit_code=exit_code
-        )
+        os.environ["EVOTE_PASSPHRASE"] = self.passphrase
+        return self.run(stage, lambda: cli.main(list(map(str, arguments))), exit_code)
 
-    def step(self, name: str) -> str:
-        """A step of this module, `_STEPS`, in a process of its own."""
-        arguments = ["--step", name, "--keep", str(self.folder), "--scale", str(self.scale)]
-        script = str(Path(sys.argv[0]).resolve())
-        return self.run(name, [sys.executable, script, *arguments, "--jobs", str(self.jobs)])
+    def step(self, stage: str, task: Callable[[Election], None]) -> None:
+        """A step that has no command."""
 
-    def _environment(self) -> dict[str, str]:
-        passphrase = (self.operators / "passphrase").read_text(encoding="ascii").strip()
-        return {**os.environ, "EVOTE_PASSPHRASE": passphrase}
+        def done() -> int:
+            task(self)
+            return 0
+
+        self.run(stage, done)
 
     @property
     def passphrase(self) -> str:
         """One for all operators, which only a demonstration has."""
-        return self._environment()["EVOTE_PASSPHRASE"]
+        return (self.operators / "passphrase").read_text(encoding="ascii")
 
     # -- the steps of every election ---------------------------------------------------------------
 
     def found(self) -> None:
         """Operators, manifest, key ceremony, the voters' list, codes and roll; then it is open."""
-        scenario = self.scenario
         self.offline.mkdir(parents=True, mode=0o700)
         self.operators.mkdir(mode=0o700)
         (self.operators / "passphrase").write_text(secrets.token_urlsafe(16), encoding="ascii")
-        keys = workflow.create_operators(
-            self.operators,
-            self.passphrase,
-            trustees=scenario.trustees,
-            mixers=scenario.mixers,
-            tags=scenario.tags,
-        )
-        registered = self._write_voters(self.offline / "voters.csv")
-        cards = {name: load_card(path) for name, path in keys.items()}
-        workflow.new_election(self.record, scenario.draft(registered), cards=cards)
-        self.digest = Record(self.record).manifest_digest.hex()
-        trustees = [keys[f"trustee-{i}"] for i in range(1, scenario.trustees + 1)]
-        workflow.run_ceremony(self.record, trustees, self.passphrase)
-        self.say(f"{scenario.title}: manifest {self.digest}")
-        wanted = ["--map", self.offline / "map"]
-        wanted += ["--tags", self.offline / "tags"] if scenario.tags else []
         voters, codes = self.offline / "voters.csv", self.offline / "codes.csv"
+        self._write_voters(voters)
+        self.step("founding", _found)
+        self.digest = Record(self.record).manifest_digest.hex()
+        self.say(f"{self.scenario.title}: manifest {self.digest}")
+        wanted = ["--map", self.offline / "map"] if self.scenario.rules else []
+        wanted += ["--tags", self.offline / "tags"] if self.scenario.tags else []
         where = (self.record, self.registrar, voters, "-o", codes)
         self.evote("codes and roll", "registrar", "issue", *where, *wanted, *self._jobs())
         self.evote("open", "election", "open", self.record, *self.signing())
-        self.say(f"{registered} voters on the roll")
+        self.say(f"{self.registered} voters on the roll")
 
-    def _write_voters(self, path: Path) -> int:
-        count = 0
+    def _write_voters(self, path: Path) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("style", "district", "status", "identity"))
             for person in self.people():
                 writer.writerow((person.style, person.district, person.status, person.identity))
                 self.ballots += person.ballots
-                count += 1
-        return count
+                self.registered += 1
 
-    def vote(self) -> None:
-        """Everybody votes: online, or at stations without a network that deliver batches later."""
+    def vote(self, *rounds: int) -> None:
+        """Everybody votes: first ballots, round 1, and those who vote again, round 2.
+
+        Online, or at stations without a network that deliver their batches later.
+        """
         if self.scenario.stations:
-            self.step("stations")
-            self.step("deliver")
-        else:
-            self.step("vote")
+            self.step("stations", _stations)
+            self.step("deliver", _deliver)
+        for number in () if self.scenario.stations else rounds or (1, 2):
+            self.step(f"vote, round {number}", partial(_vote, number=number))
 
     def rule(self, verb: str, voters: Path, reason: str) -> None:
         """Strike or confirm the voters of a list of credentials."""
@@ -313,7 +309,14 @@ class Election:
             where = (self.record, mixer, *self._pinned(), *self._jobs())
             self.evote(f"mixer {i}", "mix", "shuffle", *where)
 
-    def count(self) -> Result:
+    def published(self) -> None:
+        """When the last mix server had published each unit with its proof."""
+        steps = self.record.glob(f"mixes/*/{self.scenario.mixers:02}.json")
+        times = sorted(path.stat().st_mtime for path in steps)
+        first, last = times[0], times[-1]
+        self.say(f"{len(times)} units published, the first {last - first:.1f} s before the last")
+
+    def count(self) -> None:
         """Tally, shares of a quorum, result; it must be what was marked."""
         board = ("--board", self.board)
         self.evote("tally", "tally", self.record, *board, *self._jobs())
@@ -322,16 +325,27 @@ class Election:
             self.evote(f"trustee {i}", "trustee", "decrypt", *where)
         self.evote("result", "result", self.record, *board)
         record = Record(self.record)
-        result = decode_result(record.manifest, record.result_bytes())
+        self._totals = _totals(decode_result(record.manifest, record.result_bytes()))
         expected = json.loads((self.folder / "expected.json").read_text(encoding="ascii"))
-        if _totals(result) != expected:
+        if self._totals != expected:
             raise SystemExit("what was published is not what was marked")
         self.say("what was published is what was marked")
-        return result
+
+    def votes(self, contest: str) -> list[int]:
+        """The published votes of each option."""
+        return self._totals[contest]
+
+    def elected(self, contest: str, seats: int) -> list[str]:
+        """Numbers of the options with the most votes; of equal ones the first on the paper."""
+        votes = self.votes(contest)
+        best = sorted(range(len(votes)), key=lambda i: (-votes[i], i))[:seats]
+        return [str(i + 1) for i in sorted(best)]
 
     def verify(self) -> str:
         """The audit, by whoever wants: a process that has the record and the manifest's digest."""
-        found = self.evote("verify", "verify", self.record, *self._pinned(), *self._jobs())
+        where = (self.record, *self._pinned(), *self._jobs())
+        command = [sys.executable, "-m", "evote", "verify", *map(str, where)]
+        found = self.run("verify", lambda: subprocess.run(command, check=False).returncode)
         print(found, flush=True)
         return found
 
@@ -376,11 +390,46 @@ def _totals(result: Result) -> dict[str, list[int]]:
     return totals
 
 
-# -- voting, in processes of their own -------------------------------------------------------------
+# -- what processes of their own do ----------------------------------------------------------------
+
+
+def _become(task: Callable[[], int], output: int) -> NoReturn:
+    """In a new process: do the task, all output into a file, and end."""
+    code = 70
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        try:
+            code = task()
+        except SystemExit as end:  # how the command line leaves
+            code = end.code if isinstance(end.code, int) else 1
+        end_processes()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _found(election: Election) -> None:
+    """Operators, manifest and key ceremony."""
+    scenario = election.scenario
+    keys = workflow.create_operators(
+        election.operators,
+        election.passphrase,
+        trustees=scenario.trustees,
+        mixers=scenario.mixers,
+        tags=scenario.tags,
+    )
+    cards = {name: load_card(path) for name, path in keys.items()}
+    workflow.new_election(election.record, scenario.draft(election.registered), cards=cards)
+    trustees = [keys[f"trustee-{i}"] for i in range(1, scenario.trustees + 1)]
+    workflow.run_ceremony(election.record, trustees, election.passphrase)
 
 
 class _Voting:
-    """Everybody's votes as a stream: first ballots in the order of the list, then second ones."""
+    """Everybody's votes of some rounds, as a stream, each round in the order of the list."""
 
     def __init__(self, election: Election) -> None:
         self.election = election
@@ -389,9 +438,9 @@ class _Voting:
             for contest in election.scenario.contests
         }
 
-    def votes(self) -> Iterator[workflow.Vote]:
+    def votes(self, *rounds: int) -> Iterator[workflow.Vote]:
         scenario = self.election.scenario
-        for number in (1, 2):
+        for number in rounds:
             rng = random.Random(f"{scenario.seed}/{number}")
             with (self.election.offline / "codes.csv").open(encoding="utf-8", newline="") as file:
                 rows = zip(self.election.people(), csv.DictReader(file), strict=True)
@@ -406,15 +455,17 @@ class _Voting:
                     yield workflow.Vote(code=row["code"], style=person.style, choice=choice)
 
     def expect(self) -> None:
-        """Write what must come out."""
-        sums = {name: values.tolist() for name, values in self._sums.items()}
-        (self.election.folder / "expected.json").write_text(json.dumps(sums), encoding="ascii")
+        """Write what must come out, of these rounds and those before."""
+        path = self.election.folder / "expected.json"
+        before = json.loads(path.read_text(encoding="ascii")) if path.exists() else {}
+        sums = {name: (v + before.get(name, 0)).tolist() for name, v in self._sums.items()}
+        path.write_text(json.dumps(sums), encoding="ascii")
 
 
-def _vote(election: Election) -> None:
+def _vote(election: Election, number: int) -> None:
     voting = _Voting(election)
     made = workflow.make_submissions(
-        election.record, voting.votes(), jobs=election.jobs, at_once=_AT_ONCE
+        election.record, voting.votes(number), jobs=election.jobs, at_once=_AT_ONCE
     )
     with workflow.open_ballot_box(election.record, election.board, election.passphrase) as box:
         for some in made:
@@ -428,7 +479,7 @@ def _stations(election: Election) -> None:
     ballots = sum(person.ballots for person in election.people())
     folder = election.folder / "batches"
     folder.mkdir()
-    votes = voting.votes()
+    votes = voting.votes(1, 2)
     for i in range(stations):
         share = (i + 1) * ballots // stations - i * ballots // stations
         made = workflow.make_submissions(
@@ -462,23 +513,13 @@ def _submission(
     )
 
 
-_STEPS = {"vote": _vote, "stations": _stations, "deliver": _deliver}
-
-
 def start(scenario: Scenario, doc: str | None) -> tuple[ExitStack, Election]:
-    """Read the command line: a new election to be led through its steps, in an open folder.
-
-    In a process that `Election.step` has started, do that step instead, and leave.
-    """
+    """Read the command line: an election to be led through its steps, and what cleans up then."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the real sizes")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--keep", type=Path, help="a new folder for everything")
-    parser.add_argument("--step", choices=list(_STEPS), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.step:
-        _STEPS[options.step](Election(scenario, options.keep, options.scale, options.jobs))
-        raise SystemExit
     stack = ExitStack()
     folder = options.keep
     if folder is None:
