@@ -23,10 +23,10 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -37,7 +37,7 @@ from evote import cli, workflow
 from evote._pool import end_processes
 from evote.contests import Contest, Kind
 from evote.counting import SelectionCount
-from evote.credentials import Status
+from evote.credentials import Action, Status
 from evote.demo import numbered_options
 from evote.encoding import JSON
 from evote.operators import load_card
@@ -298,6 +298,13 @@ class Election:
         self.say(found.partition("\n")[0])
         self.rule("strike", made["strikes"], reason)
 
+    def finish(self) -> None:
+        """From the seal to the audit."""
+        self.seal()
+        self.mix()
+        self.count()
+        self.verify()
+
     def seal(self) -> None:
         """End of voting."""
         self.say(self.evote("seal", "election", "seal", self.record, *self.signing()).strip())
@@ -308,8 +315,10 @@ class Election:
             mixer = self.operators / f"mixer-{i}"
             where = (self.record, mixer, *self._pinned(), *self._jobs())
             self.evote(f"mixer {i}", "mix", "shuffle", *where)
+        if self.scenario.mixers:
+            self._published()
 
-    def published(self) -> None:
+    def _published(self) -> None:
         """When the last mix server had published each unit with its proof."""
         steps = self.record.glob(f"mixes/*/{self.scenario.mixers:02}.json")
         times = sorted(path.stat().st_mtime for path in steps)
@@ -341,13 +350,12 @@ class Election:
         best = sorted(range(len(votes)), key=lambda i: (-votes[i], i))[:seats]
         return [str(i + 1) for i in sorted(best)]
 
-    def verify(self) -> str:
+    def verify(self) -> None:
         """The audit, by whoever wants: a process that has the record and the manifest's digest."""
         where = (self.record, *self._pinned(), *self._jobs())
         command = [sys.executable, "-m", "evote", "verify", *map(str, where)]
         found = self.run("verify", lambda: subprocess.run(command, check=False).returncode)
         print(found, flush=True)
-        return found
 
     def signing(self) -> tuple[object, ...]:
         """The options of whoever signs for the authorities and the board."""
@@ -479,17 +487,16 @@ def _stations(election: Election) -> None:
     ballots = sum(person.ballots for person in election.people())
     folder = election.folder / "batches"
     folder.mkdir()
-    votes = voting.votes(1, 2)
+    made = workflow.make_submissions(
+        election.record, voting.votes(1, 2), jobs=election.jobs, at_once=_AT_ONCE
+    )
+    items = chain.from_iterable(made)
     for i in range(stations):
         share = (i + 1) * ballots // stations - i * ballots // stations
-        made = workflow.make_submissions(
-            election.record, islice(votes, share), jobs=election.jobs, at_once=_AT_ONCE
-        )
         with (folder / f"{i + 1:03}.jsonl").open("w", encoding="ascii") as file:
-            for item in (item for some in made for item in some):
+            for item in islice(items, share):
                 line = [item.action, item.credential.hex(), item.signature.hex()]
                 file.write(json.dumps([*line, item.body.decode("ascii")]) + "\n")
-    next(votes, None)  # the stream ends, and the sums are whole
     voting.expect()
 
 
@@ -502,9 +509,7 @@ def _deliver(election: Election) -> None:
             box.submit(batch)
 
 
-def _submission(
-    action: workflow.Action, credential: str, signature: str, body: str
-) -> workflow.Submission:
+def _submission(action: Action, credential: str, signature: str, body: str) -> workflow.Submission:
     return workflow.Submission(
         body=body.encode("ascii"),
         action=action,
@@ -513,18 +518,23 @@ def _submission(
     )
 
 
-def start(scenario: Scenario, doc: str | None) -> tuple[ExitStack, Election]:
-    """Read the command line: an election to be led through its steps, and what cleans up then."""
+@contextmanager
+def start(scenario: Scenario | Callable[[float], Scenario], doc: str | None) -> Iterator[Election]:
+    """Read the command line: an election to be led through its steps, and in the end its table."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the real sizes")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--keep", type=Path, help="a new folder for everything")
     options = parser.parse_args()
-    stack = ExitStack()
-    folder = options.keep
-    if folder is None:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evote-")))
-    elif folder.exists():
-        raise SystemExit(f"{folder} exists: a scenario starts from nothing")
-    folder.mkdir(parents=True, exist_ok=True)
-    return stack, Election(scenario, folder.resolve(), options.scale, options.jobs)
+    if not isinstance(scenario, Scenario):
+        scenario = scenario(options.scale)
+    with ExitStack() as stack:
+        folder = options.keep
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evote-")))
+        elif folder.exists():
+            raise SystemExit(f"{folder} exists: a scenario starts from nothing")
+        folder.mkdir(parents=True, exist_ok=True)
+        election = Election(scenario, folder.resolve(), options.scale, options.jobs)
+        yield election
+        election.table()

@@ -52,14 +52,11 @@ def main() -> None:
         people=people,
         mark=mark,
         mixers=3,
-        trustees=5,
-        quorum=3,
         packs=(Pack(id="council", contests=tuple(LISTS)),),
         stations=70,
         rules={"strike": ["fraudulent-account"], "confirm": ["identity-verified"]},
     )
-    stack, election = start(scenario, __doc__)
-    with stack:
+    with start(scenario, __doc__) as election:
         election.found()
         election.vote()
         verified, frauds = (election.offline / name for name in ("verified.csv", "frauds.csv"))
@@ -67,15 +64,11 @@ def main() -> None:
         election.credentials(lambda person: person.identity.startswith("Fraud"), frauds)
         election.rule("confirm", verified, "identity-verified")
         election.rule("strike", frauds, "fraudulent-account")
-        election.seal()
-        election.mix()
-        election.count()
-        election.verify()
+        election.finish()
         seats = {name: election.elected(name, most) for name, (_, most) in LISTS.items()}
         for name, elected in seats.items():
             print(f"{name}: elected {' '.join(elected)}")
         print(f"{sum(map(len, seats.values()))} seats")
-        election.table()
 
 
 if __name__ == "__main__":

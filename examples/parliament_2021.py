@@ -57,15 +57,10 @@ def main() -> None:
         mark=mark,
         mixers=2,
     )
-    stack, election = start(scenario, __doc__)
-    with stack:
+    with start(scenario, __doc__) as election:
         election.found()
         election.vote()
-        election.seal()
-        election.mix()
-        election.published()
-        election.count()
-        election.verify()
+        election.finish()
         lists = [election.votes(f"list-{number}") for number in DISTRICTS]
         print(f"parties: {' '.join(str(sum(votes)) for votes in zip(*lists, strict=True))}")
         print(f"seats: {' '.join(election.elected(f'seat-{n}', 1)[0] for n in DISTRICTS)}")
@@ -78,7 +73,6 @@ def main() -> None:
         print(f"{contested}, counted again from {len(said)} papers: {again}")
         if again != election.votes(contested):
             raise SystemExit("the outsider finds another result")
-        election.table()
 
 
 if __name__ == "__main__":

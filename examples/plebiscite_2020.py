@@ -55,8 +55,7 @@ def main() -> None:
         rules={"strike": ["voted-on-paper"]},
         extra={"districts": {"min_unit": 30}},
     )
-    stack, election = start(scenario, __doc__)
-    with stack:
+    with start(scenario, __doc__) as election:
         election.found()
         election.vote()
         refused = (f"Applicant {i:07}" for i in range(round(REFUSED * election.scale)))
@@ -65,10 +64,7 @@ def main() -> None:
         count = write_list(book, "identity", [*paper, *refused])
         election.say(f"{count} people of these regions have voted on paper")
         election.reconcile(book, "voted-on-paper")
-        election.seal()
-        election.count()
-        election.verify()
-        election.table()
+        election.finish()
 
 
 if __name__ == "__main__":
