@@ -100,6 +100,12 @@ def test_tile_names() -> None:
 
 
 def test_bundles_of_other_lengths() -> None:
+    for entries in ([], [b""], [b"", b""], [b"one", b"two"], [b"one", b"two", b"three", b""]):
+        assert decode_bundle(encode_bundle(entries), len(entries)) == entries
+    assert decode_bundle(b"\0\1a\0\1b\0\1c", 3) == [b"a", b"b", b"c"]
+    assert decode_bundle(b"\0\1a\0\4\0\1b\0", 2) == [b"a", b"\0\1b\0"]
+    assert decode_bundle(b"\0\2\0\1\0\0\0\1a", 3) == [b"\0\1", b"", b"a"]
+    assert decode_bundle(b"\0\1a\0\0\0\2bc", 3) == [b"a", b"", b"bc"]  # as long as three of one
     data = encode_bundle([b"one", b"", b"three"])
     assert decode_bundle(data, 3) == [b"one", b"", b"three"]
     cases = [(data, 2), (data, 4), (data[:-1], 3), (data + b"\0", 3), (b"\xff\xff", 1), (b"\0", 1)]

@@ -25,6 +25,7 @@ from evote.encoding import (
     decode_decimal,
     decode_hex,
     digest,
+    digests,
     encode_base64url,
     encode_hex,
     frame,
@@ -431,3 +432,19 @@ def test_json_of_very_many_values_is_refused(text: str) -> None:
     assert len(parse_json(f"[{','.join([text] * (many - 9))}]".encode())) == many - 9  # type: ignore[arg-type]
     with pytest.raises(DecodingError, match=f"more than {MAX_ITEMS} values"):
         parse_json(f"[{','.join([text] * (2 * many + 1))}]".encode())
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=9)), max_size=5),
+    st.binary(max_size=9),
+)
+def test_digests_are_each_list_s_digest(rows: list[tuple[bytes, bytes]], same: bytes) -> None:
+    firsts, seconds = [a for a, _ in rows], [b for _, b in rows]
+    expected = [digest("test", same, a, b, same) for a, b in rows]
+    assert digests("test", same, firsts, seconds, same) == expected
+
+
+@pytest.mark.parametrize("columns", [[], [b"x"], [[b"a"], [b"a", b"b"]]])
+def test_digests_of_columns_that_do_not_say_how_many_are_refused(columns: list[Any]) -> None:
+    with pytest.raises(ParameterError):
+        digests("test", *columns)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -454,3 +455,40 @@ def test_memory_does_not_grow_with_the_ballots(tmp_path: Path) -> None:
     small, large = streams()
     assert large < small + 200_000  # 18 bundles more: 4,608 ballots, 42 MB of bodies
     assert sum(f.stat().st_size for f in (tmp_path / "20" / "ballots").iterdir()) > 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("data", "count", "lines", "reason"),
+    [
+        (b"", None, [], ""),
+        (b"abcde\n\nxy\n", None, [b"abcde", b"", b"xy"], ""),
+        (b"abcde\n\nxy\n", 3, [b"abcde", b"", b"xy"], ""),
+        (b"abcde\n\nxy\n", 2, [b"abcde", b""], "line 3: only 2 lines expected"),
+        (b"abcde\n\nxy\n", 4, [b"abcde", b"", b"xy"], ": 4 lines expected, got 3"),
+        (b"ab\nabcdef\nxy\n", None, [b"ab"], "line 2: longer than 5 bytes"),
+        (b"ab\nabcdefghijklm", None, [b"ab"], "line 2: longer than 5 bytes"),
+        (b"ab\nabc", None, [b"ab"], "line 2: no end of line"),
+        (b"ab\nabc", 1, [b"ab"], "line 2: only 1 lines expected"),
+        (b"abcdef\n", 0, [], "line 1: only 0 lines expected"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [1, 2, 3, 4, 100])
+def test_lines_are_the_same_however_they_are_read(
+    copy: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+    data: bytes,
+    count: int | None,
+    lines: list[bytes],
+    reason: str,
+) -> None:
+    monkeypatch.setattr("evote.record._LINES_AT_ONCE", at_once)
+    path = copy("voting")
+    (path / bodies_path(0)).parent.mkdir(exist_ok=True)
+    (path / bodies_path(0)).write_bytes(data)
+    read = []
+    expected = pytest.raises(DecodingError, match=f"{reason}$") if reason else nullcontext()
+    with expected:
+        for line in Record(path)._lines(bodies_path(0), 5, count):
+            read.append(line)
+    assert read == lines

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote._fingerprints import fingerprint_rows
-from evote._forms import Rows, to_rows
+from evote._forms import Rows, from_rows, to_rows
 from evote.ballots import (
     BallotContext,
     Ballots,
-    ballot_digest,
+    ballot_digests,
     ballots_hold,
     decode_ballots,
     false_claims,
@@ -195,7 +195,7 @@ def check_ballots(shared: Auditor, job: BallotsJob) -> BallotsOutcome:
 
 def _check_digests(outcome: BallotsOutcome, job: BallotsJob) -> list[int]:
     """The positions whose bodies are those of the board; nothing else of a body is looked at."""
-    found = to_rows([ballot_digest(body) for body in job.bodies]).reshape((-1, 32))  # none too
+    found = to_rows(ballot_digests(job.bodies)).reshape((-1, 32))  # none too
     right = (found == job.entries.digests[: len(found)]).all(axis=1)
     for i in np.flatnonzero(~right).tolist():
         outcome.fail("ballots.digests", f"{job.place(i)}: not the ballot on the board")
@@ -205,14 +205,10 @@ def _check_digests(outcome: BallotsOutcome, job: BallotsJob) -> list[int]:
 
 def _check_signatures(outcome: BallotsOutcome, context: BallotContext, job: BallotsJob) -> None:
     entries = job.entries
-    actions: list[Action] = ["spoil" if spoiled else "cast" for spoiled in entries.spoiled]
-    holds = verify_ballot_signatures(
-        context.election_id,
-        list(map(bytes, entries.credentials)),
-        list(map(bytes, entries.digests)),
-        actions,
-        list(map(bytes, entries.signatures)),
-    )
+    actions: list[Action] = ["spoil" if spoiled else "cast" for spoiled in entries.spoiled.tolist()]
+    columns = map(from_rows, (entries.credentials, entries.digests, entries.signatures))
+    credentials, digests, signatures = columns
+    holds = verify_ballot_signatures(context.election_id, credentials, digests, actions, signatures)
     for i in np.flatnonzero(~holds):
         where = entry_place(int(job.indices[i]), job.size)
         reason = f"{where}: the signature is not that of its credential"

@@ -33,7 +33,7 @@ from evote.record import Record
 
 __all__ = ["BallotJobs", "entries_of_bundle", "entry_or_none"]
 
-_BUNDLES_AT_ONCE = 4  # entry bundles of one job
+_BUNDLES_AT_ONCE = 8  # entry bundles of one job
 _CHANGED = "the record changed while it was audited"
 
 

@@ -23,7 +23,7 @@ from evote._ballot_bodies import (
     body_form,
     contest_sizes,
 )
-from evote._forms import Rows, to_rows
+from evote._forms import Rows, from_rows, to_rows
 from evote._mixed_ballots import BallotPack, PackBallots, pack_sizes
 from evote.contests import Contest
 from evote.elgamal import decode_ciphertexts
@@ -90,7 +90,7 @@ def decode_ballots(
         if len(good):
             ballots = Ballots(
                 style=style,
-                credentials=tuple(map(bytes, good.credentials)),
+                credentials=tuple(from_rows(good.credentials)),
                 contests=tuple(contests),
                 packs=tuple(packs),
             )

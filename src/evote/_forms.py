@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOLE", "Form", "Kind", "Rows", "to_rows"]
+__all__ = ["HOLE", "Form", "Kind", "Rows", "from_rows", "to_rows"]
 
 HOLE = "~"
 """What stands in the template for every character that differs; nowhere else in it."""
@@ -50,7 +50,7 @@ class Form:
         self._holes = [_Hole(*run.span(), kind) for run, kind in zip(runs, kinds, strict=True)]
         self.length = len(template)
         self._template = np.frombuffer(template, dtype=np.uint8)
-        self._fixed = self._template != ord(HOLE)
+        self._fixed = np.where(self._template == ord(HOLE), 0, 0xFF).astype(np.uint8)
 
     def read(self, texts: Sequence[bytes]) -> tuple[NDArray[np.intp], list[Rows]]:
         """Which texts have the form, ascending, and for each hole the bytes it holds in them.
@@ -62,7 +62,7 @@ class Form:
         where = np.flatnonzero([len(text) == length for text in texts])
         chosen = [texts[i] for i in where.tolist()]
         table = np.frombuffer(b"".join(chosen), dtype=np.uint8).reshape((len(where), length))
-        same = (table[:, self._fixed] == self._template[self._fixed]).all(axis=1)
+        same = ~((table ^ self._template) & self._fixed).any(axis=1)
         if not same.all():
             where, table = where[same], table[same]
         try:
@@ -78,6 +78,12 @@ def to_rows(items: Sequence[bytes]) -> Rows:
     """Strings of bytes of one length as an array."""
     size = len(items[0]) if items else 0
     return np.frombuffer(b"".join(items), dtype=np.uint8).reshape((len(items), size))
+
+
+def from_rows(rows: Rows) -> list[bytes]:
+    """The strings of bytes of an array."""
+    size, data = rows.shape[1], rows.tobytes()
+    return [data[i : i + size] for i in range(0, len(data), size)]
 
 
 def _decoded(digits: Rows, kind: Kind) -> Rows:

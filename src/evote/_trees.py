@@ -99,7 +99,7 @@ class Directory(Tree):
         return os.path.lexists(self.path / name)
 
     def entries(self, directory: str = "") -> list[tuple[str, str]]:
-        path = self._inside(f"{directory}/.") if directory else self.path
+        path = Path(self._inside(f"{directory}/.")) if directory else self.path
         if directory and not path.is_dir():
             return []
         try:
@@ -132,14 +132,14 @@ class Directory(Tree):
     def read(self, name: str, max_bytes: int) -> bytes:
         return read_file(self._inside(name), max_bytes, where=shown_path(name))
 
-    def _inside(self, name: str) -> Path:
+    def _inside(self, name: str) -> str:
         """A path the directories of which, in this one, are no symlinks."""
-        path = self.path
-        for part in name.split("/")[:-1]:
-            path /= part
-            if path.is_symlink():
-                raise DecodingError("a symlink", where=shown_path(path.relative_to(self.path)))
-        return self.path / name
+        within, *parts = "", *name.split("/")
+        for part in parts[:-1]:
+            within = os.path.join(within, part)
+            if os.path.islink(os.path.join(self.path, within)):
+                raise DecodingError("a symlink", where=shown_path(within))
+        return os.path.join(self.path, name)
 
 
 class SingleFile(Tree):

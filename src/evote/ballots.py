@@ -61,7 +61,7 @@ from evote.elgamal import (
     concatenate_ciphertexts,
     encrypt_with_nonces,
 )
-from evote.encoding import digest, frame, uint32, xof
+from evote.encoding import digest, digests, frame, uint32, xof
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
 from evote.groups import Elements, Rng, Scalars, Secrecy, concatenate
 from evote.proofs import (
@@ -84,6 +84,7 @@ __all__ = [
     "DecodedBatch",
     "PackBallots",
     "ballot_digest",
+    "ballot_digests",
     "ballot_equations",
     "ballot_tracker",
     "ballots_hold",
@@ -526,6 +527,11 @@ def open_ballot(
 def ballot_digest(body: bytes) -> bytes:
     """What stands for a ballot on the board and in signatures: 32 bytes."""
     return digest("ballot", body)
+
+
+def ballot_digests(bodies: Sequence[bytes]) -> list[bytes]:
+    """The `ballot_digest` of each body."""
+    return digests("ballot", bodies)
 
 
 def ballot_tracker(ballot: bytes) -> str:

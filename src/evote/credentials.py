@@ -60,7 +60,7 @@ from evote._roll import (
     verify_roll,
     verify_roll_signatures,
 )
-from evote.encoding import digest, xof
+from evote.encoding import digest, digests, xof
 from evote.errors import DecodingError, ParameterError
 from evote.groups import Rng
 from evote.groups.eddsa import verify_signatures
@@ -269,6 +269,10 @@ def verify_ballot_signatures(
     """Which of n signatures over ballot digests hold; one random combination for all of them."""
     if not len(credentials) == len(ballots) == len(actions) == len(signatures):
         raise ParameterError("as many credentials, ballots and actions as signatures expected")
-    pairs = zip(ballots, actions, strict=True)
-    messages = [ballot_message(election_id, ballot, action) for ballot, action in pairs]
+    if not set(actions) <= set(ACTIONS):
+        raise ParameterError("a ballot is cast or spoiled")
+    words = {action: action.encode("ascii") for action in ACTIONS}
+    messages = digests(
+        "ballot-signature", election_id, ballots, [words[action] for action in actions]
+    )
     return verify_signatures(credentials, messages, signatures)

@@ -16,8 +16,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice, repeat
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
     "decode_decimal",
     "decode_hex",
     "digest",
+    "digests",
     "encode_base64url",
     "encode_hex",
     "frame",
@@ -478,6 +479,32 @@ def frame(*parts: bytes) -> bytes:
 def digest(purpose: str, *parts: bytes) -> bytes:
     """SHA-256 of the framed purpose and parts: 32 bytes. Every digest of a record is this one."""
     return hashlib.sha256(frame(_purpose(purpose), *parts)).digest()
+
+
+def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
+    """The `digest` of each of n lists of parts.
+
+    Args:
+        columns: for each part, bytes that all lists have there, or n of them; n at least once.
+
+    Raises:
+        ParameterError: no column, or not all, say how many lists there are.
+    """
+    counts = {len(column) for column in columns if not isinstance(column, bytes)}
+    if len(counts) != 1:
+        raise ParameterError(f"columns of one length expected, got {sorted(counts)}")
+    before, pieces = frame(_purpose(purpose)), list[Iterable[bytes]]()
+    for column in columns:
+        if isinstance(column, bytes):
+            before += frame(column)
+            continue
+        sizes = list(map(len, column))
+        heads = {size: before + uint32(size) for size in set(sizes)}
+        pieces += [heads[size] for size in sizes], column
+        before = b""
+    pieces.append(repeat(before, *counts))
+    sha256, join = hashlib.sha256, b"".join
+    return [sha256(join(parts)).digest() for parts in zip(*pieces, strict=True)]
 
 
 def xof(purpose: str, *parts: bytes, length: int) -> bytes:

@@ -88,6 +88,7 @@ RESULT = "result.json"
 ROLL_BUNDLE = 4096  # rows
 _MAX_JSON = 16 * 2**20
 
+_LINES_AT_ONCE = 1 << 18  # bytes
 _TILE = r"(?:x[0-9]{3}/){0,2}[0-9]{3}"
 _KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can be; most bytes
     (re.compile(pattern, re.ASCII), limit)
@@ -405,16 +406,22 @@ class Record:
         """The lines of a file, each ended by LF; exactly `count` of them if given."""
         number = 0
         with self._tree.open(name, _limit(name)) as file:
-            while line := file.readline(max_bytes + 1):
-                number += 1
-                where = f"{name}: line {number}"
-                if count is not None and number > count:
-                    raise DecodingError(f"only {count} lines expected", where=where)
-                if not line.endswith(b"\n"):
-                    long = len(line) > max_bytes
-                    reason = f"longer than {max_bytes} bytes" if long else "no end of line"
-                    raise DecodingError(reason, where=where)
-                yield line[:-1]
+            rest = b""
+            while chunk := file.read(_LINES_AT_ONCE):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines if len(rest) <= max_bytes else (*lines, rest):
+                    number += 1
+                    if count is not None and number > count:
+                        reason = f"only {count} lines expected"
+                        raise DecodingError(reason, where=f"{name}: line {number}")
+                    if len(line) > max_bytes:
+                        reason = f"longer than {max_bytes} bytes"
+                        raise DecodingError(reason, where=f"{name}: line {number}")
+                    yield line
+            if rest:
+                more = number == count
+                reason = f"only {count} lines expected" if more else "no end of line"
+                raise DecodingError(reason, where=f"{name}: line {number + 1}")
         if count is not None and number < count:
             raise DecodingError(f"{count} lines expected, got {number}", where=name)
 

@@ -87,6 +87,15 @@ class Sponge:
         start, self._position = self._position, self._position + length
         return self._hash.digest(self._position)[start:]
 
+    def squeeze_each(self, rows: NDArray[np.uint8], length: int) -> list[bytes]:
+        """What forks of this would squeeze first, each after it absorbs its row, of some bytes."""
+        copy, drawn = self._hash.copy, []
+        for row in rows:
+            twin = copy()
+            twin.update(row)
+            drawn.append(twin.digest(length))
+        return drawn
+
     def fork(self) -> Sponge:
         """A copy that goes its own way."""
         twin = Sponge.__new__(Sponge)
@@ -275,12 +284,7 @@ class Transcripts:
         for column in self._columns:
             table[:, place : place + column.shape[1]] = column
             place += column.shape[1]
-        drawn = []
-        for row in table:
-            sponge = self._start._sponge.fork()
-            sponge.absorb(row.data)
-            drawn.append(sponge.squeeze(length))
-        return drawn
+        return self._start._sponge.squeeze_each(table, length)
 
     def challenges(self, label: bytes) -> Scalars:
         """One challenge from each, shape (n,)."""

@@ -65,8 +65,8 @@ class Elements(Array):
     def _pick(self, positions: NDArray[np.intp]) -> Elements:
         encoded = self._encoded
         if encoded is not None:
-            rows = np.frombuffer(encoded, dtype=np.uint8).reshape((-1, self._group.element_size))
-            encoded = rows[positions.ravel()].tobytes()
+            row = np.dtype((np.void, self._group.element_size))
+            encoded = np.frombuffer(encoded, dtype=row)[positions.ravel()].tobytes()
         items = take_items(self._items, positions)
         halves = None if self._halves is None else take_items(self._halves, positions)
         return Elements._make(self._group, items, positions.shape, encoded, halves)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evote.errors import ShapeMismatch
 from evote.groups._kernel import Kernel, Mask
-from evote.groups._rows import Item, join_items, take_items
+from evote.groups._rows import Item, Rows, join_items, take_items
 from evote.groups.curves import ed25519
 
 __all__ = ["decode_verification_keys", "verify_signatures"]
@@ -82,12 +82,11 @@ def decode_verification_keys(publics: Sequence[bytes]) -> NDArray[np.bool_]:
     """
     mask = np.array([len(public) == 32 for public in publics], dtype=np.bool_)
     kernel, data = _kernel(), b"".join([bytes(public) for public in publics if len(public) == 32])
-    members = [point is not None for point in kernel.decode(data)]
+    points = kernel.decode(data)
+    if not isinstance(points, Rows):  # of which all are members
+        mask[mask] = [point is not None for point in points]
     neutral = kernel.encode([kernel.identity])
-    mask[mask] = [
-        member and data[32 * i : 32 * i + 32] != neutral for i, member in enumerate(members)
-    ]
-    return mask
+    return mask & np.array([bytes(public) != neutral for public in publics], dtype=np.bool_)
 
 
 class _Claims:
