@@ -17,6 +17,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,15 +36,17 @@ from numpy.typing import NDArray
 
 from evote import cli, workflow
 from evote._pool import end_processes
+from evote.board import NoteSigner
 from evote.contests import Contest, Kind
 from evote.counting import SelectionCount
 from evote.credentials import Action, Status
 from evote.demo import numbered_options
 from evote.encoding import JSON
-from evote.operators import load_card
+from evote.operators import load_card, load_operator
 from evote.packing import Pack
 from evote.record import Record
 from evote.tally import Result, decode_result
+from evote.testing.seeded import ERRORS, SeededError, seed
 
 __all__ = [
     "Election",
@@ -172,7 +175,7 @@ class Election:
         self.operators, self.board = folder / "operators", folder / "operators" / "board"
         self.authority = self.operators / "authority-1"
         self.registrar = self.operators / "registrar-1"
-        self.registered = self.ballots = 0
+        self.registered = self.ballots = self.rounds = 0
         self.digest = ""
         self._totals: dict[str, list[int]] = {}
         self.stages: list[Stage] = []
@@ -254,6 +257,7 @@ class Election:
             for person in self.people():
                 writer.writerow((person.style, person.district, person.status, person.identity))
                 self.ballots += person.ballots
+                self.rounds = max(self.rounds, person.ballots)
                 self.registered += 1
 
     def vote(self, *rounds: int) -> None:
@@ -264,7 +268,8 @@ class Election:
         if self.scenario.stations:
             self.step("stations", _stations)
             self.step("deliver", _deliver)
-        for number in () if self.scenario.stations else rounds or (1, 2):
+            return
+        for number in rounds or range(1, self.rounds + 1):
             self.step(f"vote, round {number}", partial(_vote, number=number))
 
     def rule(self, verb: str, voters: Path, reason: str) -> None:
@@ -357,6 +362,23 @@ class Election:
         found = self.run("verify", lambda: subprocess.run(command, check=False).returncode)
         print(found, flush=True)
 
+    def errors(self) -> None:
+        """Errors of every class, each in a copy of its own: all are found, each by its check."""
+        key = load_operator(self.board, self.passphrase)
+        signer = NoteSigner(key=Record(self.record).manifest.log_key, sign=key.sign_note)
+        for error in ERRORS:
+            copy = self.folder / "copy"
+            shutil.copytree(self.record, copy)
+            try:
+                self.run("seed an error", partial(_seed, copy, signer, error))
+                found = self.evote("find it", "verify", copy, *self._jobs(), exit_code=1)
+            finally:
+                shutil.rmtree(copy)
+            failed = [line.split()[1] for line in found.splitlines() if line.startswith("failed ")]
+            self.say(f"{error.name}: {' '.join(failed)}")
+            if error.check not in failed:
+                raise SystemExit(f"{error.name}: not found by {error.check}")
+
     def signing(self) -> tuple[object, ...]:
         """The options of whoever signs for the authorities and the board."""
         return "--authority", self.authority, "--board", self.board
@@ -418,6 +440,11 @@ def _become(task: Callable[[], int], output: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _seed(record: Path, signer: NoteSigner, error: SeededError) -> int:
+    seed(record, signer, error)
+    return 0
 
 
 def _found(election: Election) -> None:
@@ -525,6 +552,7 @@ def start(scenario: Scenario | Callable[[float], Scenario], doc: str | None) -> 
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the real sizes")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--keep", type=Path, help="a new folder for everything")
+    parser.add_argument("--errors", action="store_true", help="seed errors, and find them")
     options = parser.parse_args()
     if not isinstance(scenario, Scenario):
         scenario = scenario(options.scale)
@@ -537,4 +565,6 @@ def start(scenario: Scenario | Callable[[float], Scenario], doc: str | None) -> 
         folder.mkdir(parents=True, exist_ok=True)
         election = Election(scenario, folder.resolve(), options.scale, options.jobs)
         yield election
+        if options.errors:
+            election.errors()
         election.table()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import evote
+from evote.testing.seeded import ERRORS
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("[!_]*.py"))
@@ -93,9 +94,9 @@ def test_peoples_council(tmp_path: Path) -> None:
     assert "ballots." in output.splitlines()[-1]
 
 
-def run_scenario(name: str, scale: str) -> str:
+def run_scenario(name: str, scale: str, *more: str) -> str:
     """A whole election; the script itself compares what is published with what was marked."""
-    output = run_example(name, "--scale", scale, "--jobs", "1")
+    output = run_example(name, "--scale", scale, "--jobs", "1", *more)
     assert "what was published is what was marked" in output
     assert "verified: all" in output
     rows = {line[:22].rstrip(): line[22:].split() for line in output.splitlines()}
@@ -107,9 +108,10 @@ def run_scenario(name: str, scale: str) -> str:
 
 
 def test_plebiscite_2020() -> None:
-    output = run_scenario("plebiscite_2020.py", "0.0005")
+    output = run_scenario("plebiscite_2020.py", "0.0005", "--errors")
     assert "100 people of these regions have voted on paper" in output
     assert "voted on paper, 1 of them online too" in output
+    assert all(f"{error.name}: " in output for error in ERRORS)
     assert "sealed: 545 cast = 544 counted + 0 superseded + 1 struck" in output
 
 
