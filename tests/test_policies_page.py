@@ -104,5 +104,5 @@ def test_each_ruling_has_its_entry(output: str) -> None:
     assert "voting ends at 2030-03-17T18:30:00Z: entry 1" in output
     assert "closed: entry 11" in output
     assert "1 voters are struck: entry 12" in output
-    assert "1 voters are confirmed: entry 13" in output
+    assert "carried: entry 13" in output
     assert "warning: unique-voter: one voter alone: style all, district islet, weight 1" in output

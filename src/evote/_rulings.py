@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from evote.board import (
     OperatorSignature,
     PhaseEntry,
     Ruling,
+    Seal,
     Stage,
     Strike,
     VotingPhase,
@@ -36,17 +38,23 @@ from evote.board import (
 from evote.credentials import Roll
 from evote.errors import ParameterError, QuorumError
 from evote.operators import OperatorKey, Passphrase
-from evote.policies import Counting
+from evote.policies import Counting, Fates
 from evote.record import Record
 
 __all__ = [
+    "Make",
     "authority_keys",
     "confirm_voters",
+    "confirmation",
     "entry_signature",
     "extend_voting",
+    "extension",
     "open_ballot_box",
     "open_board",
+    "phase_change",
+    "seal_of",
     "set_phase",
+    "strike",
     "strike_voters",
 ]
 
@@ -95,6 +103,64 @@ def open_ballot_box(
     return BallotBox(Record(record), parameters, board, key)
 
 
+Make: TypeAlias = Callable[[Roll, Counting], list[Ruling]]
+"""What is still to be done of a step, as rulings without signatures."""
+
+
+def strike(credentials: Sequence[bytes], reason: str) -> Make:
+    """To strike these voters, but for those who are struck."""
+
+    def make(roll: Roll, counting: Counting) -> list[Ruling]:
+        rows = np.setdiff1d(_rows_of(roll, credentials), counting.struck)
+        return [Strike(reason=reason, rows=part, signatures=()) for part in _packed(rows)]
+
+    return make
+
+
+def confirmation(credentials: Sequence[bytes], reason: str) -> Make:
+    """To confirm these voters, but for those who are confirmed."""
+
+    def make(roll: Roll, counting: Counting) -> list[Ruling]:
+        rows = np.setdiff1d(_rows_of(roll, credentials), counting.confirmed)
+        return [Confirm(reason=reason, rows=part, signatures=()) for part in _packed(rows)]
+
+    return make
+
+
+def extension(end: int, reason: str) -> Make:
+    """To announce another end of voting, in seconds since 1970."""
+
+    def make(roll: Roll, counting: Counting) -> list[Ruling]:
+        return [] if counting.end == end else [Extend(reason=reason, end=end, signatures=())]
+
+    return make
+
+
+def phase_change(phase: VotingPhase, reason: str) -> Make:
+    """To take no more ballots, or to take them again."""
+
+    def make(roll: Roll, counting: Counting) -> list[Ruling]:
+        now = {"closed": Stage.CLOSED, "voting": Stage.VOTING}[phase]
+        entry = PhaseEntry(reason=reason, phase=phase, signatures=())
+        return [] if counting.stage == now else [entry]
+
+    return make
+
+
+def seal_of(fates: Fates) -> Seal:
+    """The seal that says this, without signatures."""
+    return Seal(
+        cast=fates.cast,
+        spoiled=fates.spoiled,
+        counted=fates.counted,
+        superseded=fates.superseded,
+        struck=fates.struck,
+        unconfirmed=fates.unconfirmed,
+        digest=fates.digest,
+        signatures=(),
+    )
+
+
 def strike_voters(
     record: Path | str,
     authority_directories: Sequence[Path | str],
@@ -117,10 +183,7 @@ def strike_voters(
         BrokenLog: no such reason, or the log is sealed.
     """
 
-    def make(roll: Roll, counting: Counting) -> list[Ruling]:
-        rows = np.setdiff1d(_rows_of(roll, credentials), counting.struck)
-        return [Strike(reason=reason, rows=part, signatures=()) for part in _packed(rows)]
-
+    make = strike(credentials, reason)
     return _rule(record, authority_directories, board_directory, passphrase, make)
 
 
@@ -133,11 +196,7 @@ def confirm_voters(
     reason: str,
 ) -> range:
     """Confirm provisional voters, so that their ballots count; as `strike_voters`."""
-
-    def make(roll: Roll, counting: Counting) -> list[Ruling]:
-        rows = np.setdiff1d(_rows_of(roll, credentials), counting.confirmed)
-        return [Confirm(reason=reason, rows=part, signatures=()) for part in _packed(rows)]
-
+    make = confirmation(credentials, reason)
     return _rule(record, authority_directories, board_directory, passphrase, make)
 
 
@@ -150,10 +209,7 @@ def extend_voting(
     reason: str,
 ) -> range:
     """Announce a later end of voting, in seconds since 1970; it informs, and stops nothing."""
-
-    def make(roll: Roll, counting: Counting) -> list[Ruling]:
-        return [] if counting.end == end else [Extend(reason=reason, end=end, signatures=())]
-
+    make = extension(end, reason)
     return _rule(record, authority_directories, board_directory, passphrase, make)
 
 
@@ -166,12 +222,7 @@ def set_phase(
     reason: str,
 ) -> range:
     """Take no more ballots ("closed"), or take them again ("voting")."""
-
-    def make(roll: Roll, counting: Counting) -> list[Ruling]:
-        now = {"closed": Stage.CLOSED, "voting": Stage.VOTING}[phase]
-        entry = PhaseEntry(reason=reason, phase=phase, signatures=())
-        return [] if counting.stage == now else [entry]
-
+    make = phase_change(phase, reason)
     return _rule(record, authority_directories, board_directory, passphrase, make)
 
 
@@ -180,7 +231,7 @@ def _rule(
     authority_directories: Sequence[Path | str],
     board_directory: Path | str,
     passphrase: Passphrase,
-    make: Callable[[Roll, Counting], list[Ruling]],
+    make: Make,
 ) -> range:
     """Append what `make` says of the log as it is, signed, once it is known to have its place."""
     opened = Record(record)

@@ -62,6 +62,7 @@ from evote._rulings import (
     extend_voting,
     open_ballot_box,
     open_board,
+    seal_of,
     set_phase,
     strike_voters,
 )
@@ -339,16 +340,7 @@ def seal_election(
         last = next(board.entries(board.size - 1)) if board.size else None
         if isinstance(last, Seal) and last.digest == fates.digest:
             return fates  # done before
-        seal = Seal(
-            cast=fates.cast,
-            spoiled=fates.spoiled,
-            counted=fates.counted,
-            superseded=fates.superseded,
-            struck=fates.struck,
-            unconfirmed=fates.unconfirmed,
-            digest=fates.digest,
-            signatures=(),
-        )
+        seal = seal_of(fates)
         parts = seal_parts(parameters.election_id, board.size, board.root, seal)
         signatures = tuple(entry_signature(key, "seal", *parts) for key in keys)
         board.append([replace(seal, signatures=signatures)])
