@@ -60,7 +60,7 @@ __all__ = [
 ]
 
 Marks = dict[str, tuple[int, ...]]
-_AT_ONCE = 4096  # ballots of one append
+_AT_ONCE = 1024  # ballots of one append
 _MB = 1000 if sys.platform != "darwin" else 1_000_000  # units of ru_maxrss
 
 

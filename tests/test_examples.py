@@ -77,7 +77,10 @@ def test_encrypt() -> None:
 
 
 def test_council_vote() -> None:
-    assert "33 yes, 12 no" in run_example("council_vote.py")
+    output = run_example("council_vote.py")
+    assert "33 yes, 12 no, 0 absent" in output
+    assert "34 yes, 8 no, 3 absent" in output
+    assert "verified: all" in output
 
 
 def test_regional_primary() -> None:

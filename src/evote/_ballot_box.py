@@ -454,7 +454,7 @@ class BallotBox:
             [item.signature for item in submissions],
         )
         rows = self._roll.find([item.credential for item in submissions])
-        cast = set(self._cast)
+        cast: set[bytes] = set()
         for i, item in enumerate(submissions):
             if rows[i] < 0:
                 _refuse(i, "voter")
@@ -462,7 +462,8 @@ class BallotBox:
                 _refuse(i, "signature")
             if item.action == "spoil" and manifest.spoil == "forbidden":
                 _refuse(i, "spoil")
-            if item.action == "cast" and manifest.revote == "forbidden" and item.credential in cast:
+            again = item.credential in cast or item.credential in self._cast
+            if item.action == "cast" and manifest.revote == "forbidden" and again:
                 _refuse(i, "revote")
             if item.action == "cast":
                 cast.add(item.credential)
@@ -498,9 +499,9 @@ class BallotBox:
     def _check_nonces(self, keys: Sequence[tuple[set[int], set[int]]]) -> None:
         what = ("a ciphertext of another ballot occurs in it", "a proof of another occurs in it")
         for which in range(2):
-            seen = set(self._used[which])
+            used, seen = self._used[which], set[int]()  # copying what is used would cost its size
             for i, new in enumerate(keys):
-                if not seen.isdisjoint(new[which]):
+                if not (used.isdisjoint(new[which]) and seen.isdisjoint(new[which])):
                     _refuse(i, "copy", what[which])
                 seen |= new[which]
 
