@@ -114,7 +114,7 @@ def readers_of_our_own() -> Iterator[Target]:
             "roll/roll.json": lambda _, data: decode_roll(data),
             "roll/rows/": lambda _, data: [decode_row(row) for row in data.split(b"\n")],
             "board/checkpoint": partial(_checkpoint, manifest),
-            "board/tile/": entries,
+            "board/tile/entries/": entries,
             "ballots/": ballots,
             "mixes/": step,
             "tally.json": partial(_tally, manifest, record),

@@ -29,6 +29,8 @@ from evote._ceremony_messages import commits_digest
 from evote._ceremony_steps import coefficients_digest
 from evote.ballots import BallotContext, Ballots, ballot_digest, decode_ballots
 from evote.board import (
+    BOARD,
+    ENTRIES,
     Checkpoint,
     CompactRange,
     Confirm,
@@ -37,6 +39,7 @@ from evote.board import (
     PhaseEntry,
     Seal,
     Strike,
+    TileEdge,
     bodies_path,
     bundle_path,
     decode_bundle,
@@ -96,7 +99,7 @@ class Attacker:
         docs: dict[str, Any] = {n: json.loads(d) for n, d in files.items() if n.endswith(".json")}
         for i, line in enumerate(files[rows_path(0)].splitlines()):
             docs[f"row {i}"] = json.loads(line)
-        [(name, bundle)] = [(n, d) for n, d in files.items() if n.startswith("board/tile/")]
+        [(name, bundle)] = [(n, d) for n, d in files.items() if n.startswith(ENTRIES)]
         bodies = iter(files[bodies_path(0)].splitlines())
         count = int(name.rpartition("/")[2])
         for i, data in enumerate(decode_bundle(bundle, count)):
@@ -205,6 +208,8 @@ class Attacker:
         files[rows_path(0)] = b"".join(self.data(row) + b"\n" for row in self.rows)
         entries = [self.data(name) for name in self.log]
         files[bundle_path(0, len(entries))] = encode_bundle(entries)
+        tiles = TileEdge().extend([leaf_hash(entry) for entry in entries])
+        files |= {BOARD + path: data for path, data in tiles}
         bodies = [name.replace("entry", "body") for name in self.log]
         files[bodies_path(0)] = b"".join(
             self.data(name) + b"\n" for name in bodies if name in self.docs

@@ -27,6 +27,7 @@ from evote.board import (
     Board,
     Checkpoint,
     Entry,
+    MerkleTree,
     NoteSigner,
     Open,
     OpenedContest,
@@ -48,12 +49,14 @@ from evote.board import (
     encode_bundle,
     encode_entry,
     encode_receipt,
+    leaf_hash,
     merkle_root,
     next_stage,
     open_checkpoint,
     read_ballot_entries,
     sign_checkpoint,
     tile_name,
+    tile_path,
     verify_consistency,
     verify_receipt,
 )
@@ -282,6 +285,12 @@ def check_board_files(path: Path) -> tuple[int, bytes]:
         lines = files.pop(f"ballots/{number:03d}.jsonl").split(b"\n") if bodies else [b""]
         assert [entry.digest for entry in bodies] == [digest("ballot", x) for x in lines[:-1]]
         assert lines[-1] == b""
+    tree = MerkleTree(map(leaf_hash, entries))
+    for level in range(3):
+        hashes = [tree._full(8 * level, i) for i in range(head.size >> 8 * level)]
+        for start in range(0, len(hashes), 256):
+            name = tile_path(level, start // 256, min(256, len(hashes) - start))
+            assert files.pop(f"board/{name}") == b"".join(hashes[start : start + 256]), name
     assert not files
     assert not [d for d in path.rglob("*") if d.is_dir() and not any(d.iterdir()) and d != path]
     assert merkle_root(entries) == head.root
@@ -328,8 +337,8 @@ def test_a_bulk_append_is_one_round_of_syncs(
         monkeypatch.setattr(_files, "os", disk)
         entries, bodies = ballots(2000)
         board.append(entries, bodies)
-    # 8 bundles, 8 files of bodies, the three directories they are in, those made, the checkpoint.
-    assert disk.calls.count("fsync") <= 16 + 3 + 3 + 2
+    # 8 bundles, 8 files of bodies, 8 + 1 tiles, the directories they are in, those made, the head.
+    assert disk.calls.count("fsync") <= 16 + 9 + 7 + 7 + 2
 
 
 def test_what_a_board_refuses(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from evote import cli, workflow
 from evote._privacy import check_units, privacy_notices
 from evote._report import Notice
-from evote.board import encode_receipt
+from evote.board import ENTRIES, encode_receipt
 from evote.credentials import Roll, RollRow, make_roll, read_roll
 from evote.election import Districts, Manifest
 from evote.encoding import digest
@@ -165,7 +165,7 @@ def test_no_fate_is_told_of_a_damaged_log(made: Made, tmp_path: Path) -> None:
     record = tmp_path / "record"
     tamper.write_files(record, files)
     assert len(list(reckon(record).ballots())) == 10
-    [bundle] = [name for name in files if name.startswith("board/tile")]
+    [bundle] = [name for name in files if name.startswith(ENTRIES)]
     for name in (bundle, "board/checkpoint", "roll/rows/000.jsonl", "roll/roll.json"):
         data = files[name]
         for place in range(0, len(data), 97):

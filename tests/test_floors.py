@@ -34,7 +34,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
-        *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_receipts", "board"),
+        *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_tiles", "_receipts"),
+        *("_log_files", "_board_index", "board", "sequencer"),
     ),
     (
         *(

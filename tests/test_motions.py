@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from evote import motions, workflow
-from evote.board import Open, Seal, Strike
+from evote.board import Open, Seal, Strike, bundle_path
 from evote.cli import command
 from evote.encoding import canonical_json
 from evote.errors import (
@@ -221,7 +221,7 @@ def test_a_copy_that_contradicts_its_checkpoint_is_not_signed(made: Made) -> Non
     copy = made.path.parent / "copy"
     shutil.copytree(made.path, copy)
     assert motions.sign(copy, motion, made.authorities()[0], PASSPHRASE).signatures
-    [path] = (copy / "board").rglob("000.p/3")
+    path = copy / bundle_path(0, 3)
     data = path.read_bytes()
     path.write_bytes(data.replace(b'"cast"', b'"spoi"').replace(b'"spoi"', b'"cast"', 1))
     with pytest.raises(EvoteError):

@@ -32,13 +32,14 @@ from evote.board import (
     Stage,
     Strike,
     TallyEntry,
+    TileEdge,
     decode_entry,
     entry_place,
-    leaf_hash,
     leaf_hashes,
     next_stage,
     read_ballot_entries,
     ruling_bytes,
+    tile_paths,
 )
 from evote.credentials import Roll
 from evote.election import Manifest
@@ -120,23 +121,25 @@ def read_log(
 ) -> LogSummary:
     """Read all entries once, in order; report on board.*, policy.* and the receipts."""
     log = LogSummary(size=checkpoint.size)
-    tree = CompactRange()
+    tree, tiles = CompactRange(), _Tiles(ledger, record, checkpoint.size)
     counting = None
     if roll is not None:
         policies = {"revote": manifest.revote, "spoil": manifest.spoil}
         counting = Counting(roll, **policies, powers=manifest.powers)
     witnessed = _Witnessed(receipts)
-    with ledger.guard("board.entries", "board.root", "policy.counted"):
+    with ledger.guard("board.entries", "board.root", "board.tiles", "policy.counted"):
         for first, bundle in record.entry_bundles():
             log.bundles.append(bundle_digest(bundle))
+            leaves = leaf_hashes(bundle)
+            tiles.see(leaves)
             ballots = None if receipts else _ballots(log, bundle)
             if ballots is not None:
                 log.ballots += len(ballots)
                 if counting is not None and not ledger.failed("policy.counted"):
                     _count(ledger, log, counting, first, ballots)
-                tree.extend(leaf_hashes(bundle))
+                tree.extend(leaves)
                 continue
-            for index, data in enumerate(bundle, first):
+            for index, (data, leaf) in enumerate(zip(bundle, leaves, strict=True), first):
                 witnessed.see(index, data, tree)
                 entry = _entry(ledger, log, index, data)
                 if entry is not None:
@@ -145,7 +148,7 @@ def read_log(
                     log.keep(index, entry, tree.root)
                     if counting is not None and not ledger.failed("policy.counted"):
                         _count(ledger, log, counting, index, entry)
-                tree.append(leaf_hash(data))
+                tree.append(leaf)
         witnessed.see(tree.size, b"", tree)
         ledger.did("board.entries", tree.size)
         log.root = tree.root()
@@ -234,6 +237,31 @@ def _broken(ledger: Ledger, check: str, log: LogSummary, error: BrokenLog, index
     """Fail a check at the entry that the error names, or else at `index`."""
     where = log.place(index if error.entry is None else error.entry)
     ledger.fail(check, f"{where}: {error.message}")
+
+
+class _Tiles:
+    """Compares the hash tiles of a record, where it has them, with its entries."""
+
+    def __init__(self, ledger: Ledger, record: Record, size: int) -> None:
+        self._ledger, self._record = ledger, record
+        self._edge, self._wanted = TileEdge(), set[str]()
+        with ledger.guard("board.tiles"):
+            if record.has_tiles:
+                self._wanted = set(tile_paths(size))
+            else:
+                ledger.absent("the record has no hash tiles", "board.tiles")
+
+    def see(self, leaves: Sequence[bytes]) -> None:
+        """The leaf hashes of the next bundle."""
+        if not self._wanted:
+            return
+        for path, data in self._edge.extend(leaves):
+            if path not in self._wanted:
+                continue
+            self._ledger.did("board.tiles")
+            with self._ledger.guard("board.tiles"):
+                if self._record.tile(path) != data:
+                    raise VerificationError(f"board/{path}: not the hashes of the entries")
 
 
 class _Witnessed:

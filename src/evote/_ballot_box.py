@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from evote._audit_ballots import verify_opening
 from evote._ballot_tables import read_nonces
 from evote._files import make_directory, read_file, shown_path, write_file
@@ -36,6 +38,7 @@ from evote.board import (
     Receipt,
     Stage,
     encode_entry,
+    leaf_hash,
 )
 from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
@@ -339,23 +342,18 @@ def erase_ballot(directory: Path | str) -> None:
 class BallotBox:
     """A board open for ballots, with what decides on the next one. A context manager.
 
-    Memory: what `Board` has, and about 100 bytes for every ciphertext and proof commitment, whose
-    fingerprints are kept in sets.
+    What was submitted before is looked up in the board's index.
     """
 
     def __init__(
         self, record: Record, parameters: ElectionParameters, board: Board, key: OperatorKey
     ) -> None:
-        """Read what is on the board so far; its key signs refusals."""
+        """Read what the board's index does not know yet; its key signs refusals."""
         self._record, self._parameters, self._board = record, parameters, board
         self._key = key
         self._context = parameters.ballot_context
         try:
             self._roll = signed_roll(record, parameters)
-            self._used: tuple[set[int], set[int]] = (set(), set())
-            self._cast: set[bytes] = set()
-            self._spoiled: dict[bytes, int] = {}
-            self._opened: set[bytes] = set()
             self._read_board()
         except BaseException:
             board.close()
@@ -382,34 +380,26 @@ class BallotBox:
             self._check_stage()
         if self._board.stage > Stage.CLOSED:
             return  # nothing is taken in any more
-        ballots = self._record.ballots()
+        ballots = self._record.ballots(self._board.index.nonces)
         while some := list(islice(ballots, _AT_ONCE)):
-            keys = self._keys([body for _, _, body in some])
-            for (index, entry, _), own in zip(some, keys, strict=True):
-                self._note(index, entry, own)
-        for _, _, other in self._record.entries():
-            if isinstance(other, Opening):
-                self._opened.add(other.ballot)
+            self._note(some[-1][0] + 1, self._keys([body for _, _, body in some]))
 
     def _check_stage(self, *stages: Stage) -> None:
         if self._board.stage not in stages:
             stage = self._board.stage.name.lower()
             raise RefusedBallot(f"no ballots while the log is {stage}", 0, "closed")
 
-    def _note(self, index: int, entry: BallotEntry, keys: tuple[set[int], set[int]]) -> None:
-        for used, new in zip(self._used, keys, strict=True):
-            used |= new
-        if entry.action == "cast":
-            self._cast.add(entry.credential)
-        else:
-            self._spoiled[entry.digest] = index
+    def _note(self, size: int, keys: Sequence[tuple[set[int], set[int]]]) -> None:
+        """Remember nonces; those of the ballots among the first `size` entries are known then."""
+        ciphertexts, commitments = (set().union(*(own[which] for own in keys)) for which in (0, 1))
+        self._board.index.add_nonces(size, ciphertexts, commitments)
 
     def _keys(self, bodies: Sequence[bytes]) -> list[tuple[set[int], set[int]]]:
         size = self._context.group.element_size
         return [
             (
-                set(fingerprint_rows(ciphertexts, size).tolist()),
-                set(fingerprint_rows(commitments, size).tolist()),
+                set(fingerprint_rows(ciphertexts, size).view(np.int64).tolist()),
+                set(fingerprint_rows(commitments, size).view(np.int64).tolist()),
             )
             for ciphertexts, commitments in read_nonces(self._context, bodies)
         ]
@@ -440,8 +430,7 @@ class BallotBox:
             raise
         entries = [item.entry for item in submissions]
         indices = self._board.append(entries, [item.body for item in submissions])
-        for index, entry, new in zip(indices, entries, keys, strict=True):
-            self._note(index, entry, new)
+        self._note(indices.stop, keys)
         return self._board.receipts(indices)
 
     def _check_entries(self, submissions: Sequence[Submission]) -> None:
@@ -454,7 +443,7 @@ class BallotBox:
             [item.signature for item in submissions],
         )
         rows = self._roll.find([item.credential for item in submissions])
-        cast: set[bytes] = set()
+        cast = set[bytes]()
         for i, item in enumerate(submissions):
             if rows[i] < 0:
                 _refuse(i, "voter")
@@ -462,10 +451,9 @@ class BallotBox:
                 _refuse(i, "signature")
             if item.action == "spoil" and manifest.spoil == "forbidden":
                 _refuse(i, "spoil")
-            again = item.credential in cast or item.credential in self._cast
-            if item.action == "cast" and manifest.revote == "forbidden" and again:
-                _refuse(i, "revote")
-            if item.action == "cast":
+            if item.action == "cast" and manifest.revote == "forbidden":
+                if item.credential in cast or self._board.index.has_cast(item.credential):
+                    _refuse(i, "revote")
                 cast.add(item.credential)
 
     def _check_bodies(
@@ -499,17 +487,19 @@ class BallotBox:
     def _check_nonces(self, keys: Sequence[tuple[set[int], set[int]]]) -> None:
         what = ("a ciphertext of another ballot occurs in it", "a proof of another occurs in it")
         for which in range(2):
-            used, seen = self._used[which], set[int]()  # copying what is used would cost its size
-            for i, new in enumerate(keys):
-                if not (used.isdisjoint(new[which]) and seen.isdisjoint(new[which])):
+            new = set().union(*(own[which] for own in keys))
+            seen = self._board.index.known_nonces(which, new)
+            for i, own in enumerate(keys):
+                if not seen.isdisjoint(own[which]):
                     _refuse(i, "copy", what[which])
-                seen |= new[which]
+                seen |= own[which]
 
     def receipt(self, entry: Entry) -> Receipt | None:
-        """The receipt of an entry that is on the board already, word for word."""
-        data = encode_entry(entry)
-        places = (index for index, found, _ in self._record.entries() if found == data)
-        index = next(places, None)
+        """The receipt of an entry that is on the board already, word for word.
+
+        The index says where it is; the receipt shows it.
+        """
+        index = self._board.index.place(leaf_hash(encode_entry(entry)))
         return None if index is None else self._board.receipt(index)
 
     def open(self, opening: Opening) -> Receipt:
@@ -519,15 +509,14 @@ class BallotBox:
             VerificationError: not spoiled here, open already, or it opens to something else.
         """
         self._check_stage(Stage.VOTING, Stage.CLOSED)
-        index = self._spoiled.get(opening.ballot)
+        index = self._board.index.spoiled(opening.ballot)
         if index is None:
             raise VerificationError("the ballot is not among the spoiled ones of this board")
-        if opening.ballot in self._opened:
+        if self._board.index.opened(opening.ballot):
             raise VerificationError("the ballot is open already")
-        body = next(body for i, _, body in self._record.ballots() if i == index)
+        _, _, body = next(self._record.ballots(index))
         verify_opening(self._context, body, opening)
         [place] = self._board.append([opening])
-        self._opened.add(opening.ballot)
         return self._board.receipt(place)
 
 

@@ -1,15 +1,16 @@
 """The Merkle tree of RFC 6962, section 2.1, over SHA-256.
 
 `CompactRange` holds log2(n) hashes and gives the root of what was appended; `MerkleTree` holds
-64 bytes per leaf and gives proofs for every size it ever had. The verifiers follow RFC 9162,
-sections 2.1.3.2 and 2.1.4.2, step by step. Leaves are hashed apart from nodes, so that no node
-passes for a leaf.
+64 bytes per leaf and gives proofs for every size it ever had, as any `ProvingTree` does. The
+verifiers follow RFC 9162, sections 2.1.3.2 and 2.1.4.2, step by step. Leaves are hashed apart from
+nodes, so that no node passes for a leaf.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
 from evote.errors import BrokenLog, ParameterError
@@ -20,10 +21,12 @@ __all__ = [
     "MAX_PROOF",
     "CompactRange",
     "MerkleTree",
+    "ProvingTree",
     "leaf_hash",
     "leaf_hashes",
     "merkle_root",
     "node_hash",
+    "pair_hashes",
     "verify_consistency",
     "verify_inclusion",
 ]
@@ -47,6 +50,13 @@ def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """SHA-256(0x01 || left || right)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def pair_hashes(hashes: Sequence[bytes]) -> list[bytes]:
+    """The nodes over pairs of hashes, left to right; an odd last hash has none."""
+    sha256 = hashlib.sha256
+    pairs = zip(hashes[::2], hashes[1::2], strict=False)
+    return [sha256(b"\x01" + left + right).digest() for left, right in pairs]
 
 
 def merkle_root(leaves: Iterable[bytes]) -> bytes:
@@ -81,10 +91,8 @@ class CompactRange:
         height = max(len(leaves), 1).bit_length() - 1
         if height and len(leaves) == 1 << height and not self.size % len(leaves):
             # A whole subtree, where one has its place: its root is appended as if it were a leaf.
-            sha256 = hashlib.sha256
             while len(leaves) > 1:
-                pairs = zip(leaves[::2], leaves[1::2], strict=True)
-                leaves = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+                leaves = pair_hashes(leaves)
             whole, above = leaves[0], self.size >> height
             while above & 1:
                 whole = node_hash(self._peaks.pop(), whole)
@@ -111,35 +119,19 @@ class CompactRange:
         return twin
 
 
-class MerkleTree:
-    """Every full subtree's hash, 64 bytes per leaf: roots and proofs in O(log n) of them."""
+class ProvingTree(ABC):
+    """A tree that gives roots and proofs for every size up to its own."""
 
-    __slots__ = ("_levels",)
-
-    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
-        self._levels: list[bytearray] = [bytearray()]  # [h]: hashes of full subtrees of 2^h leaves
-        self.extend(leaves)
+    __slots__ = ()
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Number of leaves."""
-        return len(self._levels[0]) // HASH_SIZE
 
-    def append(self, leaf: bytes) -> None:
-        """Add one leaf hash."""
-        self.extend((leaf,))
-
-    def extend(self, leaves: Iterable[bytes]) -> None:
-        """Add leaf hashes in order."""
-        for leaf in leaves:
-            index, height = self.size, 0
-            self._levels[0] += leaf
-            while index & 1:
-                leaf = node_hash(self._full(height, index - 1), leaf)
-                index, height = index >> 1, height + 1
-                if height == len(self._levels):
-                    self._levels.append(bytearray())
-                self._levels[height] += leaf
+    @abstractmethod
+    def _full(self, height: int, index: int) -> bytes:
+        """The hash of leaves [index 2^height, (index + 1) 2^height), all of which there are."""
 
     def root(self, size: int | None = None) -> bytes:
         """The root over the first `size` leaves, all by default."""
@@ -191,10 +183,6 @@ class MerkleTree:
             raise ParameterError(f"no tree of {size} leaves within one of {self.size}")
         return size
 
-    def _full(self, height: int, index: int) -> bytes:
-        """The hash of leaves [index 2^height, (index + 1) 2^height)."""
-        return bytes(self._levels[height][HASH_SIZE * index : HASH_SIZE * (index + 1)])
-
     def _range(self, start: int, end: int) -> bytes:
         """The hash of a subtree whose left edge is aligned to its size."""
         length = end - start
@@ -203,6 +191,40 @@ class MerkleTree:
             return self._full(height, start >> height)
         middle = start + _split(length)
         return node_hash(self._range(start, middle), self._range(middle, end))
+
+
+class MerkleTree(ProvingTree):
+    """Every full subtree's hash, 64 bytes per leaf: roots and proofs in O(log n) of them."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        self._levels: list[bytearray] = [bytearray()]  # [h]: hashes of full subtrees of 2^h leaves
+        self.extend(leaves)
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0]) // HASH_SIZE
+
+    def append(self, leaf: bytes) -> None:
+        """Add one leaf hash."""
+        self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaf hashes in order."""
+        for leaf in leaves:
+            index, height = self.size, 0
+            self._levels[0] += leaf
+            while index & 1:
+                leaf = node_hash(self._full(height, index - 1), leaf)
+                index, height = index >> 1, height + 1
+                if height == len(self._levels):
+                    self._levels.append(bytearray())
+                self._levels[height] += leaf
+
+    def _full(self, height: int, index: int) -> bytes:
+        return bytes(self._levels[height][HASH_SIZE * index : HASH_SIZE * (index + 1)])
 
 
 def _split(length: int) -> int:

@@ -2,11 +2,10 @@
 
 A note is a text under one or more signature lines. A checkpoint is a note whose text is the
 origin, size and root of a log; a cosignature is a witness's signature line on it, with the time.
-Signatures are verified by libsodium, which refuses S >= L and keys and R of small order.
+Ed25519 signatures are verified by libsodium, which refuses S >= L and keys and R of small order;
+ML-DSA-44 ones by `cryptography`, where the OpenSSL under it can.
 
-Not here yet: ML-DSA-44 (type 0x06), which is recognised and refused as unsupported.
-
-Reference: C2SP signed-note, tlog-checkpoint, tlog-cosignature, v1.0.0.
+Reference: C2SP signed-note, tlog-checkpoint, tlog-cosignature, v1.0.0; ML-DSA-44 v1.1.0-rc.1.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
@@ -28,6 +29,7 @@ __all__ = [
     "COSIGNER_KEY",
     "LOG_KEY",
     "MAX_NOTE",
+    "MLDSA_KEY",
     "Checkpoint",
     "Cosignature",
     "Note",
@@ -49,7 +51,8 @@ __all__ = [
 
 LOG_KEY = 0x01  # Ed25519 over the text of the note
 COSIGNER_KEY = 0x04  # Ed25519 over a header with the time, and the text
-_UNSUPPORTED = {0x06: ("ML-DSA-44", 1312)}
+MLDSA_KEY = 0x06  # ML-DSA-44 over name, time, origin, size and root; of witnesses, and of logs too
+_LENGTHS = {LOG_KEY: (32, 64), COSIGNER_KEY: (32, 64), MLDSA_KEY: (1312, 2420)}  # key, signature
 
 MAX_NOTE = 256 * 1024  # bytes; 64 lines of the longest known signature, ML-DSA-44, fit
 MAX_LINES = 64  # signature lines
@@ -95,22 +98,25 @@ def check_origin(origin: str, *, where: str = "") -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
-    """A public Ed25519 key with the name it signs under and its kind: LOG_KEY or COSIGNER_KEY."""
+    """A public key with the name it signs under and its kind: LOG_KEY, COSIGNER_KEY, MLDSA_KEY."""
 
     name: str
     kind: int
     public: bytes
 
     def __post_init__(self) -> None:
-        if self.kind not in (LOG_KEY, COSIGNER_KEY):
-            raise ParameterError(f"signature type {self.kind:#04x} is not an Ed25519 one")
-        if len(self.public) != 32:
-            raise ParameterError(f"an Ed25519 key of 32 bytes expected, got {len(self.public)}")
+        if self.kind not in _LENGTHS:
+            raise ParameterError(f"signature type {self.kind:#04x} is not known")
+        length = _LENGTHS[self.kind][0]
+        if len(self.public) != length:
+            raise ParameterError(f"a key of {length} bytes expected, got {len(self.public)}")
         try:
             _check_name(self.name, "")
             self.name.encode("utf-8")
         except (DecodingError, UnicodeEncodeError):
             raise ParameterError("a key name without spaces and '+' expected") from None
+        if self.kind == MLDSA_KEY and len(self.name.encode("utf-8")) > 255:
+            raise ParameterError("the name of an ML-DSA-44 key has at most 255 bytes")
 
     @property
     def key_id(self) -> bytes:
@@ -129,13 +135,12 @@ def _key_id(name: str, key: bytes) -> bytes:
 
 
 def decode_vkey(
-    text: str, *, kinds: Sequence[int] = (LOG_KEY, COSIGNER_KEY), where: str = ""
+    text: str, *, kinds: Sequence[int] = (LOG_KEY, COSIGNER_KEY, MLDSA_KEY), where: str = ""
 ) -> VerifierKey:
     """Read a vkey of one of the given kinds.
 
     Raises:
         DecodingError: malformed, of another kind, or its id is not that of its key.
-        UnsupportedError: an ML-DSA-44 key.
     """
     name, plus, rest = text.partition("+")
     digits, second, encoded = rest.partition("+")
@@ -150,18 +155,19 @@ def decode_vkey(
     if found != digits:
         raise DecodingError(f"key id {digits}, but the key has {found}", where=where)
     kind = key[0] if key else -1
-    if kind in _UNSUPPORTED and len(key) == 1 + _UNSUPPORTED[kind][1]:
-        raise UnsupportedError(f"{where}: {_UNSUPPORTED[kind][0]} keys are not supported")
-    if kind not in kinds:
+    if kind not in kinds or kind not in _LENGTHS:
         raise DecodingError(f"signature type {kind:#04x} does not serve here", where=where)
-    if len(key) != 33:
-        raise DecodingError(f"a key of 32 bytes expected, got {len(key) - 1}", where=where)
+    if len(key) != 1 + _LENGTHS[kind][0]:
+        reason = f"a key of {_LENGTHS[kind][0]} bytes expected, got {len(key) - 1}"
+        raise DecodingError(reason, where=where)
+    if kind == MLDSA_KEY and len(name.encode("utf-8")) > 255:
+        raise DecodingError("a key name of at most 255 bytes expected", where=where)
     return VerifierKey(name=name, kind=kind, public=key[1:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteSigner:
-    """A key that signs notes: `sign` gives the 64-byte Ed25519 signature over its argument."""
+    """A key that signs notes: `sign` gives the plain signature over its argument."""
 
     key: VerifierKey
     sign: Callable[[bytes], bytes] = field(repr=False)
@@ -259,6 +265,7 @@ def open_note(
     Raises:
         DecodingError: not a note.
         VerificationError: a known key's signature fails, or no known key signed.
+        UnsupportedError: a known key is one of ML-DSA-44, and the OpenSSL here has none.
         ParameterError: two of `keys` have the same name and key id.
     """
     known = {(key.name, key.key_id): key for key in keys}
@@ -280,23 +287,44 @@ def open_note(
 
 
 def _verify(key: VerifierKey, text: bytes, signature: bytes, where: str) -> int | None:
-    """The time a cosigner claims; None for a log's own signature."""
-    timestamp, message, valid = None, text, True
-    if key.kind == COSIGNER_KEY:
-        timestamp = int.from_bytes(signature[:8], "big")
-        message, signature = _cosigned(text, timestamp), signature[8:]
+    """The time a cosigner claims; None for a log's own plain signature."""
+    timestamp, valid = None, True
+    if key.kind != LOG_KEY:
+        timestamp, signature = int.from_bytes(signature[:8], "big"), signature[8:]
         valid = 0 < timestamp <= MAX_SIZE
-    if len(signature) != 64 or not valid:
+    if len(signature) != _LENGTHS[key.kind][1] or not valid:
         raise VerificationError(_at(where, f"the signature of {key.name} has the wrong form"))
+    message = text if timestamp is None else _cosigned(key, text, timestamp, where)
     try:
-        VerifyKey(key.public).verify(message, signature)
-    except BadSignatureError:
+        if key.kind == MLDSA_KEY:
+            MLDSA44PublicKey.from_public_bytes(key.public).verify(signature, message)
+        else:
+            VerifyKey(key.public).verify(message, signature)
+    except (BadSignatureError, InvalidSignature):
         raise VerificationError(_at(where, f"the signature of {key.name} is false")) from None
+    except UnsupportedAlgorithm:
+        raise UnsupportedError(_at(where, "the OpenSSL here knows no ML-DSA-44")) from None
     return timestamp
 
 
-def _cosigned(text: bytes, timestamp: int) -> bytes:
-    return f"cosignature/v1\ntime {timestamp}\n".encode("ascii") + text
+def _cosigned(key: VerifierKey, text: bytes, timestamp: int, where: str = "") -> bytes:
+    """What a cosigner signs of a checkpoint; only ML-DSA-44 leaves its extension lines out."""
+    if key.kind == COSIGNER_KEY:
+        return f"cosignature/v1\ntime {timestamp}\n".encode("ascii") + text
+    head = decode_checkpoint(text, where=where)
+    name, origin = key.name.encode("utf-8"), head.origin.encode("utf-8")
+    if len(origin) > 255:
+        raise DecodingError("an origin of at most 255 bytes expected", where=where)
+    parts = [
+        b"subtree/v1\n\0",
+        bytes([len(name)]) + name,
+        timestamp.to_bytes(8, "big"),
+        bytes([len(origin)]) + origin,
+        bytes(8),  # the tree begins at entry 0
+        head.size.to_bytes(8, "big"),
+        head.root,
+    ]
+    return b"".join(parts)
 
 
 def _at(where: str, reason: str) -> str:
@@ -386,10 +414,10 @@ def cosign(data: bytes, cosigner: NoteSigner, timestamp: int) -> bytes:
 
     The caller has verified the checkpoint and its consistency with the last one it cosigned.
     """
-    if cosigner.key.kind != COSIGNER_KEY or not 0 < timestamp <= MAX_SIZE:
+    if cosigner.key.kind == LOG_KEY or not 0 < timestamp <= MAX_SIZE:
         raise ParameterError("a cosigner's key and a time from 1 to 2^63 - 1 expected")
     note = decode_note(data)
     decode_checkpoint(note.text)
-    head, message = timestamp.to_bytes(8, "big"), _cosigned(note.text, timestamp)
+    head, message = timestamp.to_bytes(8, "big"), _cosigned(cosigner.key, note.text, timestamp)
     signature = _signature(cosigner, head, message)
     return Note(text=note.text, signatures=(*note.signatures, signature)).encode()

@@ -62,7 +62,7 @@ CHECKS: Mapping[str, Check] = {
         "ceremony.confirmations",
     ),
     **_checks("Roll", "ready", "roll.form", "roll.keys", "roll.signatures"),
-    **_checks("Board", "voting", "board.checkpoint", "board.entries", "board.root"),
+    **_checks("Board", "voting", "board.checkpoint", "board.entries", "board.root", "board.tiles"),
     **_checks("Board", None, "board.witnesses", "board.receipts"),
     **_checks("Identifiers", "voting", "election.id"),
     **_checks("Entries", "voting", "open.signatures"),

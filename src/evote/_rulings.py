@@ -91,7 +91,8 @@ def _open_board(
     manifest = Record(record).manifest
     manifest.check_native()
     key = operator_key(directory, passphrase, manifest, "board")
-    return Board(record, NoteSigner(key=manifest.log_key, sign=key.sign_note)), key
+    signer = NoteSigner(key=manifest.log_key, sign=key.sign_note)
+    return Board(record, signer, index=Path(directory) / "index.sqlite"), key
 
 
 def open_ballot_box(

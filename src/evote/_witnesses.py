@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from evote._notes import (
     COSIGNER_KEY,
     LOG_KEY,
+    MLDSA_KEY,
     Checkpoint,
     Cosignature,
     VerifierKey,
@@ -92,6 +93,7 @@ class WitnessPolicy:
             item
             for item in verified
             if item.timestamp is not None
+            and item.key not in logs
             and (not_before is None or item.timestamp >= not_before)
             and (not_after is None or item.timestamp <= not_after)
         )
@@ -106,7 +108,6 @@ def decode_policy(data: bytes, *, where: str = "witness policy") -> WitnessPolic
 
     Raises:
         DecodingError: not a policy, naming the line.
-        UnsupportedError: it has ML-DSA-44 keys.
     """
     if len(data) > MAX_POLICY:
         raise DecodingError(f"{len(data)} bytes, at most {MAX_POLICY} expected", where=where)
@@ -135,11 +136,10 @@ class _PolicyReader:
     def read(self, words: Sequence[str], where: str) -> None:
         match words:
             case ["log", vkey] | ["log", vkey, _]:
-                self.logs.append(self.key(vkey, LOG_KEY, self.logs, where))
+                self.logs.append(self.key(vkey, (LOG_KEY, MLDSA_KEY), where))
             case ["witness", name, vkey] | ["witness", name, vkey, _]:
                 self.define(name, where)
-                known = self.witnesses.values()
-                self.witnesses[name] = self.key(vkey, COSIGNER_KEY, known, where)
+                self.witnesses[name] = self.key(vkey, (COSIGNER_KEY, MLDSA_KEY), where)
             case ["group", name, threshold, *members] if members:
                 self.group(name, threshold, members, where)
             case ["quorum", name]:
@@ -149,13 +149,14 @@ class _PolicyReader:
             case _:
                 raise DecodingError("a log, witness, group or quorum line expected", where=where)
 
-    def key(self, vkey: str, kind: int, known: Collection[VerifierKey], where: str) -> VerifierKey:
+    def key(self, vkey: str, kinds: Sequence[int], where: str) -> VerifierKey:
         try:
             text = vkey.encode("latin-1").decode("utf-8")
         except UnicodeDecodeError:
             raise DecodingError("a key name that is not UTF-8", where=where) from None
-        key = decode_vkey(text, kinds=(kind,), where=where)
-        if any(key.public == other.public for other in known):
+        key = decode_vkey(text, kinds=kinds, where=where)
+        # A log that is a witness, of itself or another, would count for both.
+        if any(key.public == other.public for other in (*self.logs, *self.witnesses.values())):
             raise DecodingError("the key occurs twice", where=where)
         return key
 

@@ -4,12 +4,15 @@ On disk, inside the directory of a record:
 
     board/checkpoint              the signed head; what it covers is the log, and nothing else is
     board/tile/entries/NNN        bundles of 256 entries, u16 length || entry; the last one partial
+    board/tile/L/NNN              hash tiles, from which anyone computes proofs
     ballots/NNN.jsonl             the bodies of the ballot entries of bundle NNN, in order
 
 `Board.append` returns when the entries and bodies are synced and under a new checkpoint, and not
 before: what it acknowledged survives a crash. Files are written first, then the checkpoint is put
 in place of the old one in one step; what lies beyond the checkpoint was never acknowledged and is
-cut when the board is opened next. One process writes at a time, under a lock on the directory.
+cut when the board is opened next. One process writes at a time, under a lock on the directory;
+many threads do through a `Sequencer`. An index beside the record spares opening a board reading
+what it has read before; it is rebuilt where it is missing or wrong.
 
 Not promised here: that all readers see the same log. That is what witnesses are for; a receipt
 is checked under a policy that names them. Judging what the entries say is `verify`'s work.
@@ -19,12 +22,12 @@ from __future__ import annotations
 
 import hmac
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from evote._board_index import BoardIndex
 from evote._entries import (
     BUNDLE,
     ENTRIES,
@@ -69,20 +72,18 @@ from evote._entries import (
 )
 from evote._files import (
     TEMPORARY,
-    append_file,
-    create_file,
-    cut_file,
     lock_directory,
     make_directory,
     read_file,
     remove,
     replace_file,
-    sync_directory,
 )
+from evote._log_files import MAX_BODY, LogFiles
 from evote._merkle import (
     EMPTY_ROOT,
     CompactRange,
     MerkleTree,
+    ProvingTree,
     leaf_hash,
     leaf_hashes,
     merkle_root,
@@ -93,6 +94,7 @@ from evote._notes import (
     COSIGNER_KEY,
     LOG_KEY,
     MAX_NOTE,
+    MLDSA_KEY,
     Checkpoint,
     Cosignature,
     Note,
@@ -118,11 +120,24 @@ from evote._receipts import (
     verify_receipt,
     verify_tlog_proof,
 )
+from evote._tiles import (
+    BOARD,
+    MAX_TILE,
+    TILE,
+    TILE_FILE,
+    Fetch,
+    TileEdge,
+    TileTree,
+    read_tile,
+    tile_path,
+    tile_paths,
+)
 from evote._witnesses import WitnessPolicy, decode_policy
 from evote.encoding import digest
-from evote.errors import BrokenLog, DecodingError, ParameterError
+from evote.errors import BrokenLog, DecodingError, EvoteError, ParameterError
 
 __all__ = [
+    "BOARD",
     "BUNDLE",
     "COSIGNER_KEY",
     "EMPTY_ROOT",
@@ -134,17 +149,23 @@ __all__ = [
     "MAX_ENTRY",
     "MAX_NOTE",
     "MAX_ROWS",
+    "MAX_TILE",
     "MAX_TIME",
+    "MLDSA_KEY",
+    "TILE",
+    "TILE_FILE",
     "VOTING_PHASES",
     "BallotColumns",
     "BallotEntry",
     "Board",
+    "BoardIndex",
     "Checkpoint",
     "CompactRange",
     "Confirm",
     "Cosignature",
     "Entry",
     "Extend",
+    "Fetch",
     "MerkleTree",
     "Note",
     "NoteSignature",
@@ -154,6 +175,7 @@ __all__ = [
     "Opening",
     "OperatorSignature",
     "PhaseEntry",
+    "ProvingTree",
     "Receipt",
     "ReceiptClaim",
     "ResultEntry",
@@ -163,6 +185,8 @@ __all__ = [
     "Stage",
     "Strike",
     "TallyEntry",
+    "TileEdge",
+    "TileTree",
     "TlogProof",
     "VerifierKey",
     "VotingPhase",
@@ -191,10 +215,13 @@ __all__ = [
     "open_note",
     "pack_rows",
     "read_ballot_entries",
+    "read_tile",
     "ruling_bytes",
     "ruling_kind",
     "sign_checkpoint",
     "tile_name",
+    "tile_path",
+    "tile_paths",
     "unpack_rows",
     "verify_consistency",
     "verify_inclusion",
@@ -202,23 +229,32 @@ __all__ = [
     "verify_tlog_proof",
 ]
 
-MAX_BODY = 16 * 2**20  # bytes of one ballot
 CHECKPOINT = "board/checkpoint"
 
 
 class Board:
     """The log of one election, open for appending. A context manager; it holds the lock.
 
-    Not for several threads at a time. Memory: 64 bytes per entry for proofs, and one bundle.
+    Not for several threads at a time: `evote.sequencer` is. Memory: a few hundred tiles and one
+    bundle, whatever the size.
     """
 
-    def __init__(self, record: Path | str, signer: NoteSigner, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        record: Path | str,
+        signer: NoteSigner,
+        *,
+        timeout: float = 30.0,
+        index: Path | None = None,
+    ) -> None:
         """Open the board of the record in a directory, or begin one there.
 
         Args:
             record: the directory of the record.
             signer: the key of the log; its name is the log's origin.
             timeout: seconds to wait for another process that has the board open.
+            index: a file outside of the record that remembers what has been read, so that the
+                entries before are not read again; made where it is missing.
 
         Raises:
             ParameterError: another process keeps it open, or the key is not that of a log.
@@ -228,15 +264,18 @@ class Board:
         if signer.key.kind != LOG_KEY:
             raise ParameterError("the board is signed by the key of a log")
         self._path = Path(record)
+        self._files = LogFiles(self._path)
         self._signer = signer
-        self._tree = MerkleTree()
-        self._range = CompactRange()  # over the same entries: cheap to copy and try an append on
         self._tail: list[bytes] = []  # the entries of the last bundle, while it is partial
         self._stage = Stage.EMPTY
         self._checkpoint = b""
+        self._edge, self._root = TileEdge(), EMPTY_ROOT
+        self._tree = TileTree(0, EMPTY_ROOT, self._files.fetch)
         make_directory(self._path / ENTRIES)
         self._lock: int | None = lock_directory(self._path / "board", timeout)
+        self._index: BoardIndex | None = None
         try:
+            self._index = BoardIndex(index, signer.key.text)
             self._recover()
         except BaseException:
             self.close()
@@ -250,12 +289,12 @@ class Board:
     @property
     def size(self) -> int:
         """Number of entries."""
-        return self._tree.size
+        return self._edge.size
 
     @property
     def root(self) -> bytes:
         """The Merkle root over all entries."""
-        return self._range.root()
+        return self._root
 
     @property
     def stage(self) -> Stage:
@@ -267,8 +306,18 @@ class Board:
         """The signed head of the log, as it is on disk."""
         return self._checkpoint
 
+    @property
+    def index(self) -> BoardIndex:
+        """What finds entries, ballots and nonces without reading the log."""
+        if self._index is None:
+            raise ParameterError("the board is closed")
+        return self._index
+
     def close(self) -> None:
         """Give the lock back; the board takes no entries any more."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -304,51 +353,76 @@ class Board:
             ParameterError: bodies and ballot entries do not match, or the board is closed.
             OSError: the disk refused. The board is closed; opened again, it has all or none.
         """
+        [outcome] = self.append_each([(entries, bodies)])
+        if isinstance(outcome, EvoteError):
+            raise outcome
+        return outcome
+
+    def append_each(
+        self, groups: Sequence[tuple[Sequence[Entry], Sequence[bytes]]]
+    ) -> list[range | EvoteError]:
+        """Append groups of entries with their bodies, each all or none, under one checkpoint.
+
+        The cost is that of `append` with all of them.
+
+        Returns:
+            For each group its indices, or why it was left out; the others do not mind.
+
+        Raises:
+            ParameterError: the board is closed.
+            OSError: as in `append`, for all groups.
+        """
         if self._lock is None:
             raise ParameterError("the board is closed")
+        outcomes: list[range | EvoteError] = []
+        taken: list[Entry] = []
+        encoded: list[bytes] = []
+        lines: list[bytes] = []
         stage = self._stage
-        for index, entry in enumerate(entries, self.size):
-            stage = next_stage(stage, entry, index)
-        encoded = [encode_entry(entry) for entry in entries]
-        lines = _body_lines(entries, bodies)
+        for entries, bodies in groups:
+            first, after = self.size + len(taken), stage
+            try:
+                for index, entry in enumerate(entries, first):
+                    after = next_stage(after, entry, index)
+                some = [encode_entry(entry) for entry in entries]
+                lines += _body_lines(entries, bodies)
+            except EvoteError as error:
+                outcomes.append(error)
+                continue
+            encoded += some
+            taken += entries
+            stage = after
+            outcomes.append(range(first, first + len(some)))
+        if taken:
+            self._commit(taken, encoded, lines, stage)
+        return outcomes
+
+    def _commit(
+        self, entries: list[Entry], encoded: list[bytes], lines: list[bytes], stage: Stage
+    ) -> None:
         first, end = self.size, self.size + len(encoded)
-        if not encoded:
-            return range(first, end)
-        leaves = [leaf_hash(data) for data in encoded]
-        grown = self._range.copy()
-        grown.extend(leaves)
-        signed = self._sign(end, grown.root())
+        leaves = leaf_hashes(encoded)
+        grown = self._edge.copy()
+        tiles = grown.extend(leaves)
+        root = grown.root()
+        signed = self._sign(end, root)
+        replaced = set(self._edge.paths()).difference(grown.paths())
+        if self._tail:
+            replaced.add(tile_path("entries", first // BUNDLE, len(self._tail)))
         try:
-            self._write_bundles(encoded, lines)
+            touched = self._files.write_entries(first, self._tail, encoded, lines)
+            touched |= self._files.write_tiles(tiles)
+            self._files.sync(touched)
             replace_file(self._path / CHECKPOINT, signed)
-            self._remove_replaced(first, end)
+            self._files.remove_replaced(sorted(replaced))
+            self.index.add(first, leaves, entries, root, stage)
         except BaseException:
             self.close()  # the files are in doubt: opening the board again settles them
             raise
         kept = end % BUNDLE
         self._tail = (self._tail + encoded)[-kept:] if kept else []
-        self._tree.extend(leaves)
-        self._range, self._stage, self._checkpoint = grown, stage, signed
-        return range(first, end)
-
-    def _write_bundles(self, encoded: list[bytes], lines: list[bytes]) -> None:
-        number, start = self.size // BUNDLE, -len(self._tail)
-        touched: set[Path] = set()
-        while start < len(encoded):
-            here = slice(max(start, 0), start + BUNDLE)
-            bundle = (self._tail if start <= 0 else []) + encoded[here]
-            path = self._path / bundle_path(number, len(bundle))
-            make_directory(path.parent)
-            create_file(path, encode_bundle(bundle))
-            touched.add(path.parent)
-            if bodies := b"".join(lines[here]):
-                path = self._path / bodies_path(number)
-                make_directory(path.parent)
-                append_file(path, bodies)
-                touched.add(path.parent)
-            number, start = number + 1, start + BUNDLE
-        for directory in sorted(touched):
-            sync_directory(directory)
+        self._tree.follow(grown)
+        self._edge, self._root, self._stage, self._checkpoint = grown, root, stage, signed
 
     def _sign(self, size: int, root: bytes) -> bytes:
         head = Checkpoint(origin=self._signer.key.name, size=size, root=root)
@@ -356,83 +430,85 @@ class Board:
         open_checkpoint(signed, self._signer.key)  # never publish what nobody could verify
         return signed
 
-    def _remove_replaced(self, old: int, new: int) -> None:
-        """Remove the partial bundle of `old` entries, which a larger one has replaced."""
-        if old % BUNDLE:
-            path = self._path / bundle_path(old // BUNDLE, old % BUNDLE)
-            remove(path)
-            if new // BUNDLE > old // BUNDLE:
-                remove(path.parent)
-
     # -- opening again ---------------------------------------------------------------------------
 
     def _recover(self) -> None:
-        """Read the log under the checkpoint, and cut whatever else a crash has left."""
+        """Read what is new under the checkpoint, and cut whatever else a crash has left."""
         for path in self._path.joinpath("board").glob(TEMPORARY + "*"):
             remove(path)
         if not (self._path / CHECKPOINT).exists():
             # The first checkpoint is there before the first entry, so no crash loses it.
-            if any(_files_below(self._path / ENTRIES)):
+            if self._files.any_entries():
                 raise DecodingError("missing, although there are entries", where=CHECKPOINT)
             replace_file(self._path / CHECKPOINT, self._sign(0, EMPTY_ROOT))
         self._checkpoint = read_file(self._path / CHECKPOINT, MAX_NOTE, where=CHECKPOINT)
         head = open_checkpoint(self._checkpoint, self._signer.key, where=CHECKPOINT)
+        tree = self._readable_tree(head)
+        start = self._known_before(tree)
+        wanted = set(tile_paths(head.size)) if tree is None else set[str]()
+        edge, made = TileEdge(), dict[str, bytes]()
         ballots = 0  # in the last bundle, while it is partial
-        for first in range(0, head.size, BUNDLE):
-            bundle = self._read_bundle(first // BUNDLE, min(BUNDLE, head.size - first))
-            ballots = 0
-            for index, data in enumerate(bundle, first):
-                entry = decode_entry(data, where=f"entry {index}")
-                self._stage = next_stage(self._stage, entry, index)
-                ballots += isinstance(entry, BallotEntry)
-            leaves = [leaf_hash(data) for data in bundle]
-            self._tree.extend(leaves)
-            self._range.extend(leaves)
+        for first in range(start // BUNDLE * BUNDLE, head.size, BUNDLE):
+            number, count = first // BUNDLE, min(BUNDLE, head.size - first)
+            bundle = self._files.bundle(number, count)
+            leaves = leaf_hashes(bundle)
+            if tree is None:
+                made |= {path: data for path, data in edge.extend(leaves) if path in wanted}
+            elif leaves != tree.leaves(number):
+                name = bundle_path(number, count)
+                raise BrokenLog(f"{name}: its entries do not have the root of the checkpoint")
+            entries = [
+                decode_entry(data, where=f"entry {i}") for i, data in enumerate(bundle, first)
+            ]
+            ballots = sum(isinstance(entry, BallotEntry) for entry in entries)
+            root = edge.root() if tree is None else tree.root(first + count)
+            self._replay(first, max(start - first, 0), entries, leaves, root)
             self._tail = bundle if len(bundle) < BUNDLE else []
-        if self.root != head.root:
-            raise BrokenLog(f"its {head.size} entries do not have the root of the checkpoint")
-        self._cut(head.size, ballots if self._tail else 0)
+        if tree is None:
+            if edge.root() != head.root:
+                raise BrokenLog(f"its {head.size} entries do not have the root of the checkpoint")
+            self._files.sync(self._files.write_tiles(made.items(), again=True))
+            tree = TileTree(head.size, head.root, self._files.fetch)
+        self._tree, self._edge, self._root = tree, tree.edge, head.root
+        self._files.cut(head.size, ballots if self._tail else 0)
 
-    def _cut(self, size: int, ballots: int) -> None:
-        """Remove what the checkpoint of `size` does not cover.
+    def _readable_tree(self, head: Checkpoint) -> TileTree | None:
+        """The tiles, where they are there and lead to the root; else they are made again."""
+        if self._files.missing_tiles(head.size):
+            return None
+        try:
+            return TileTree(head.size, head.root, self._files.fetch)
+        except EvoteError:
+            return None
 
-        Args:
-            size: number of entries that stay.
-            ballots: how many of them are ballots in the last bundle, while it is partial.
-        """
-        last, width = divmod(size, BUNDLE)
-        for path in _files_below(self._path / ENTRIES):
-            name = path.relative_to(self._path).as_posix()
-            found = _BUNDLE_PATH.fullmatch(name)
-            if found is None:
-                continue  # nothing of ours: the audit names it
-            number = _tile_number(found[1])
-            if number > last or (number == last and name != bundle_path(last, width)):
-                remove(path)
-            elif number < last and found[2]:
-                remove(path)  # a partial bundle beside the full one
-        for path in _files_below(self._path / "ballots"):
-            name = path.relative_to(self._path).as_posix()
-            found = _BODIES_PATH.fullmatch(name)
-            number = _tile_number(found[1]) if found else -1
-            if number > last or (number == last and not ballots):
-                remove(path)
-            elif number == last:
-                _keep_lines(path, ballots, name)
-        for directory in (self._path / ENTRIES, self._path / "ballots"):
-            _remove_empty(directory)
+    def _known_before(self, tree: TileTree | None) -> int:
+        """How many entries the index knows, if the log continues those; else it begins anew."""
+        try:
+            size, root, stage = self.index.state()
+            if tree is not None and size <= tree.size:
+                proof = tree.consistency_proof(size)
+                verify_consistency(size, root, tree.size, tree.root(), proof)
+                self._stage = stage
+                return size
+        except (EvoteError, OSError):
+            pass
+        self.index.clear()
+        return 0
+
+    def _replay(
+        self, first: int, known: int, entries: list[Entry], leaves: list[bytes], root: bytes
+    ) -> None:
+        """Note the entries of a bundle but those `known` already; `root` is that up to its end."""
+        for index, entry in enumerate(entries[known:], first + known):
+            self._stage = next_stage(self._stage, entry, index)
+        if known < len(entries):
+            self.index.add(first + known, leaves[known:], entries[known:], root, self._stage)
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _read_bundle(self, number: int, count: int) -> list[bytes]:
-        name = bundle_path(number, count)
-        return decode_bundle(
-            read_file(self._path / name, MAX_BUNDLE, where=name), count, where=name
-        )
-
     def _bundle(self, number: int) -> list[bytes]:
         full = number < self.size // BUNDLE
-        return self._read_bundle(number, BUNDLE) if full else list(self._tail)
+        return self._tree.bundle(number) if full else list(self._tail)
 
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """The entries from index `start` on, bundle by bundle."""
@@ -468,15 +544,6 @@ class Board:
         return result
 
 
-_TILE = r"(?:x[0-9]{3}/)*[0-9]{3}"
-_BUNDLE_PATH = re.compile(rf"{ENTRIES}/({_TILE})(\.p/[0-9]{{1,3}})?", re.ASCII)
-_BODIES_PATH = re.compile(rf"ballots/({_TILE})\.jsonl", re.ASCII)
-
-
-def _tile_number(name: str) -> int:
-    return int(name.replace("x", "").replace("/", ""))
-
-
 def _body_lines(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[bytes]:
     """For each entry the line of its body; empty where it has none."""
     ballots = [isinstance(entry, BallotEntry) for entry in entries]
@@ -494,28 +561,3 @@ def _body_lines(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[bytes
             raise ParameterError("the body of a ballot does not have the digest of its entry")
         lines.append(body + b"\n")
     return lines
-
-
-def _files_below(directory: Path) -> list[Path]:
-    return [path for path in sorted(directory.rglob("*")) if path.is_symlink() or path.is_file()]
-
-
-def _remove_empty(directory: Path) -> None:
-    """Remove the empty directories below one; itself it stays."""
-    for path in sorted(directory.rglob("*"), reverse=True):
-        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-            remove(path)
-
-
-def _keep_lines(path: Path, count: int, where: str) -> None:
-    """Cut a file after its first `count` lines."""
-    size = 0
-    with path.open("rb") as file:
-        for number in range(count):
-            line = file.readline(MAX_BODY + 1)
-            if not line.endswith(b"\n"):
-                raise DecodingError(f"line {number + 1} is missing or has no end", where=where)
-            size += len(line)
-        more = bool(file.read(1))
-    if more:
-        cut_file(path, size)

@@ -268,8 +268,8 @@ def verify_ballot_signatures(
     """Which of n signatures over ballot digests hold; one random combination for all of them."""
     if not len(credentials) == len(ballots) == len(actions) == len(signatures):
         raise ParameterError("as many credentials, ballots and actions as signatures expected")
-    if not set(actions) <= set(ACTIONS):
-        raise ParameterError("a ballot is cast or spoiled")
+    if other := sorted(set(actions) - set(ACTIONS)):
+        raise ParameterError(f"a ballot is cast or spoiled, not {other[0]!r}")
     words = {action: action.encode("ascii") for action in ACTIONS}
     messages = digests(
         "ballot-signature", election_id, ballots, [words[action] for action in actions]

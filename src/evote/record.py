@@ -4,6 +4,7 @@
     ceremony/commit-001.json reveal-001.json complaint-002-001.json confirm-001.json
     roll/roll.json                roll/rows/000.jsonl, 4096 rows each
     board/checkpoint              board/tile/entries/000, the last one 000.p/W
+    board/tile/0/000              hash tiles, all or none
     ballots/000.jsonl             the bodies of the ballot entries of bundle 000
     mixes/000/01.json             what mix server 1 made of unit 0, see `mixing`
     tally.json  shares/001.json  result.json
@@ -11,7 +12,7 @@
 The listing is strict: no other file or directory, no symlink, nothing missing, and no file of a
 later phase than the board proves. Reading streams: the roll by row, the log by bundle, ballots by
 line; memory does not grow with their number, except by the names of files: one for 4096 rows of
-the roll, two for 256 entries.
+the roll, three for 256 entries.
 
 What the files say is judged elsewhere; here a file has its place, its size and its lines. Nobody
 may write while a record is read: readers take no lock, and see a half-made step as damage.
@@ -31,11 +32,14 @@ from evote._files import make_directory, shown_path, write_file
 from evote._trees import Directory, Tree
 from evote.ballots import body_sizes
 from evote.board import (
+    BOARD,
     BUNDLE,
     ENTRIES,
     MAX_BODY,
     MAX_BUNDLE,
     MAX_NOTE,
+    MAX_TILE,
+    TILE_FILE,
     BallotEntry,
     Checkpoint,
     Entry,
@@ -52,6 +56,7 @@ from evote.board import (
     open_checkpoint,
     read_ballot_entries,
     tile_name,
+    tile_paths,
 )
 from evote.credentials import MAX_ROLL, MAX_ROW, decode_roll
 from evote.election import MAX_MANIFEST, Manifest, decode_manifest, manifest_digest
@@ -99,6 +104,7 @@ _KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can
         (rf"roll/rows/{_TILE}\.jsonl", ROLL_BUNDLE * (MAX_ROW + 1)),
         (r"board/checkpoint", MAX_NOTE),
         (rf"board/tile/entries/{_TILE}(?:\.p/[0-9]{{1,3}})?", MAX_BUNDLE),
+        (TILE_FILE.pattern, MAX_TILE),
         (rf"ballots/{_TILE}\.jsonl", BUNDLE * (MAX_BODY + 1)),
         (r"mixes/[0-9]{3}/[0-9]{2}\.json", _MAX_JSON),
         (r"tally\.json", _MAX_JSON),
@@ -108,7 +114,7 @@ _KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can
 )
 _DIRECTORY = re.compile(
     r"ceremony|shares|mixes(?:/[0-9]{3})?|roll|(?:roll/rows|ballots)(?:/x[0-9]{3}){0,2}|board|board/tile"
-    rf"|board/tile/entries(?:/x[0-9]{{3}}){{0,2}}|board/tile/entries/{_TILE}\.p",
+    rf"|board/tile/(?:entries|[0-9]{{1,2}})(?:(?:/x[0-9]{{3}}){{0,6}}|/{_TILE}\.p)",
     re.ASCII,
 )
 _ALWAYS = frozenset(  # directories that may be there though nothing is in them yet
@@ -329,6 +335,8 @@ class Record:
             expected.must_be([CHECKPOINT])
         expected.must_be(bundle_path(number, width) for number, width in _bundles(survey.size))
         expected.must_be(bodies_path(n) for n, some in enumerate(survey.ballots) if some)
+        if any(TILE_FILE.fullmatch(name) for name in present):
+            expected.must_be(BOARD + path for path in tile_paths(survey.size))
         if survey.tally is not None:
             expected.must_be([TALLY])
         if survey.result is not None:
@@ -447,8 +455,8 @@ class Record:
         """
         return self._entry_bundles(self.checkpoint().size)
 
-    def _entry_bundles(self, size: int) -> Iterator[tuple[int, list[bytes]]]:
-        for number, width in _bundles(size):
+    def _entry_bundles(self, size: int, start: int = 0) -> Iterator[tuple[int, list[bytes]]]:
+        for number, width in _bundles(size, start):
             name = bundle_path(number, width)
             yield number * BUNDLE, decode_bundle(self.read(name), width, where=name)
 
@@ -469,14 +477,14 @@ class Record:
         m = self.manifest
         return max(body_sizes(m.group, m.contests, m.styles, m.ballot_packs).values())
 
-    def ballots(self) -> Iterator[tuple[int, BallotEntry, bytes]]:
-        """Entry index, entry and body of every submitted ballot.
+    def ballots(self, start: int = 0) -> Iterator[tuple[int, BallotEntry, bytes]]:
+        """Entry index, entry and body of every submitted ballot from index `start` on.
 
         Raises:
             DecodingError: a bundle has more or fewer bodies than ballot entries.
         """
         size = self.checkpoint().size
-        for first, bundle in self._entry_bundles(size):
+        for first, bundle in self._entry_bundles(size, start):
             number = first // BUNDLE
             entries = [
                 decode_entry(data, where=entry_place(i, size))
@@ -486,7 +494,8 @@ class Record:
             if found:
                 bodies = self._lines(bodies_path(number), self._body_size + 1, len(found))
                 for (index, entry), body in zip(found, bodies, strict=True):
-                    yield index, entry, body
+                    if index >= start:
+                        yield index, entry, body
 
     # -- tally -------------------------------------------------------------------------------------
 
@@ -567,6 +576,15 @@ class Record:
             result=result,
         )
 
+    def tile(self, path: str) -> bytes:
+        """A hash tile by its path below the board."""
+        return self.read(BOARD + path)
+
+    @property
+    def has_tiles(self) -> bool:
+        """Whether there are hash tiles; records of earlier versions have none."""
+        return any(TILE_FILE.fullmatch(name) for name in self._walk()[0])
+
     def phase(self) -> Phase:
         """How far the election has come: by the board, and before it opens by the files."""
         stage = self.survey().stage
@@ -589,9 +607,9 @@ def _row_number(name: str) -> int:
     return int(digits) if digits and rows_path(int(digits)) == name else -1
 
 
-def _bundles(size: int) -> Iterator[tuple[int, int]]:
-    """Number and width of the bundles of a log."""
-    for first in range(0, size, BUNDLE):
+def _bundles(size: int, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Number and width of the bundles of a log, from that with entry `start` on."""
+    for first in range(start // BUNDLE * BUNDLE, size, BUNDLE):
         yield first // BUNDLE, min(BUNDLE, size - first)
 
 

@@ -1,0 +1,278 @@
+"""The index beside a board: it spares reading, decides nothing, and is rebuilt when it is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evote._log_files import LogFiles
+from evote.board import (
+    BallotEntry,
+    Board,
+    BoardIndex,
+    Opening,
+    Stage,
+    encode_entry,
+    leaf_hash,
+    leaf_hashes,
+    open_checkpoint,
+)
+from evote.errors import BrokenLog, VerificationError
+from tests.test_board import BALLOT, ENTRIES, LOG, ballots, check_board_files, signer
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the bundles that boards read, as they are opened."""
+    seen: list[int] = []
+    real = LogFiles.bundle
+
+    def bundle(self: LogFiles, number: int, count: int) -> list[bytes]:
+        seen.append(number)
+        return real(self, number, count)
+
+    monkeypatch.setattr(LogFiles, "bundle", bundle)
+    return seen
+
+
+def begin(path: Path, count: int = 700) -> Board:
+    board = Board(path / "record", LOG, index=path / "index.sqlite")
+    board.append(ENTRIES[:1])
+    board.append(*ballots(count))
+    return board
+
+
+def again(path: Path) -> Board:
+    return Board(path / "record", LOG, index=path / "index.sqlite")
+
+
+def check_index(board: Board) -> None:
+    """It says of every entry what the log says."""
+    entries = list(board.entries())
+    size, root, stage = board.index.state()
+    assert (size, root, stage) == (board.size, board.root, board.stage)
+    for place, entry in enumerate(entries):
+        assert board.index.place(leaf_hash(encode_entry(entry))) == place
+    assert board.index.place(bytes(32)) is None
+    assert board.index.entries_of(bytes([7]) * 32) == [
+        i for i, entry in enumerate(entries) if getattr(entry, "credential", b"") == bytes([7]) * 32
+    ]
+
+
+def test_opening_reads_the_last_bundle_only(tmp_path: Path, reads: list[int]) -> None:
+    begin(tmp_path).close()
+    reads.clear()
+    with again(tmp_path) as board:
+        assert reads == [2]
+        assert board.append(*ballots(200, 700)) == range(701, 901)
+        check_index(board)
+    reads.clear()
+    with again(tmp_path) as board:
+        assert reads == [3]
+        assert board.size == 901
+        check_index(board)
+    assert check_board_files(tmp_path / "record")[0] == 901
+
+
+def test_without_a_file_all_is_read(tmp_path: Path, reads: list[int]) -> None:
+    begin(tmp_path).close()
+    reads.clear()
+    with Board(tmp_path / "record", LOG) as board:
+        assert reads == [0, 1, 2]
+        check_index(board)
+
+
+def test_an_index_that_is_behind_goes_on(tmp_path: Path, reads: list[int]) -> None:
+    """As after a loss of power: it is not synced for its own sake."""
+    begin(tmp_path, 300).close()
+    shutil.copy(tmp_path / "index.sqlite", tmp_path / "before")
+    with again(tmp_path) as board:
+        board.append(*ballots(700, 300))
+    shutil.copy(tmp_path / "before", tmp_path / "index.sqlite")
+    reads.clear()
+    with again(tmp_path) as board:
+        assert reads == [1, 2, 3]
+        check_index(board)
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[2000 : len(data) // 2] = os.urandom(len(data) // 2 - 2000)
+    path.write_bytes(data)
+
+
+def edited(*statements: str) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        with sqlite3.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        Path.unlink,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"no database" * 1000),
+        lambda path: path.write_bytes(path.read_bytes()[:9000]),
+        damage,
+        edited("DELETE FROM state"),
+        edited("DROP TABLE state"),
+        edited("DROP TABLE state", "CREATE TABLE state (version, log)"),
+        edited("UPDATE state SET version = 0"),
+        edited("UPDATE state SET log = 'another'"),
+        edited("UPDATE state SET size = 5000"),
+        edited("UPDATE state SET size = 600"),
+        edited("UPDATE state SET size = -1"),
+        edited("UPDATE state SET root = zeroblob(32)"),
+        edited("UPDATE state SET root = 'text'"),
+        edited("UPDATE state SET stage = 77"),
+    ],
+)
+def test_what_is_wrong_with_an_index_is_made_again(
+    tmp_path: Path, reads: list[int], harm: Callable[[Path], object]
+) -> None:
+    begin(tmp_path).close()
+    harm(tmp_path / "index.sqlite")
+    reads.clear()
+    with again(tmp_path) as board:
+        assert reads == [0, 1, 2]
+        check_index(board)
+    reads.clear()
+    with again(tmp_path) as board:
+        assert reads == [2]
+
+
+def test_an_index_of_another_log(tmp_path: Path, reads: list[int]) -> None:
+    """Of another key, and of the same key's log after a fork."""
+    begin(tmp_path).close()
+    other = tmp_path / "other"
+    with Board(other / "record", LOG, index=other / "index.sqlite") as board:
+        board.append(ENTRIES[:1])
+        board.append(*ballots(600, 5))
+    with Board(tmp_path / "third", signer(2), index=other / "index.sqlite") as board:
+        assert board.size == 0
+        assert board.stage == Stage.EMPTY
+    for record in (other / "record", tmp_path / "record"):
+        reads.clear()
+        with Board(record, LOG, index=other / "index.sqlite") as board:
+            assert 0 in reads
+            check_index(board)
+
+
+def test_two_boards_and_one_index(tmp_path: Path) -> None:
+    """The second has a temporary one: nothing is shared by accident."""
+    with begin(tmp_path), Board(tmp_path / "b", LOG, index=tmp_path / "index.sqlite") as second:
+        second.append(ENTRIES[:1])
+        check_index(second)
+    with again(tmp_path) as board:
+        check_index(board)
+
+
+def test_a_place_where_no_index_can_be(tmp_path: Path) -> None:
+    (tmp_path / "index.sqlite").mkdir()
+    with begin(tmp_path, 10) as board:
+        check_index(board)
+
+
+def test_hash_tiles_that_are_wrong_are_made_again(tmp_path: Path, reads: list[int]) -> None:
+    begin(tmp_path).close()
+    tiles = [p for p in (tmp_path / "record/board/tile").rglob("*") if p.is_file()]
+    tiles = [path for path in tiles if "entries" not in path.parts]
+    assert len(tiles) == 4
+    for path in tiles:
+        data = path.read_bytes()
+        for wrong in (None, data[:-1], b"", data + b"x"):
+            path.unlink()
+            if wrong is not None:
+                path.write_bytes(wrong)
+            reads.clear()
+            with again(tmp_path):
+                assert reads == [0, 1, 2]
+            assert path.read_bytes() == data
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+        with again(tmp_path) as board:  # a full one is not looked at before it is needed
+            if path.name in ("000", "001"):
+                with pytest.raises(VerificationError, match="tile"):
+                    board.receipt(256 * int(path.name))
+                path.write_bytes(data)
+        assert path.read_bytes() == data
+    assert check_board_files(tmp_path / "record")[0] == 701
+
+
+def test_entries_of_a_full_bundle_that_were_changed(tmp_path: Path) -> None:
+    """Opening does not see them; whoever asks for one of them does, and so does a new index."""
+    begin(tmp_path).close()
+    bundle = tmp_path / "record/board/tile/entries/001"
+    data = bundle.read_bytes()
+    bundle.write_bytes(data.replace(b'"credential":"0', b'"credential":"1', 1))
+    with again(tmp_path) as board:
+        assert board.receipt(5).proof.index == 5
+        with pytest.raises(BrokenLog, match="entries/001"):
+            board.receipt(300)
+    with pytest.raises(BrokenLog, match="root"):
+        Board(tmp_path / "record", LOG)
+    bundle.write_bytes(data)
+    with Board(tmp_path / "record", LOG) as board:
+        assert board.size == 701
+
+
+def test_ballots_and_openings(tmp_path: Path) -> None:
+    made, bodies = ballots(3)
+    entries = [entry for entry in made if isinstance(entry, BallotEntry)]
+    spoil = replace(entries[1], action="spoil")
+    opening = Opening(ballot=spoil.digest, seed=bytes(32), contests=())
+    with begin(tmp_path, 0) as board:
+        board.append([entries[0], spoil, entries[2]], bodies)
+        index = board.index
+        assert index.has_cast(entries[0].credential)
+        assert not index.has_cast(spoil.credential)
+        assert index.spoiled(spoil.digest) == 2
+        assert index.spoiled(entries[0].digest) is None
+        assert index.entries_of(entries[2].credential) == [3]
+        assert not index.opened(spoil.digest)
+        board.append([opening])
+        assert index.opened(spoil.digest)
+        assert not index.opened(entries[0].digest)
+        assert index.place(leaf_hashes([encode_entry(BALLOT)])[0]) is None
+        assert open_checkpoint(board.checkpoint, LOG.key).size == 5
+
+
+def test_nonces(tmp_path: Path) -> None:
+    index = BoardIndex(tmp_path / "index", LOG.key.text)
+    assert index.nonces == 0
+    index.add_nonces(7, {-(2**63), 0, 5}, {2**63 - 1})
+    index.add_nonces(9, {5, 6}, set())
+    assert index.nonces == 9
+    for _ in range(2):
+        assert index.known_nonces(0, {-(2**63), 0, 5, 6, 7, 2**63 - 1}) == {-(2**63), 0, 5, 6}
+        assert index.known_nonces(1, {2**63 - 1, 5}) == {2**63 - 1}
+        assert index.known_nonces(1, set()) == set()
+        index.close()
+        index = BoardIndex(tmp_path / "index", LOG.key.text)
+    index.close()
+
+
+def test_an_index_that_fails_closes_the_board(tmp_path: Path) -> None:
+    """What was being appended is there all the same: the checkpoint came first."""
+    with begin(tmp_path, 5) as board:
+        board.index._connection.execute("DROP TABLE entries")
+        with pytest.raises(OSError, match="index of the board"):
+            board.append(*ballots(3, 5))
+    with again(tmp_path) as board:
+        assert board.size == 9
+        check_index(board)
