@@ -1,41 +1,41 @@
-"""The Coordination Council election of 2012: 97,727 voters on the roll, 81,801 ballots, mixed.
+"""The Coordination Council of 2012: 170,012 registered, 97,727 verified, 81,801 ballots, mixed.
 
-Up to 30 marks in a general list and 5 in each of three small ones, about 200 candidates in all:
-summed, every ballot would need 400 proofs of two branches; packed into one message it needs one.
-Three servers mix. The sizes are the real ones, the marks are drawn from a fixed seed.
+Up to 30 marks in a general list of 150 and 5 in each of three small ones: packed in one message of
+one element, mixed by three servers. Voters are provisional until they are verified. 70 stations
+without a network deliver their ballots in batches. A commission strikes fraudulent accounts, with a
+reason; that there are 1,000, and that every tenth voter who is not verified tries, is made up.
 
-Usage: council_2012.py [--scale 0.01] [--jobs 2] [--keep DIRECTORY]
+Usage: council_2012.py [--scale 0.01] [--jobs 2] [--keep FOLDER]
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Iterator
 
-from evote.contests import Contest
-from evote.demo import Marks, Scenario, draw_marks, numbered_options, run_election
+from _scenario import Marks, Person, Scenario, marks_contest, part_of, start
+
+from evote.demo import draw_marks
 from evote.packing import Pack
 
-ROLL, BALLOTS = 97_727, 81_801
+ROLL, VERIFIED, BALLOTS, FRAUDS = 170_012, 97_727, 81_801, 1_000
 LISTS = {"general": (150, 30), "left": (17, 5), "liberal": (17, 5), "national": (16, 5)}
 
 
-def contest(name: str, options: int, maximum: int) -> Contest:
-    return Contest(
-        id=name,
-        title=f"The {name} list",
-        kind="limited",
-        options=numbered_options("Candidate", options),
-        option_limit=1,
-        minimum=0,
-        maximum=maximum,
-    )
+def people(scale: float) -> Iterator[Person]:
+    roll, verified, ballots = (max(round(n * scale), 30) for n in (ROLL, VERIFIED, BALLOTS))
+    frauds = max(round(FRAUDS * scale), 1)
+    for i in range(roll):
+        name, votes = f"Voter {i:06}", part_of(i * verified // roll, ballots, verified)
+        if part_of(i, verified, roll):
+            yield Person(name, status="provisional", ballots=int(votes))
+        elif part_of(i - i * verified // roll, frauds, roll - verified):
+            yield Person(f"Fraud {i:06}", status="provisional", counts=False)
+        else:
+            yield Person(name, status="provisional", ballots=int(i % 10 == 0), counts=False)
 
 
-def mark(rng: random.Random) -> Marks:
+def mark(rng: random.Random, person: Person) -> Marks:
     """Somebody marks up to 30 and up to 5, everywhere more often many than few."""
     return {
         name: draw_marks(rng, options, max(rng.randint(0, most), rng.randint(0, most)))
@@ -44,36 +44,31 @@ def mark(rng: random.Random) -> Marks:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the real sizes")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--keep", type=Path, help="a new directory for record and operators")
-    options = parser.parse_args()
+    lists = LISTS.items()
     scenario = Scenario(
         title="Coordination Council 2012",
-        contests=tuple(contest(name, *sizes) for name, sizes in LISTS.items()),
-        registered=max(round(ROLL * options.scale), 31),
-        voters=max(round(BALLOTS * options.scale), 30),
-        mark=mark,
-        packs=(Pack(id="council", contests=tuple(LISTS)),),
-        mixers=3,
         seed=2012,
+        contests=tuple(marks_contest(name, f"The {name} list", *size) for name, size in lists),
+        people=people,
+        mark=mark,
+        mixers=3,
+        packs=(Pack(id="council", contests=tuple(LISTS)),),
+        stations=70,
+        rules={"strike": ["fraudulent-account"], "confirm": ["identity-verified"]},
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        start = time.monotonic()
-
-        def say(line: str) -> None:
-            print(f"{time.monotonic() - start:7.1f} s  {line}", flush=True)
-
-        place = options.keep or Path(scratch) / "council"
-        election = run_election(scenario, place, jobs=options.jobs, say=say)
-        say(election.report.verdict)
-        election.report.raise_for_failure()
-        if election.votes != election.expected:
-            raise SystemExit("what was published is not what was voted")
-        for name, votes in election.votes.items():
-            first = max(range(len(votes)), key=votes.__getitem__)
-            print(f"{name}: {sum(votes)} marks, most for candidate {first + 1}: {votes[first]}")
+    with start(scenario, __doc__) as election:
+        election.found()
+        election.vote()
+        verified, frauds = (election.offline / name for name in ("verified.csv", "frauds.csv"))
+        election.credentials(lambda person: person.counts, verified)
+        election.credentials(lambda person: person.identity.startswith("Fraud"), frauds)
+        election.rule("confirm", verified, "identity-verified")
+        election.rule("strike", frauds, "fraudulent-account")
+        election.finish()
+        seats = {name: election.elected(name, most) for name, (_, most) in LISTS.items()}
+        for name, elected in seats.items():
+            print(f"{name}: elected {' '.join(elected)}")
+        print(f"{sum(map(len, seats.values()))} seats")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""A council of 45 votes yes or no: the steps of an election, one call each."""
+"""A council of 45 votes three times under one key ceremony; some members are absent.
+
+Every member has a code for each vote, so that who votes in one says nothing of the next. The votes
+are taken one after the other; all are decrypted after the last. Each step is one call.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from evote.operators import load_card
 from evote.record import Record
 from evote.verify import audit
 
+MEMBERS = 45
+
 
 def main(folder: Path) -> None:
     record, passphrase = folder / "record", secrets.token_urlsafe()
@@ -23,19 +29,24 @@ def main(folder: Path) -> None:
     clerk, chair, server = keys["registrar-1"], keys["authority-1"], keys["board"]
     draft = json.loads((Path(__file__).parent / "council_vote.json").read_text(encoding="utf-8"))
     workflow.new_election(record, draft, cards=cards)
+    series = [style.id for style in Record(record).manifest.styles]
 
     # 2. The trustees make the key of the election together; two of the three will decrypt.
     workflow.run_ceremony(record, trustees, passphrase)
 
-    # 3. 45 members get a code each, and vote: member i says yes unless i is a multiple of 4.
-    lines = [workflow.RollLine(style="member", count=45)]
-    members = workflow.issue_credentials(record, clerk, lines, passphrase)
+    # 3. 45 members get a code for each vote. In vote k the first 3 k are absent; of the others
+    #    member i says yes unless i is a multiple of k + 4.
+    lines = [workflow.RollLine(style=name, count=MEMBERS) for name in series]
+    codes = workflow.issue_credentials(record, clerk, lines, passphrase)
     workflow.open_election(record, [chair], server, passphrase)
-    for i, member in enumerate(members):
-        choice = workflow.Choice(contests={"budget": (int(i % 4 > 0), int(i % 4 == 0))})
-        ballot = workflow.encrypt_ballot(record, member.code, choice)
-        signed = workflow.sign_ballot(record, member.code, ballot, "cast")
-        workflow.submit(record, server, [signed], passphrase)
+    for k, name in enumerate(series):
+        votes = []
+        for i in range(3 * k, MEMBERS):
+            yes = int(i % (k + 4) > 0)
+            choice = workflow.Choice(contests={name: (yes, 1 - yes)})
+            votes.append(workflow.Vote(code=codes[MEMBERS * k + i].code, style=name, choice=choice))
+        for some in workflow.make_submissions(record, votes):
+            workflow.submit(record, server, some, passphrase)
     workflow.seal_election(record, [chair], server, passphrase)
 
     # 4. The sums are decrypted, and anyone audits the record.
@@ -43,8 +54,9 @@ def main(folder: Path) -> None:
     for path in trustees[:2]:
         workflow.decrypt_share(record, path, passphrase)
     result = workflow.publish_result(record, server, passphrase)
-    yes, no = result.contests[0].votes
-    print(f"{Record(record).manifest.contest('budget').title}: {yes} yes, {no} no")
+    for contest in result.contests:
+        (yes, no), title = contest.votes, Record(record).manifest.contest(contest.id).title
+        print(f"{title}: {yes} yes, {no} no, {MEMBERS - contest.ballots} absent")
     report = audit(record)
     report.raise_for_failure()
     print(report.verdict)

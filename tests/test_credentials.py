@@ -44,6 +44,7 @@ from evote.credentials import (
 )
 from evote.encoding import canonical_json, digest
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
+from evote.groups.eddsa_keys import SeedKey
 from evote.operators import draw_operator
 from evote.testing import strategies
 
@@ -135,7 +136,10 @@ def test_key_derivation_is_as_documented() -> None:
     code = encode_code(bytes(range(16)))
     kdf = HKDF(algorithm=SHA256(), length=32, salt=BASE, info=b"evote/1/credential")
     signing = Ed25519PrivateKey.from_private_bytes(kdf.derive(bytes(range(16))))
-    assert derive_voter_key(code, BASE).credential == signing.public_key().public_bytes_raw()
+    key = derive_voter_key(code, BASE)
+    assert key.credential == signing.public_key().public_bytes_raw()
+    message = ballot_message(ELECTION, BALLOTS[0], "cast")
+    assert key.sign_ballot(ELECTION, BALLOTS[0], "cast") == signing.sign(message)
 
 
 def test_a_code_gives_another_key_in_another_election() -> None:
@@ -149,15 +153,15 @@ def test_a_code_gives_another_key_in_another_election() -> None:
 def test_keys_do_not_show_their_secret() -> None:
     """attacks: E9"""
     key = derive_voter_key(draw_code(), BASE)
-    assert isinstance(key.signing, Ed25519PrivateKey)
-    secret = key.signing.private_bytes_raw()
+    assert isinstance(key.signing, SeedKey)
     for shown in (repr(key), str(key), f"{key}"):
-        assert secret.hex() not in shown
+        assert key.signing._secret[:32].hex() not in shown
         assert "signing" not in shown
+    assert repr(key.signing) == f"<SeedKey {key.credential.hex()}>"
     joint = derive_voter_key(f"{draw_code()}+{draw_code()}", BASE)
     assert repr(joint.signing) == f"<SumKey {joint.credential.hex()}>"
     for leak in (pickle.dumps, copy.deepcopy):
-        for whole in (key, joint, joint.signing):
+        for whole in (key, key.signing, joint, joint.signing):
             with pytest.raises(ParameterError):
                 leak(whole)
 

@@ -59,7 +59,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("verify", "testing"),
     ),
     (
-        *("_refusals", "_ballot_box", "_founding", "_rulings", "motions", "fates", "disputes"),
+        *("_refusals", "_ballot_box", "_founding", "_devices", "_rulings", "motions"),
+        *("fates", "disputes"),
         *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
         *("registrars", "reconcile", "turnout"),
         *("interop", "workflow", "demo", "server"),

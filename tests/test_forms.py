@@ -21,9 +21,10 @@ def form(key: int, packed: int) -> Form:
 def test_columns_are_what_was_written(data: st.DataObject, key: int, packed: int, n: int) -> None:
     keys = [data.draw(st.binary(min_size=key, max_size=key)) for _ in range(n)]
     arrays = [data.draw(st.binary(min_size=packed, max_size=packed)) for _ in range(n)]
-    found, columns = form(key, packed).read(
-        [text(*pair) for pair in zip(keys, arrays, strict=True)]
-    )
+    texts = [text(*pair) for pair in zip(keys, arrays, strict=True)]
+    if n:
+        assert form(key, packed).write([to_rows(keys), to_rows(arrays)]) == texts
+    found, columns = form(key, packed).read(texts)
     assert found.tolist() == list(range(n))
     assert [row.tobytes() for row in columns[0]] == keys
     assert [row.tobytes() for row in columns[1]] == arrays

@@ -19,14 +19,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from evote._forms import HOLE, Form, Kind
+from evote._forms import HOLE, Form, Kind, to_rows
 from evote._mixed_ballots import BallotPack, PackBallots, pack_sizes
 from evote.contests import Contest, Style
 from evote.elgamal import Ciphertexts, PublicKey
 from evote.encoding import (
     JSON,
     canonical_json,
-    encode_base64url,
     encode_hex,
 )
 from evote.errors import ParameterError, ShapeMismatch
@@ -176,30 +175,20 @@ def contest_sizes(group: Group, contest: Contest) -> dict[str, int]:
 
 def encode_ballots(context: BallotContext, ballots: Ballots) -> list[bytes]:
     """The body of each ballot. Of one style, all have the same length."""
-    columns = [
-        (
-            rows_of(part.ciphertexts, len(ballots)),
-            part.options.encode_each(),
-            part.sums.encode_each(),
-        )
-        for part in ballots.contests
-    ]
-    mixed = [
-        (rows_of(part.ciphertexts, len(ballots)), part.encode_proofs()) for part in ballots.packs
-    ]
-    bodies = []
-    for i, credential in enumerate(ballots.credentials):
-        contests = [
-            _contest_json(part.contest.id, *(encode_base64url(column[i]) for column in columns_))
-            for part, columns_ in zip(ballots.contests, columns, strict=True)
-        ]
-        packs = [
-            _pack_json(part.pack.id, *(encode_base64url(column[i]) for column in columns_))
-            for part, columns_ in zip(ballots.packs, mixed, strict=True)
-        ]
-        holder = encode_hex(credential)
-        bodies.append(_body(context.election_id, ballots.style, holder, contests, packs))
-    return bodies
+    n, group = len(ballots), context.group
+    if not n:
+        return []
+    contests = [(part.contest.id, contest_sizes(group, part.contest)) for part in ballots.contests]
+    packs = [(part.pack.id, pack_sizes(group, part.pack)) for part in ballots.packs]
+    columns: list[Sequence[bytes]] = []
+    for part in ballots.contests:
+        columns += [rows_of(part.ciphertexts, n), part.options.encode_each()]
+        columns.append(part.sums.encode_each())
+    columns.append(ballots.credentials)
+    for mixed in ballots.packs:
+        columns += [rows_of(mixed.ciphertexts, n), mixed.encode_proofs()]
+    form = body_form(context.election_id, ballots.style, contests, packs)
+    return form.write([to_rows(column) for column in columns])
 
 
 def _contest_json(name: str, ciphertexts: str = "", options: str = "", sums: str = "") -> JSON:

@@ -42,7 +42,7 @@ from evote.board import (
 )
 from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
-from evote.election import ElectionParameters, ballot_context, decode_manifest
+from evote.election import ElectionParameters, Manifest, ballot_context, decode_manifest
 from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
 from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
 from evote.operators import OperatorKey
@@ -53,8 +53,10 @@ __all__ = [
     "BallotBox",
     "Choice",
     "EncryptedBallot",
+    "EncryptionJob",
     "Submission",
     "encrypt_all",
+    "encryption_job",
     "erase_ballot",
     "load_ballot",
     "opening_of",
@@ -135,7 +137,9 @@ class Submission:
 # -- encryption --------------------------------------------------------------------------------
 
 
-class _EncryptionJob(NamedTuple):
+class EncryptionJob(NamedTuple):
+    """Arguments of `ballots.encrypt_ballots`, as other processes get them."""
+
     style: str
     credentials: tuple[bytes, ...]
     selections: dict[str, list[list[int]]]
@@ -152,7 +156,7 @@ def _start(parameters: ElectionParameters, manifest_bytes: bytes) -> tuple[bytes
     return manifest_bytes, parameters.key.element.encode(), parameters.election_id
 
 
-def _encrypt(context: BallotContext, job: _EncryptionJob) -> list[tuple[bytes, bytes]]:
+def _encrypt(context: BallotContext, job: EncryptionJob) -> list[tuple[bytes, bytes]]:
     """Bodies and seeds."""
     ballots, seeds = encrypt_ballots(
         context, job.style, job.credentials, job.selections, job.blanks, job.write_ins
@@ -178,7 +182,8 @@ def encrypt_all(
         for start in range(0, len(places), _CHUNK)
     ]
     todo = [
-        _encryption_job(parameters, style, [voters[i] for i in places]) for style, places in parts
+        encryption_job(parameters.manifest, style, [(voters[i][0], voters[i][2]) for i in places])
+        for style, places in parts
     ]
     done: dict[int, EncryptedBallot] = {}
     work = Work(_context, _start(parameters, manifest_bytes), _encrypt)
@@ -200,30 +205,31 @@ def encrypt_all(
     return [done[i] for i in range(len(voters))]
 
 
-def _encryption_job(
-    parameters: ElectionParameters, style: str, voters: Sequence[tuple[bytes, str, Choice]]
-) -> _EncryptionJob:
-    contests = parameters.manifest.style_contests(style)
+def encryption_job(
+    manifest: Manifest, style: str, voters: Sequence[tuple[bytes, Choice]]
+) -> EncryptionJob:
+    """What `ballots.encrypt_ballots` takes of the choices of voters of one style."""
+    contests = manifest.style_contests(style)
     names = {contest.id for contest in contests}
-    for _, _, choice in voters:
+    for _, choice in voters:
         if unknown := {*choice.contests, *choice.blank, *choice.write_ins} - names:
             raise ParameterError(f"style {style!r} has no contest {min(unknown)!r}")
-    return _EncryptionJob(
+    return EncryptionJob(
         style=style,
-        credentials=tuple(credential for credential, _, _ in voters),
+        credentials=tuple(credential for credential, _ in voters),
         selections={
             contest.id: [
                 list(choice.contests.get(contest.id, [0] * len(contest.options)))
-                for _, _, choice in voters
+                for _, choice in voters
             ]
             for contest in contests
         },
         blanks={
-            contest.id: [int(contest.id in choice.blank) for _, _, choice in voters]
+            contest.id: [int(contest.id in choice.blank) for _, choice in voters]
             for contest in contests
         },
         write_ins={
-            contest.id: [choice.write_ins.get(contest.id, "") for _, _, choice in voters]
+            contest.id: [choice.write_ins.get(contest.id, "") for _, choice in voters]
             for contest in contests
         },
     )

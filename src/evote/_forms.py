@@ -3,7 +3,8 @@
 Ballots of one style are canonical JSON of one length, in which only hex digits and packed arrays
 differ. A `Form` knows the rest by heart: texts that have it are cut into columns, in a few calls
 for all of them, to the values that the general reader finds in each. It judges nothing: what has
-not the form is left to the general reader, which names what is wrong with it.
+not the form is left to the general reader, which names what is wrong with it. The other way round,
+texts are made of columns in as few calls.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ Kind: TypeAlias = Literal["hex", "base64url"]
 _TO_BASE64 = bytes(
     c if chr(c).isalnum() and c < 128 else {0x2D: 0x2B, 0x5F: 0x2F}.get(c, 0x21) for c in range(256)
 )
+_FROM_BASE64 = bytes.maketrans(b"+/", b"-_")
 _TO_HEX = bytes(c if chr(c) in "0123456789abcdef" else 0x21 for c in range(256))
 
 
@@ -73,6 +75,13 @@ class Form:
             nothing = np.zeros((0, length), dtype=np.uint8)
             return where[:0], [_decoded(nothing[:, h.start : h.stop], h.kind) for h in self._holes]
 
+    def write(self, values: Sequence[Rows]) -> list[bytes]:
+        """The texts of this form that hold n values in each hole, from left to right."""
+        table = np.tile(self._template, (len(values[0]), 1))
+        for hole, rows in zip(self._holes, values, strict=True):
+            table[:, hole.start : hole.stop] = _encoded(rows, hole.kind)
+        return from_rows(table)
+
 
 def to_rows(items: Sequence[bytes]) -> Rows:
     """Strings of bytes of one length as an array."""
@@ -84,6 +93,18 @@ def from_rows(rows: Rows) -> list[bytes]:
     """The strings of bytes of an array."""
     size, data = rows.shape[1], rows.tobytes()
     return [data[i : i + size] for i in range(0, len(data), size)]
+
+
+def _encoded(values: Rows, kind: Kind) -> Rows:
+    """n strings of digits, each of so many bytes."""
+    count, size = values.shape
+    if kind == "hex":
+        digits = binascii.hexlify(values.tobytes())
+        return np.frombuffer(digits, dtype=np.uint8).reshape((count, 2 * size))
+    padded = np.zeros((count, -(-size // 3) * 3), dtype=np.uint8)
+    padded[:, :size] = values
+    text = binascii.b2a_base64(padded.tobytes(), newline=False).translate(_FROM_BASE64)
+    return np.frombuffer(text, dtype=np.uint8).reshape((count, -1))[:, : -(-4 * size // 3)]
 
 
 def _decoded(digits: Rows, kind: Kind) -> Rows:

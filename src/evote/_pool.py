@@ -22,7 +22,7 @@ from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from evote.errors import EvoteError, ParameterError
 
-__all__ = ["Work", "Workers", "processes", "run_jobs", "spread"]
+__all__ = ["Work", "Workers", "end_processes", "processes", "run_jobs", "spread"]
 
 S = TypeVar("S")
 J = TypeVar("J")
@@ -174,6 +174,14 @@ def _leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def end_processes() -> None:
+    """End the warm processes and wait for them; whoever is about to end without `exit` does so."""
+    with _lock:
+        for pool in _pools.values():
+            pool.shutdown(cancel_futures=True)
+        _pools.clear()
 
 
 def _stop(executor: Executor) -> None:

@@ -3,6 +3,7 @@
     new_election   publish the manifest          issue_credentials   draw codes, publish the roll
     run_ceremony   all trustees in one place     open_election       entry 0 of the board
     encrypt_ballot, sign_ballot                  what a voter's device does
+    make_submissions                             what the devices of many voters do, as a stream
     submit, deliver, open_spoiled, seal_election  what the board and the authorities do
     strike_voters, confirm_voters, extend_voting, set_phase    before they seal
     mix            what a mix server does, where contests are mixed
@@ -36,6 +37,7 @@ from evote._ballot_box import (
     save_ballot,
     signed_roll,
 )
+from evote._devices import Vote, make_submissions
 from evote._files import make_directory, remove
 from evote._founding import (
     Credential,
@@ -129,6 +131,7 @@ __all__ = [
     "RefusedBallot",
     "RollLine",
     "Submission",
+    "Vote",
     "compute_tally",
     "confirm_voters",
     "cosign_roll",
@@ -143,6 +146,7 @@ __all__ = [
     "issue_credentials",
     "load_ballot",
     "load_parameters",
+    "make_submissions",
     "mix",
     "mixed_answers",
     "new_election",

@@ -45,7 +45,14 @@ from evote.board import (
     verify_receipt,
 )
 from evote.contests import Contest, Option, Style
-from evote.credentials import ACTIONS, ballot_message, decode_code, derive_voter_key, encode_code
+from evote.credentials import (
+    ACTIONS,
+    _derive_seed,
+    ballot_message,
+    decode_code,
+    derive_voter_key,
+    encode_code,
+)
 from evote.elgamal import Ciphertexts, key_from_exponent
 from evote.encoding import encode_base64url, frame, uint32
 from evote.groups import Scalars, Secrecy, ristretto255
@@ -290,7 +297,7 @@ def build() -> dict[str, Any]:
             "input_key": decode_code(code).hex(),
             "salt": BASE_ID.hex(),
             "info_text": "evote/1/credential",
-            "signing_seed": voter.signing.private_bytes_raw().hex(),
+            "signing_seed": _derive_seed(decode_code(code), BASE_ID).hex(),
             "credential": voter.credential.hex(),
         },
         "contests": contests,

@@ -16,6 +16,7 @@ from evote.cli._common import (
     passphrase,
     passphrase_option,
     pin_options,
+    plain,
     progress,
     quiet_option,
     record_argument,
@@ -134,17 +135,23 @@ def verify(
 
 @mix.command()
 @record_argument
-def ballots(record: Path) -> None:
+@click.option("--contest", metavar="ID", help="Of this contest only.")
+def ballots(record: Path, contest: str | None) -> None:
     """Print what the mixed ballots say, once the trustees have decrypted them.
 
     One JSON object a line: unit, weight, contest, verdict, and of a valid ballot its selections (in
     a ranking 1 for the first preference) and what is written in. Whoever wants can count again.
     """
+    known = [known.id for known in Record(record).manifest.contests]
+    if contest is not None and contest not in known:
+        raise click.UsageError(f"no contest {plain(contest)!r}: {', '.join(known)}")
     if of_belenios(record):
-        _print_answers(profile.mixed_answers(record), {"weight": 1})
+        found = profile.mixed_answers(record)
+        _print_answers((a for a in found if contest in (None, a.contest.id)), {"weight": 1})
         return
     for unit, answers in workflow.mixed_answers(record):
-        _print_answers([answers], {"unit": unit.number, "weight": unit.weight})
+        if contest in (None, answers.contest.id):
+            _print_answers([answers], {"unit": unit.number, "weight": unit.weight})
 
 
 def _print_answers(found: Iterable[ContestAnswers], head: dict[str, JSON]) -> None:

@@ -19,13 +19,14 @@ from nacl.bindings import (
     crypto_core_ed25519_scalar_reduce,
     crypto_scalarmult_ed25519_base_noclamp,
     crypto_scalarmult_ed25519_noclamp,
+    crypto_sign,
     crypto_sign_seed_keypair,
 )
 from nacl.exceptions import CryptoError
 
 from evote.errors import ParameterError, VerificationError
 
-__all__ = ["SumKey", "public_keys", "sum_key", "sum_publics"]
+__all__ = ["SeedKey", "SumKey", "public_keys", "sum_key", "sum_publics"]
 
 
 def public_keys(seeds: Sequence[bytes]) -> list[bytes]:
@@ -42,6 +43,26 @@ def _sha512(*parts: bytes) -> bytes:
 
 def _reduced(uniform: bytes) -> bytes:
     return crypto_core_ed25519_scalar_reduce(uniform)
+
+
+class SeedKey:
+    """The signing key of an RFC 8032 seed; no repr, message or pickle shows its secret."""
+
+    __slots__ = ("_secret", "public")
+
+    def __init__(self, seed: bytes) -> None:
+        """Of 32 secret bytes."""
+        self.public, self._secret = crypto_sign_seed_keypair(seed)
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of RFC 8032, 64 bytes."""
+        return crypto_sign(message, self._secret)[:64]
+
+    def __repr__(self) -> str:
+        return f"<SeedKey {self.public.hex()}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise ParameterError("a signing key is not pickled")
 
 
 class SumKey:
