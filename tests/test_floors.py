@@ -50,6 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_mixed_results",
             "_tally_files",
             "tally",
+            "_record_files",
             "record",
             "_trustee",
             "ceremony",

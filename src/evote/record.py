@@ -20,25 +20,41 @@ may write while a record is read: readers take no lock, and see a half-made step
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
-from evote._files import make_directory, shown_path, write_file
+from evote._files import shown_path, write_file
+from evote._record_files import (
+    ALWAYS,
+    CHECKPOINT,
+    DIRECTORY,
+    KINDS,
+    MANIFEST,
+    OF_ALL_BALLOTS,
+    OF_THE_LOG,
+    RESULT,
+    ROLL,
+    ROLL_BUNDLE,
+    STEPS,
+    TALLY,
+    Expected,
+    ceremony_path,
+    limit_of,
+    row_number,
+    rows_path,
+    share_path,
+    write_roll,
+    write_rows,
+)
 from evote._trees import Directory, Tree
 from evote.ballots import body_sizes
 from evote.board import (
     BOARD,
     BUNDLE,
-    ENTRIES,
-    MAX_BODY,
-    MAX_BUNDLE,
-    MAX_NOTE,
-    MAX_TILE,
     TILE_FILE,
     BallotEntry,
     Checkpoint,
@@ -55,11 +71,10 @@ from evote.board import (
     next_stage,
     open_checkpoint,
     read_ballot_entries,
-    tile_name,
     tile_paths,
 )
-from evote.credentials import MAX_ROLL, MAX_ROW, decode_roll
-from evote.election import MAX_MANIFEST, Manifest, decode_manifest, manifest_digest
+from evote.credentials import MAX_ROW, decode_roll
+from evote.election import Manifest, decode_manifest, manifest_digest
 from evote.errors import DecodingError, EvoteError
 from evote.mixing import MAX_UNITS, mix_path, step_size
 from evote.tally import Tally, decode_tally, file_digest, read_units, result_size, share_size
@@ -84,76 +99,7 @@ __all__ = [
     "write_rows",
 ]
 
-MANIFEST = "manifest.json"
-ROLL = "roll/roll.json"
-CHECKPOINT = "board/checkpoint"
-TALLY = "tally.json"
-RESULT = "result.json"
-
-ROLL_BUNDLE = 4096  # rows
-_MAX_JSON = 16 * 2**20
-
 _LINES_AT_ONCE = 1 << 18  # bytes
-_TILE = r"(?:x[0-9]{3}/){0,2}[0-9]{3}"
-_KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can be; most bytes
-    (re.compile(pattern, re.ASCII), limit)
-    for pattern, limit in (
-        (r"manifest\.json", MAX_MANIFEST),
-        (r"ceremony/(?:commit|reveal|confirm|complaint-[0-9]{3})-[0-9]{3}\.json", 2**20),
-        (r"roll/roll\.json", MAX_ROLL),
-        (rf"roll/rows/{_TILE}\.jsonl", ROLL_BUNDLE * (MAX_ROW + 1)),
-        (r"board/checkpoint", MAX_NOTE),
-        (rf"board/tile/entries/{_TILE}(?:\.p/[0-9]{{1,3}})?", MAX_BUNDLE),
-        (TILE_FILE.pattern, MAX_TILE),
-        (rf"ballots/{_TILE}\.jsonl", BUNDLE * (MAX_BODY + 1)),
-        (r"mixes/[0-9]{3}/[0-9]{2}\.json", _MAX_JSON),
-        (r"tally\.json", _MAX_JSON),
-        (r"shares/[0-9]{3}\.json", _MAX_JSON),
-        (r"result\.json", _MAX_JSON),
-    )
-)
-_DIRECTORY = re.compile(
-    r"ceremony|shares|mixes(?:/[0-9]{3})?|roll|(?:roll/rows|ballots)(?:/x[0-9]{3}){0,2}|board|board/tile"
-    rf"|board/tile/(?:entries|[0-9]{{1,2}})(?:(?:/x[0-9]{{3}}){{0,6}}|/{_TILE}\.p)",
-    re.ASCII,
-)
-_ALWAYS = frozenset(  # directories that may be there though nothing is in them yet
-    f"ceremony shares mixes roll roll/rows ballots board board/tile {ENTRIES}".split()
-)
-
-
-_OF_THE_LOG = ("board/", "ballots/", "mixes/", "shares/", TALLY, RESULT)
-_OF_ALL_BALLOTS = ("mixes/", "shares/", RESULT)  # their size grows with the ballots that were mixed
-_STEPS: tuple[Literal["commit", "reveal", "confirm"], ...] = ("commit", "reveal", "confirm")
-
-
-def ceremony_path(name: str) -> str:
-    """The path in a record of a ceremony file."""
-    return f"ceremony/{name}"
-
-
-def rows_path(number: int) -> str:
-    """The path in a record of the n-th 4096 rows of the roll."""
-    return f"roll/rows/{tile_name(number)}.jsonl"
-
-
-def share_path(trustee: int) -> str:
-    """The path in a record of a trustee's decryption shares."""
-    return f"shares/{trustee:03d}.json"
-
-
-class _Expected:
-    """The names a record must have, and those it may have."""
-
-    def __init__(self) -> None:
-        self.required: set[str] = {MANIFEST}
-        self.allowed: set[str] = set()
-
-    def must_be(self, names: Iterable[str]) -> None:
-        self.required.update(names)
-
-    def may_be(self, names: Iterable[str]) -> None:
-        self.allowed.update(names)
 
 
 class Phase(IntEnum):
@@ -214,7 +160,7 @@ class Record:
     def problems(self) -> list[DecodingError]:
         """Everything that is wrong with the listing, given what the board proves; sorted."""
         names, problems = self._walk()
-        present, expected = set(names), _Expected()
+        present, expected = set(names), Expected()
         try:
             self.manifest  # noqa: B018  without it nothing else has a name
         except EvoteError as error:
@@ -226,7 +172,7 @@ class Record:
         except EvoteError as error:
             # Which files the log needs cannot be told, so none is blamed but the one at fault.
             problems.append(self._unclear("log", error))
-            expected.may_be(n for n in names if n.startswith(_OF_THE_LOG))
+            expected.may_be(n for n in names if n.startswith(OF_THE_LOG))
         opened = survey is None or survey.stage != Stage.EMPTY
         try:
             self._expect_ceremony(expected, opened)
@@ -271,8 +217,8 @@ class Record:
         return self._tree.open(name, self._limit(name))
 
     def _limit(self, name: str) -> int:
-        limit = _limit(name)
-        if not name.startswith(_OF_ALL_BALLOTS) or not self.manifest.packs:
+        limit = limit_of(name)
+        if not name.startswith(OF_ALL_BALLOTS) or not self.manifest.packs:
             return limit
         ballots = self.checkpoint().size  # there are no more of them than entries
         group, packs = self.manifest.group, self.manifest.packs
@@ -298,10 +244,10 @@ class Record:
                 continue
             for own, kind in entries:
                 name = f"{above}/{own}" if above else own
-                if kind == "directory" and _DIRECTORY.fullmatch(name):
+                if kind == "directory" and DIRECTORY.fullmatch(name):
                     waiting.append(name)
                     directories.add(name)
-                elif kind == "file" and any(known.fullmatch(name) for known, _ in _KINDS):
+                elif kind == "file" and any(known.fullmatch(name) for known, _ in KINDS):
                     names.append(name)
                 else:
                     reason = f"a {kind} of this name belongs to no record"
@@ -309,7 +255,7 @@ class Record:
         for name in names:
             while name := name.rpartition("/")[0]:
                 directories.discard(name)
-        for name in directories - _ALWAYS:
+        for name in directories - ALWAYS:
             problems.append(DecodingError("an empty directory", where=name))
         return tuple(sorted(names)), problems
 
@@ -318,15 +264,15 @@ class Record:
         reason = error.reason if isinstance(error, DecodingError) else str(error)
         return DecodingError(f"{reason} (so the files of the {what} cannot be told)", where=where)
 
-    def _expect_ceremony(self, expected: _Expected, opened: bool) -> None:
+    def _expect_ceremony(self, expected: Expected, opened: bool) -> None:
         indices = range(1, len(self.manifest.trustees) + 1)
         for i in indices:
-            steps = [ceremony_path(ceremony_file_name(kind, i)) for kind in _STEPS]
+            steps = [ceremony_path(ceremony_file_name(kind, i)) for kind in STEPS]
             expected.must_be(steps) if opened else expected.may_be(steps)
             # Whether a complaint may stand, the ceremony's own checks say.
             expected.may_be(ceremony_path(ceremony_file_name("complaint", i, j)) for j in indices)
 
-    def _expect_roll(self, expected: _Expected, opened: bool, present: set[str]) -> None:
+    def _expect_roll(self, expected: Expected, opened: bool, present: set[str]) -> None:
         if ROLL not in present and not opened:
             return
         expected.must_be([ROLL])
@@ -336,10 +282,10 @@ class Record:
         if missing is not None:
             expected.must_be([rows_path(missing)])
         rows = (name for name in present if name.startswith("roll/rows/"))
-        expected.may_be(name for name in rows if _row_number(name) in range(bundles))
+        expected.may_be(name for name in rows if row_number(name) in range(bundles))
 
-    def _expect_log(self, expected: _Expected, survey: Survey, present: set[str]) -> None:
-        if any(name.startswith(_OF_THE_LOG) for name in present):  # it is written before them
+    def _expect_log(self, expected: Expected, survey: Survey, present: set[str]) -> None:
+        if any(name.startswith(OF_THE_LOG) for name in present):  # it is written before them
             expected.must_be([CHECKPOINT])
         expected.must_be(bundle_path(number, width) for number, width in _bundles(survey.size))
         expected.must_be(bodies_path(n) for n, some in enumerate(survey.ballots) if some)
@@ -354,7 +300,7 @@ class Record:
         if survey.stage == Stage.TALLIED:  # trustees post shares before the board names them
             expected.may_be(share_path(i + 1) for i in range(len(self.manifest.trustees)))
 
-    def _expect_mixes(self, expected: _Expected, survey: Survey, present: set[str]) -> None:
+    def _expect_mixes(self, expected: Expected, survey: Survey, present: set[str]) -> None:
         steps = range(1, len(self.manifest.mixers) + 1)
         if survey.stage == Stage.SEALED:  # how many units there are, only the ballots say
             numbers = range(MAX_UNITS if steps else 0)
@@ -389,7 +335,7 @@ class Record:
             DecodingError: one of them has a name that no ceremony of this election has.
         """
         names = [name for name in self._walk()[0] if name.startswith("ceremony/")]
-        expected = _Expected()
+        expected = Expected()
         self._expect_ceremony(expected, opened=False)
         for name in names:
             if name not in expected.allowed:
@@ -421,7 +367,7 @@ class Record:
     def _lines(self, name: str, max_bytes: int, count: int | None = None) -> Iterator[bytes]:
         """The lines of a file, each ended by LF; exactly `count` of them if given."""
         number = 0
-        with self._tree.open(name, _limit(name)) as file:
+        with self._tree.open(name, limit_of(name)) as file:
             rest = b""
             while chunk := file.read(_LINES_AT_ONCE):
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -609,57 +555,7 @@ class Record:
         return Phase.CEREMONY if begun else Phase.SETUP
 
 
-def _row_number(name: str) -> int:
-    """Which rows a file is named after; -1 if no rows have that name."""
-    digits = re.sub("[^0-9]", "", name)
-    return int(digits) if digits and rows_path(int(digits)) == name else -1
-
-
 def _bundles(size: int, start: int = 0) -> Iterator[tuple[int, int]]:
     """Number and width of the bundles of a log, from that with entry `start` on."""
     for first in range(start // BUNDLE * BUNDLE, size, BUNDLE):
         yield first // BUNDLE, min(BUNDLE, size - first)
-
-
-def _limit(name: str) -> int:
-    for pattern, limit in _KINDS:
-        if pattern.fullmatch(name):
-            return limit
-    raise DecodingError("no file of this name belongs to a record", where=shown_path(name))
-
-
-def write_roll(path: Path | str, header: bytes, rows: Iterable[bytes]) -> None:
-    """Write the roll of a record: rows first, then the header; repeating it does nothing.
-
-    A header with more signatures on the same rows replaces the one before.
-
-    Raises:
-        ParameterError: another roll is there already.
-    """
-    write_rows(path, rows)
-    write_file(Path(path) / ROLL, header, overwrite=True)
-
-
-def write_rows(path: Path | str, rows: Iterable[bytes]) -> None:
-    """Write the rows of a roll, as they come, before its header; repeating it does nothing.
-
-    Raises:
-        ParameterError: other rows are there already.
-    """
-    path = Path(path)
-    make_directory(path / "roll/rows")
-    bundle: list[bytes] = []
-    number = 0
-    for row in rows:
-        bundle.append(row + b"\n")
-        if len(bundle) == ROLL_BUNDLE:
-            _write_rows(path, number, bundle)
-            bundle, number = [], number + 1
-    if bundle:
-        _write_rows(path, number, bundle)
-
-
-def _write_rows(path: Path, number: int, lines: list[bytes]) -> None:
-    target = path / rows_path(number)
-    make_directory(target.parent)
-    write_file(target, b"".join(lines))
