@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
         *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_tiles", "_receipts"),
-        *("_log_files", "_board_index", "board", "sequencer"),
+        *("_log_files", "_board_index", "board", "_evidence", "sequencer"),
     ),
     (
         *(
@@ -63,7 +63,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("fates", "disputes"),
         *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
         *("registrars", "reconcile", "turnout"),
-        *("interop", "workflow", "demo"),
+        *("interop", "workflow", "demo", "server"),
     ),
     ("cli",),
 )

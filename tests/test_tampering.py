@@ -135,3 +135,27 @@ def check_listings(record: Path, expected: list[str]) -> None:
     assert tried == 9 * len(files) + len(files) * (len(files) - 1) // 2
     tamper.write_files(record, files)
     assert audit(record).ok
+
+
+def test_hash_tiles_that_contradict_the_entries_fail_their_own_check(
+    record: Path, memory: Memory
+) -> None:
+    """And nothing else; a record without any is complete, and the check has no object."""
+    path = record / "board/tile/0/000.p/9"
+    data = path.read_bytes()
+    assert {f.check: f.checked for f in audit(record).findings}["board.tiles"] == 1
+    for wrong in (bytes(len(data)), data[32:] + data[:32]):
+        path.write_bytes(wrong)
+        report = audit(record)
+        assert [finding.check for finding in report.failures()] == ["board.tiles"]
+        assert report.exit_code == 1
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.parent.rmdir()
+    report = audit(record)
+    assert report.ok
+    [finding] = [finding for finding in report.findings if finding.check == "board.tiles"]
+    assert finding.outcome == "not applicable"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    assert audit(record).ok

@@ -30,7 +30,7 @@ from evote.verify import CHECKS, PHASES, Outcome, Report, audit, audited_tally
 from evote.workflow import RollLine
 from tests.records import PASSPHRASE, Made, Plan, cast, finish, make_ready, marks, open_small
 
-PINS = ("manifest.digest", "board.witnesses", "board.receipts")
+PINS = ("manifest.digest", "board.witnesses", "board.receipts", "board.evidence")
 SOURCE = str(Path(evote.__file__).parent.parent)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evote._evidence import LogEvidence
 from evote._report import Ledger
 from evote.board import (
     BallotColumns,
@@ -37,6 +38,7 @@ from evote.board import (
     entry_place,
     leaf_hashes,
     next_stage,
+    open_checkpoint,
     read_ballot_entries,
     ruling_bytes,
     tile_paths,
@@ -54,6 +56,7 @@ __all__ = [
     "PinnedReceipt",
     "bundle_digest",
     "check_authorities",
+    "check_evidence",
     "read_log",
     "ruling_parts",
     "seal_parts",
@@ -298,6 +301,45 @@ class _Witnessed:
                 reason = "the record ends before it"
             if reason is not None:
                 ledger.fail("board.receipts", f"{receipt.name}: {reason}")
+
+
+def check_evidence(
+    ledger: Ledger, record: Record, manifest: Manifest, evidence: LogEvidence
+) -> None:
+    """Fail `board.evidence` if the log's key signed a head that is not of this record's log.
+
+    Heads that are not its own show nothing, and heads beyond the record cannot be judged by it.
+    """
+    try:
+        first = open_checkpoint(evidence.first, manifest.log_key, where="evidence: first")
+        second = open_checkpoint(evidence.second, manifest.log_key, where="evidence: second")
+    except EvoteError as error:
+        ledger.block(f"{error}: it shows nothing", "board.evidence")
+        return
+    ledger.did("board.evidence", 2)
+    if first.size == second.size and first.root != second.root:
+        reason = f"the log's key signed two views of its first {first.size} entries"
+        ledger.fail("board.evidence", reason)
+        return
+    heads = sorted((first, second), key=lambda head: head.size)
+    with ledger.guard("board.evidence"):
+        tree = CompactRange()
+        for _, bundle in record.entry_bundles():
+            for leaf in leaf_hashes(bundle):
+                while heads and heads[0].size == tree.size:
+                    _judge_head(ledger, heads.pop(0), tree)
+                tree.append(leaf)
+        while heads and heads[0].size == tree.size:
+            _judge_head(ledger, heads.pop(0), tree)
+        if heads:
+            reason = f"the record has {tree.size} entries, the evidence is of {heads[-1].size}"
+            ledger.block(reason, "board.evidence")
+
+
+def _judge_head(ledger: Ledger, head: Checkpoint, tree: CompactRange) -> None:
+    if head.root != tree.root():
+        reason = f"the log's key signed two views: {head.size} entries that this record has not"
+        ledger.fail("board.evidence", reason)
 
 
 def check_authorities(

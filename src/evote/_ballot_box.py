@@ -5,7 +5,7 @@ A private sibling of `workflow`, which is the public path to all of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -64,6 +64,7 @@ __all__ = [
     "signed_roll",
 ]
 
+_Refuse = Callable[..., None]  # position, reason, words
 _CHUNK = 64  # ballots of one job
 _AT_ONCE = 256  # ballots whose nonces are read together
 _MAX_FILE = 32 * 2**20  # bytes
@@ -416,24 +417,68 @@ class BallotBox:
         Raises:
             RefusedBallot: names the first that is refused, and why; with the board's signature.
         """
+        outcomes = self.submit_each(submissions, jobs=jobs, progress=progress, together=True)
+        receipts = []
+        for outcome in outcomes:
+            if isinstance(outcome, RefusedBallot):
+                raise outcome
+            receipts.append(outcome)
+        return receipts
+
+    def submit_each(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        jobs: int = 1,
+        progress: Progress | None = None,
+        together: bool = False,
+    ) -> list[Receipt | RefusedBallot]:
+        """Verify submissions and append those that hold: each for itself, or all `together`.
+
+        A refusal is signed under the head that has the others, so that it can be judged by it:
+        what is refused as a copy of a ballot beside it is one there.
+        """
+        refused: dict[int, RefusedBallot] = {}
+
+        def refuse(position: int, reason: str, words: str = "") -> None:
+            text = f"submission {position}: {words or REASONS[reason]}"
+            refused.setdefault(position, RefusedBallot(text, position, reason))
+
+        def left() -> list[int]:
+            return [i for i in range(len(submissions)) if i not in refused]
+
+        keys: list[tuple[set[int], set[int]]] = []
         try:
             self._check_stage(Stage.VOTING)
-            self._check_entries(submissions)
-            self._check_bodies(submissions, jobs, progress)
-            keys = self._keys([item.body for item in submissions])
-            self._check_nonces(keys)
-        except RefusedBallot as refused:
-            if submissions:
-                data = encode_entry(submissions[refused.position].entry)
-                election, head = self._parameters.election_id, self._board.checkpoint
-                refused.refusal = sign_refusal(self._key, election, data, refused.reason, head)
-            raise
-        entries = [item.entry for item in submissions]
-        indices = self._board.append(entries, [item.body for item in submissions])
-        self._note(indices.stop, keys)
-        return self._board.receipts(indices)
+        except RefusedBallot as closed:
+            refused = {i: RefusedBallot(str(closed), i, closed.reason) for i in left()}
+            if not refused:
+                raise
+        else:
+            self._check_entries(submissions, refuse)
+            if not (together and refused):
+                self._check_bodies(submissions, left(), refuse, jobs, progress)
+            if not (together and refused):
+                positions = left()
+                keys = self._keys([submissions[i].body for i in positions])
+                self._check_history(submissions, positions, keys, refuse)
+                keys = [own for i, own in zip(positions, keys, strict=True) if i not in refused]
+        taken = [] if together and refused else left()
+        entries = [submissions[i].entry for i in taken]
+        indices = self._board.append(entries, [submissions[i].body for i in taken])
+        if taken:
+            self._note(indices.stop, keys)
+        outcomes: dict[int, Receipt | RefusedBallot] = dict(
+            zip(taken, self._board.receipts(indices), strict=True)
+        )
+        election, head = self._parameters.election_id, self._board.checkpoint
+        for i, error in refused.items():
+            data = encode_entry(submissions[i].entry)
+            error.refusal = sign_refusal(self._key, election, data, error.reason, head)
+        outcomes.update(refused)
+        return [outcomes[i] for i in sorted(outcomes)]
 
-    def _check_entries(self, submissions: Sequence[Submission]) -> None:
+    def _check_entries(self, submissions: Sequence[Submission], refuse: _Refuse) -> None:
         manifest = self._parameters.manifest
         signed = verify_ballot_signatures(
             self._parameters.election_id,
@@ -443,56 +488,71 @@ class BallotBox:
             [item.signature for item in submissions],
         )
         rows = self._roll.find([item.credential for item in submissions])
-        cast = set[bytes]()
         for i, item in enumerate(submissions):
             if rows[i] < 0:
-                _refuse(i, "voter")
-            if not signed[i]:
-                _refuse(i, "signature")
-            if item.action == "spoil" and manifest.spoil == "forbidden":
-                _refuse(i, "spoil")
-            if item.action == "cast" and manifest.revote == "forbidden":
-                if item.credential in cast or self._board.index.has_cast(item.credential):
-                    _refuse(i, "revote")
-                cast.add(item.credential)
+                refuse(i, "voter")
+            elif not signed[i]:
+                refuse(i, "signature")
+            elif item.action == "spoil" and manifest.spoil == "forbidden":
+                refuse(i, "spoil")
 
     def _check_bodies(
-        self, submissions: Sequence[Submission], jobs: int, progress: Progress | None
+        self,
+        submissions: Sequence[Submission],
+        positions: Sequence[int],
+        refuse: _Refuse,
+        jobs: int,
+        progress: Progress | None,
     ) -> None:
         styles = self._roll.styles
-        rows = self._roll.find([item.credential for item in submissions])
-        todo = [
-            [
-                (item.body, item.credential, styles[self._roll.style_numbers[row]])
-                for item, row in zip(
-                    submissions[start : start + _CHUNK], rows[start : start + _CHUNK], strict=True
-                )
-            ]
-            for start in range(0, len(submissions), _CHUNK)
+        some = [submissions[i] for i in positions]
+        rows = self._roll.find([item.credential for item in some])
+        items = [
+            (item.body, item.credential, styles[self._roll.style_numbers[row]])
+            for item, row in zip(some, rows, strict=True)
         ]
+        todo = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
         work = Work(_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies)
         done = 0
         for outcome in run_jobs(work, todo, jobs if len(todo) > 1 else 1):
             if isinstance(outcome, EvoteError):
                 raise outcome
             for reason in outcome:
-                if reason:
-                    _refuse(done, "ballot", reason)
+                if done < len(positions) and reason:
+                    refuse(positions[done], "ballot", reason)
                 done += 1
             if progress is not None:
-                progress("verifying", done, len(submissions))
-        if done != len(submissions):
-            raise VerificationError(f"{len(submissions)} ballots to verify, {done} verified")
+                progress("verifying", done, len(positions))
+        if done != len(positions):
+            raise VerificationError(f"{len(positions)} ballots to verify, {done} verified")
 
-    def _check_nonces(self, keys: Sequence[tuple[set[int], set[int]]]) -> None:
-        what = ("a ciphertext of another ballot occurs in it", "a proof of another occurs in it")
-        for which in range(2):
-            new = set().union(*(own[which] for own in keys))
-            seen = self._board.index.known_nonces(which, new)
-            for i, own in enumerate(keys):
-                if not seen.isdisjoint(own[which]):
-                    _refuse(i, "copy", what[which])
-                seen |= own[which]
+    def _check_history(
+        self,
+        submissions: Sequence[Submission],
+        positions: Sequence[int],
+        keys: Sequence[tuple[set[int], set[int]]],
+        refuse: _Refuse,
+    ) -> None:
+        """Revotes and copies, of ballots before and among these; what is refused is neither."""
+        once = self._parameters.manifest.revote == "forbidden"
+        cast: set[bytes] = set()
+        known = [
+            self._board.index.known_nonces(which, set().union(*(own[which] for own in keys)))
+            for which in (0, 1)
+        ]
+        for i, own in zip(positions, keys, strict=True):
+            voter, casts = submissions[i].credential, submissions[i].action == "cast"
+            if once and casts and (voter in cast or self._board.index.has_cast(voter)):
+                refuse(i, "revote")
+            elif not known[0].isdisjoint(own[0]):
+                refuse(i, "copy", "a ciphertext of another ballot occurs in it")
+            elif not known[1].isdisjoint(own[1]):
+                refuse(i, "copy", "a proof of another occurs in it")
+            else:
+                for before, new in zip(known, own, strict=True):
+                    before |= new
+                if casts:
+                    cast.add(voter)
 
     def receipt(self, entry: Entry) -> Receipt | None:
         """The receipt of an entry that is on the board already, word for word.
@@ -501,6 +561,10 @@ class BallotBox:
         """
         index = self._board.index.place(leaf_hash(encode_entry(entry)))
         return None if index is None else self._board.receipt(index)
+
+    def submitted(self, digest: bytes) -> int | None:
+        """The entry that submits the ballot of this digest."""
+        return self._board.index.submitted(digest)
 
     def open(self, opening: Opening) -> Receipt:
         """Publish the opening of a spoiled ballot, after checking it.
@@ -518,10 +582,6 @@ class BallotBox:
         verify_opening(self._context, body, opening)
         [place] = self._board.append([opening])
         return self._board.receipt(place)
-
-
-def _refuse(position: int, reason: str, words: str = "") -> None:
-    raise RefusedBallot(f"submission {position}: {words or REASONS[reason]}", position, reason)
 
 
 def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str]]) -> list[str]:

@@ -184,6 +184,10 @@ class BoardIndex:
         """The index of the last entry that spoils the ballot of this digest."""
         return self._one("SELECT max(place) FROM ballots WHERE digest = ? AND spoiled", digest)
 
+    def submitted(self, digest: bytes) -> int | None:
+        """The index of the first entry that submits the ballot of this digest."""
+        return self._one("SELECT min(place) FROM ballots WHERE digest = ?", digest)
+
     def opened(self, digest: bytes) -> bool:
         """Whether the ballot of this digest was spoiled and opened."""
         found = self._one("SELECT max(opened) FROM ballots WHERE digest = ? AND spoiled", digest)

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 from evote.errors import BrokenLog, ParameterError
 
@@ -75,6 +76,24 @@ class CompactRange:
     def __init__(self) -> None:
         self.size = 0
         self._peaks: list[bytes] = []  # of the full subtrees, largest first: the bits of `size`
+
+    @classmethod
+    def of(cls, size: int, peaks: Sequence[bytes]) -> Self:
+        """The range over `size` leaves whose `peaks` were kept.
+
+        Raises:
+            BrokenLog: no tree of that size has so many.
+        """
+        if size < 0 or len(peaks) != size.bit_count():
+            raise BrokenLog(f"{len(peaks)} peaks of a tree of {size} entries")
+        made = cls()
+        made.size, made._peaks = size, list(peaks)
+        return made
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The roots of the full subtrees, largest first: all that is needed to go on."""
+        return tuple(self._peaks)
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash."""

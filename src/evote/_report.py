@@ -63,7 +63,7 @@ CHECKS: Mapping[str, Check] = {
     ),
     **_checks("Roll", "ready", "roll.form", "roll.keys", "roll.signatures"),
     **_checks("Board", "voting", "board.checkpoint", "board.entries", "board.root", "board.tiles"),
-    **_checks("Board", None, "board.witnesses", "board.receipts"),
+    **_checks("Board", None, "board.witnesses", "board.receipts", "board.evidence"),
     **_checks("Identifiers", "voting", "election.id"),
     **_checks("Entries", "voting", "open.signatures"),
     **_checks(

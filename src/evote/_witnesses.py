@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evote._notes import (
     COSIGNER_KEY,
@@ -39,13 +39,15 @@ class WitnessPolicy:
     """Which logs count, which witnesses, and how many of them.
 
     `witnesses` and `groups` are keyed by their names in the policy, which may differ from key
-    names; a group is (how many, of which names). `quorum` names one of them, or is None.
+    names; a group is (how many, of which names). `quorum` names one of them, or is None. `urls`
+    says where some of the witnesses answer.
     """
 
     logs: tuple[VerifierKey, ...]
     witnesses: Mapping[str, VerifierKey]
     groups: Mapping[str, tuple[int, tuple[str, ...]]]
     quorum: str | None
+    urls: Mapping[str, str] = field(default_factory=dict)
 
     def satisfied(self, cosigners: Collection[VerifierKey]) -> bool:
         """Whether cosignatures of these keys make the quorum; each key counts once."""
@@ -129,6 +131,7 @@ class _PolicyReader:
     def __init__(self) -> None:
         self.logs: list[VerifierKey] = []
         self.witnesses: dict[str, VerifierKey] = {}
+        self.urls: dict[str, str] = {}
         self.groups: dict[str, tuple[int, tuple[str, ...]]] = {}
         self.members: set[str] = set()
         self.quorum: list[str | None] = []
@@ -137,9 +140,11 @@ class _PolicyReader:
         match words:
             case ["log", vkey] | ["log", vkey, _]:
                 self.logs.append(self.key(vkey, (LOG_KEY, MLDSA_KEY), where))
-            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+            case ["witness", name, vkey, *url] if len(url) < 2:
                 self.define(name, where)
                 self.witnesses[name] = self.key(vkey, (COSIGNER_KEY, MLDSA_KEY), where)
+                if url:
+                    self.urls[name] = url[0]
             case ["group", name, threshold, *members] if members:
                 self.group(name, threshold, members, where)
             case ["quorum", name]:
@@ -188,6 +193,7 @@ class _PolicyReader:
         return WitnessPolicy(
             logs=tuple(self.logs),
             witnesses=self.witnesses,
+            urls=self.urls,
             groups=self.groups,
             quorum=self.quorum[0],
         )

@@ -424,6 +424,22 @@ class Board:
         self._tree.follow(grown)
         self._edge, self._root, self._stage, self._checkpoint = grown, root, stage, signed
 
+    def add_cosignatures(self, cosigned: bytes) -> bool:
+        """Put the present head with its witnesses' cosignatures in its own place, durably.
+
+        Returns:
+            Whether it is the present one still; if not, nothing happens.
+
+        Raises:
+            VerificationError, DecodingError: it is not a head of this log.
+        """
+        head = open_checkpoint(cosigned, self._signer.key)
+        if self._lock is None or (head.size, head.root) != (self.size, self.root):
+            return False
+        replace_file(self._path / CHECKPOINT, cosigned)
+        self._checkpoint = cosigned
+        return True
+
     def _sign(self, size: int, root: bytes) -> bytes:
         head = Checkpoint(origin=self._signer.key.name, size=size, root=root)
         signed = sign_checkpoint(head, self._signer)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from evote._files import make_directory, shown_path, write_file
 from evote._trees import Directory, Tree
@@ -261,6 +261,14 @@ class Record:
             DecodingError: missing, larger than its kind may be, or not a regular file.
         """
         return self._tree.read(name, self._limit(name))
+
+    def open(self, name: str) -> BinaryIO:
+        """One file, to be read in portions.
+
+        Raises:
+            DecodingError: as `read`.
+        """
+        return self._tree.open(name, self._limit(name))
 
     def _limit(self, name: str) -> int:
         limit = _limit(name)

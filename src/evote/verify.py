@@ -36,11 +36,13 @@ from evote._audit_log import (
     LogSummary,
     PinnedReceipt,
     check_authorities,
+    check_evidence,
     read_log,
 )
 from evote._audit_mixes import MIX_CHECKS, UnitProgress, check_mixes
 from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._ballot_tables import read_nonces
+from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
 from evote._pool import Work, Workers, run_jobs, spread
@@ -101,6 +103,7 @@ _BALLOT_CHECKS = (
     "ballots.unique",
     "ballots.nonces",
 )
+_PINS = ("board.witnesses", "board.receipts", "board.evidence")
 _MAX_FILE = 2**20  # bytes, of a policy or a receipt
 _KEYS_AT_ONCE = 4096
 _ONE_JOB = BUNDLE  # ballots: no more are not worth another process
@@ -114,6 +117,7 @@ def audit(
     expect_manifest: bytes | str | None = None,
     witness_policy: Path | str | None = None,
     receipts: Path | str | None = None,
+    evidence: Path | str | None = None,
     jobs: Workers = 1,
     progress: Progress | None = None,
 ) -> Report:
@@ -125,6 +129,8 @@ def audit(
         expect_manifest: its digest as published elsewhere, 32 bytes or hex.
         witness_policy: a file that says which witnesses must have cosigned the checkpoint.
         receipts: a directory of voters' receipts, or one receipt.
+        evidence: two heads of the log that a witness or a monitor has kept: it fails the record if
+            the log's key signed two views.
         jobs: processes of this machine for the ballots, or an executor such as that of a cluster.
         progress: called with what is being done, how much is done, and of how much.
 
@@ -132,7 +138,14 @@ def audit(
         ParameterError, DecodingError: an argument is wrong. Never because of the record.
     """
     return _audited(
-        path, phase, expect_manifest, witness_policy, receipts, jobs=jobs, progress=progress
+        path,
+        phase,
+        expect_manifest,
+        witness_policy,
+        receipts,
+        evidence,
+        jobs=jobs,
+        progress=progress,
     ).report()
 
 
@@ -176,6 +189,7 @@ def _audited(
     expect_manifest: bytes | str | None = None,
     witness_policy: Path | str | None = None,
     receipts: Path | str | None = None,
+    evidence: Path | str | None = None,
     *,
     jobs: Workers,
     progress: Progress | None,
@@ -191,15 +205,19 @@ def _audited(
     policy = None
     if witness_policy is not None:
         policy = decode_policy(read_file(witness_policy, _MAX_FILE))
+    pair = None
+    if evidence is not None:
+        pair = decode_evidence(read_file(evidence, MAX_EVIDENCE), where=Path(evidence).name)
     pins = {
         "manifest.digest": expect_manifest is not None,
         "board.witnesses": policy is not None,
         "board.receipts": receipts is not None,
+        "board.evidence": pair is not None,
     }
     ledger = Ledger(phase, [pin for pin, wanted in pins.items() if wanted])
     with _opened(Path(path), ledger) as tree:
         run = _Audit(Record(tree), ledger, jobs, progress or _silent)
-        run.everything(expected, policy, Path(receipts) if receipts is not None else None)
+        run.everything(expected, policy, Path(receipts) if receipts is not None else None, pair)
     return run
 
 
@@ -270,7 +288,11 @@ class _Audit:
         return privacy_notices(self.manifest, self.roll, counted)
 
     def everything(
-        self, expected: bytes | None, policy: WitnessPolicy | None, receipts: Path | None
+        self,
+        expected: bytes | None,
+        policy: WitnessPolicy | None,
+        receipts: Path | None,
+        evidence: LogEvidence | None,
     ) -> None:
         """All checks, each stage on what the stages before it have established."""
         ledger = self.ledger
@@ -286,9 +308,9 @@ class _Audit:
                 self._base_id(), self.ceremony.digest, self.ceremony.key, self.roll.root
             )
         if self.phase is None or self.phase >= Phase.VOTING:
-            self._board(manifest, policy, receipts)
-        elif policy is not None or receipts is not None:
-            ledger.block("there is no board yet", "board.witnesses", "board.receipts")
+            self._board(manifest, policy, receipts, evidence)
+        elif policy is not None or receipts is not None or evidence is not None:
+            ledger.block("there is no board yet", *_PINS)
 
     # -- manifest, files, ceremony, roll ---------------------------------------------------------
 
@@ -403,7 +425,11 @@ class _Audit:
     # -- the board -------------------------------------------------------------------------------
 
     def _board(
-        self, manifest: Manifest, policy: WitnessPolicy | None, receipts: Path | None
+        self,
+        manifest: Manifest,
+        policy: WitnessPolicy | None,
+        receipts: Path | None,
+        evidence: LogEvidence | None,
     ) -> None:
         ledger, record = self.ledger, self.record
         blocked = [name for name, check in CHECKS.items() if check.phase in PHASES[3:]]
@@ -412,12 +438,14 @@ class _Audit:
             ledger.did("board.checkpoint")
             self.size = checkpoint.size
         if ledger.failed("board.checkpoint"):
-            ledger.block("board.checkpoint failed", "board.witnesses", "board.receipts")
+            ledger.block("board.checkpoint failed", *_PINS)
             return
         if policy is not None:
             with ledger.guard("board.witnesses"):
                 ledger.did("board.witnesses")
                 policy.check(record.checkpoint_bytes(), log_key=manifest.log_key)
+        if evidence is not None:
+            check_evidence(ledger, record, manifest, evidence)
         pinned = self._receipts(manifest, receipts) if receipts is not None else []
         self.progress("entries", 0, checkpoint.size)
         log = read_log(ledger, record, manifest, self.roll, checkpoint, pinned, self.election_id)

@@ -27,6 +27,7 @@ import evote
 from evote.cli import (
     audit,
     ballot,
+    board,
     demo,
     disputes,
     election,
@@ -40,6 +41,7 @@ from evote.cli import (
     results,
     trustee,
     turnout,
+    witness,
 )
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
@@ -67,7 +69,8 @@ for verb in (
     reconcile.reconcile,
     motions.motion,
     operators.authority,
-    operators.board,
+    board.board,
+    witness.witness,
     mixing.mix,
     trustee.trustee,
     ballot.ballot,

@@ -51,6 +51,12 @@ __all__ = ["doctor", "inspect", "verify"]
     help="Voters' receipts, every one of which must be in the log.",
 )
 @click.option(
+    "--evidence",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Two heads of the log, kept by a witness or a monitor: has its key signed two views?",
+)
+@click.option(
     "--phase",
     type=click.Choice(PHASES),
     default="finished",
@@ -82,6 +88,7 @@ def verify(
     expect_manifest: str | None,
     witness_policy: Path | None,
     receipts: Path | None,
+    evidence: Path | None,
     phase: str,
     session: str | None,
     protinfo: Path | None,
@@ -104,7 +111,7 @@ def verify(
         report: Report
         with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
             if foreign or extends:
-                if witness_policy or receipts or phase != "finished":
+                if witness_policy or receipts or evidence or phase != "finished":
                     raise ParameterError("witnesses, receipts, phases: of evote's own records only")
                 options = Options(
                     session=session,
@@ -122,6 +129,7 @@ def verify(
                     expect_manifest=expect_manifest,
                     witness_policy=witness_policy,
                     receipts=receipts,
+                    evidence=evidence,
                     jobs=where,
                     progress=show,
                 )

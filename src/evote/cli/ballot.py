@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -24,7 +26,6 @@ from evote.board import (
 )
 from evote.cli._common import (
     CODE_VARIABLE,
-    directory_option,
     of_belenios,
     passphrase,
     passphrase_option,
@@ -41,12 +42,23 @@ from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.fates import reckon
 from evote.interop.belenios import profile
 from evote.record import Record
+from evote.server._fetch import check_url
+from evote.server.client import fetch_receipt, send_ballot, send_opening
 
 __all__ = ["ballot"]
 
 RECEIPT_LIMIT = 1 << 20  # bytes
 REFUSAL = "refusal.json"
 
+board_option = click.option(
+    "--board",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory of the board that receives the ballot, on its own machine.",
+)
+server_option = click.option(
+    "--server", metavar="URL", help="The server of the board (`evote board serve`) instead."
+)
 code_option = click.option(
     "--code-file",
     metavar="FILE",
@@ -122,20 +134,28 @@ def encrypt(
 @ballot.command()
 @record_argument
 @folder_argument
-@directory_option("--board", "Directory of the board that receives the ballot.")
+@board_option
+@server_option
 @receipt_option
 @code_option
 @passphrase_option
 def cast(
     record: Path,
     folder: Path,
-    board: Path,
+    board: Path | None,
+    server: str | None,
     receipt: Path | None,
     code_file: Path | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Sign the ballot in FOLDER and put it on the board; its secrets are erased."""
+    """Sign the ballot in FOLDER and put it on the board; its secrets are erased.
+
+    With --server nothing of the board's is needed here: RECORD is a copy of what is public.
+    """
+    check_destination(board, server)
     if of_belenios(record):
+        if board is None:
+            raise click.UsageError("an election of the profile belenios has no server")
         target = receipt or folder / "receipt.json"
         if not target.parent.is_dir():
             raise click.UsageError(f"{plain(target.parent)}: no such directory, for the receipt")
@@ -148,7 +168,7 @@ def cast(
     made = workflow.load_ballot(folder)
     submission = workflow.sign_ballot(record, voting_code(code_file), made, "cast")
     target = receipt or folder / "receipt.json"
-    deliver(record, board, submission, target, passphrase(passphrase_file))
+    deliver(submission, target, record, board_of(record, board, server, passphrase_file))
     workflow.erase_ballot(folder)
     say(f"cast {made.tracker}")
     say(f"receipt {target}")
@@ -157,26 +177,29 @@ def cast(
 @ballot.command()
 @record_argument
 @folder_argument
-@directory_option("--board", "Directory of the board that receives the ballot.")
+@board_option
+@server_option
 @receipt_option
 @code_option
 @passphrase_option
 def spoil(
     record: Path,
     folder: Path,
-    board: Path,
+    board: Path | None,
+    server: str | None,
     receipt: Path | None,
     code_file: Path | None,
     passphrase_file: Path | None,
 ) -> None:
     """Spoil the ballot in FOLDER: it will not count, and everyone sees what it held."""
+    check_destination(board, server)
     refuse_belenios(record, "spoiled ballots")
     made = workflow.load_ballot(folder)
     submission = workflow.sign_ballot(record, voting_code(code_file), made, "spoil")
-    unsealed = passphrase(passphrase_file)
     target = receipt or folder / "receipt.json"
-    deliver(record, board, submission, target, unsealed)
-    workflow.open_spoiled(record, board, made, unsealed)
+    destination = board_of(record, board, server, passphrase_file)
+    deliver(submission, target, record, destination)
+    destination.open(made)
     workflow.erase_ballot(folder)
     say(f"spoiled {made.tracker}")
     for contest, marks in sorted(made.choice.contests.items()):
@@ -184,8 +207,39 @@ def spoil(
     say(f"receipt {target}")
 
 
+def check_destination(board: Path | None, server: str | None) -> None:
+    """One of the two is given."""
+    if (board is None) == (server is None):
+        raise click.UsageError("--board DIR, or --server URL")
+
+
+class Destination(NamedTuple):
+    """Where ballots go: what takes one in, and what opens a spoiled one."""
+
+    send: Callable[[workflow.Submission], Receipt]
+    open: Callable[[workflow.EncryptedBallot], Receipt]
+
+
+def board_of(
+    record: Path, board: Path | None, server: str | None, passphrase_file: Path | None
+) -> Destination:
+    """The board's own directory, or its server."""
+    if server is not None:
+        url, parameters = check_url(server), workflow.load_parameters(record)
+        return Destination(
+            send=lambda submission: send_ballot(url, submission, parameters),
+            open=lambda made: send_opening(url, workflow.opening_of(made, parameters), parameters),
+        )
+    assert board is not None
+    directory, unsealed = board, passphrase(passphrase_file)
+    return Destination(
+        send=lambda submission: workflow.deliver(record, directory, submission, unsealed),
+        open=lambda made: workflow.open_spoiled(record, directory, made, unsealed),
+    )
+
+
 def deliver(
-    record: Path, board: Path, submission: workflow.Submission, target: Path, unsealed: str
+    submission: workflow.Submission, target: Path, record: Path, destination: Destination
 ) -> None:
     """Send a ballot in and keep its receipt, whose place is looked at before anything is sent.
 
@@ -199,7 +253,7 @@ def deliver(
     elif not target.parent.is_dir():
         raise click.UsageError(f"{plain(target.parent)}: no such directory, for the receipt")
     try:
-        given = workflow.deliver(record, board, submission, unsealed)
+        given = destination.send(submission)
     except workflow.RefusedBallot as refused:
         if refused.refusal is not None:  # the voter's evidence, for `evote dispute`
             evidence = target.parent / REFUSAL
@@ -220,6 +274,33 @@ def keep_receipt(
     """
     verify_receipt(given, manifest.log_key, sent=encode_entry(submission.entry))
     write_file(target, encode_receipt(given))
+
+
+@ballot.command("receipt")
+@record_argument
+@click.argument("old", metavar="RECEIPT", type=click.Path(exists=True, path_type=Path))
+@click.option("--server", metavar="URL", required=True, help="The server of the board.")
+@click.option(
+    "--witness-policy",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Whose cosignatures the new receipt must bear.",
+)
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+def newer_receipt(
+    record: Path, old: Path, server: str, witness_policy: Path | None, output: Path
+) -> None:
+    """Fetch the receipt of the same ballot under a newer head, which witnesses have cosigned.
+
+    Of RECORD the manifest is enough. Exit code 1: the quorum has not cosigned it, or not yet.
+    """
+    held = decode_receipt(read_file(old, RECEIPT_LIMIT), where=plain(old))
+    policy = None
+    if witness_policy is not None:
+        policy = decode_policy(read_file(witness_policy, RECEIPT_LIMIT), where=witness_policy.name)
+    new = fetch_receipt(check_url(server), held, Record(record).manifest, policy)
+    write_file(output, encode_receipt(new), overwrite=True)
+    say(f"entry {new.proof.index}: {output}")
 
 
 @ballot.command()

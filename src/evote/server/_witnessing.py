@@ -1,0 +1,98 @@
+"""The log's side of its witnesses: it brings them its head, and collects cosignatures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from evote._notes import Note, decode_note
+from evote.board import (
+    MAX_NOTE,
+    Checkpoint,
+    Cosignature,
+    VerifierKey,
+    WitnessPolicy,
+    open_checkpoint,
+    open_note,
+)
+from evote.encoding import decode_decimal
+from evote.errors import EvoteError
+from evote.server._fetch import Unreachable, check_url, fetch
+from evote.server.witness import AddCheckpoint, encode_add_checkpoint
+
+__all__ = ["Witnessing"]
+
+Prove = Callable[[int, int], Sequence[bytes]]
+_SECONDS = 10.0
+_TRIES = 3
+
+
+class Witnessing:
+    """The witnesses of one log. Whatever they answer, only what verifies is kept."""
+
+    def __init__(self, log_key: VerifierKey, policy: WitnessPolicy, prove: Prove) -> None:
+        """Take the witnesses of a policy that have a URL.
+
+        Args:
+            prove: gives the consistency proof between two sizes of the log.
+
+        Raises:
+            ParameterError: a URL is none.
+        """
+        self._log_key, self._policy, self._prove = log_key, policy, prove
+        self._urls = {name: check_url(url) for name, url in policy.urls.items()}
+        self._sizes = dict.fromkeys(self._urls, 0)  # what each has cosigned last
+        self.problems: Mapping[str, str] = {}  # why a witness has not cosigned the last head
+
+    def cosign(self, signed: bytes) -> tuple[bytes, tuple[Cosignature, ...]]:
+        """The head with a line of every witness that cosigned it, and which these are."""
+        head = open_checkpoint(signed, self._log_key)
+        note = decode_note(signed)
+        own = [s for s in note.signatures if (s.name, s.key_id) == _named(self._log_key)]
+        note = Note(text=note.text, signatures=tuple(own))
+        found: list[Cosignature] = []
+        problems: dict[str, str] = {}
+        with ThreadPoolExecutor(max(len(self._urls), 1)) as pool:
+            asked = {name: pool.submit(self._ask, name, head, note) for name in self._urls}
+            for name, waiting in asked.items():
+                try:
+                    line = waiting.result()
+                    key = self._policy.witnesses[name]
+                    lines = [s for s in line.signatures if (s.name, s.key_id) == _named(key)]
+                    _, verified = open_note(
+                        Note(text=note.text, signatures=tuple(lines)).encode(), [key]
+                    )
+                    found += verified
+                    note = Note(text=note.text, signatures=(*note.signatures, *lines))
+                except (EvoteError, OSError) as error:
+                    problems[name] = str(error)
+        self.problems = problems
+        return note.encode(), tuple(found)
+
+    def satisfied(self, cosignatures: Sequence[Cosignature]) -> bool:
+        """Whether these make the policy's quorum."""
+        return self._policy.satisfied({item.key for item in cosignatures})
+
+    def _ask(self, name: str, head: Checkpoint, note: Note) -> Note:
+        """The lines that a witness gives; on 409 the proof is made again from its size."""
+        end = time.monotonic() + 2 * _SECONDS
+        for _ in range(_TRIES):
+            old = min(self._sizes[name], head.size)
+            request = AddCheckpoint(old, tuple(self._prove(old, head.size)), note.encode())
+            url = f"{self._urls[name]}/add-checkpoint"
+            reply = fetch(url, encode_add_checkpoint(request), limit=MAX_NOTE, seconds=_SECONDS)
+            if reply.status == 200:
+                self._sizes[name] = head.size
+                return decode_note(note.text + b"\n" + reply.body, where=name)
+            if reply.status != 409 or time.monotonic() > end:
+                break
+            text = reply.body.decode("latin-1").removesuffix("\n")
+            self._sizes[name] = decode_decimal(text, where=name)
+            if self._sizes[name] > head.size:
+                break
+        raise Unreachable(f"status {reply.status}")
+
+
+def _named(key: VerifierKey) -> tuple[str, bytes]:
+    return key.name, key.key_id

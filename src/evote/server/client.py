@@ -1,0 +1,98 @@
+"""A voter's side of a board's server: no secrets of the board, nothing believed unverified."""
+
+from __future__ import annotations
+
+from evote._receipts import MAX_RECEIPT
+from evote._refusals import REASONS, decode_refusal, verify_refusal
+from evote.board import (
+    BallotEntry,
+    Opening,
+    Receipt,
+    WitnessPolicy,
+    decode_entry,
+    decode_receipt,
+    encode_entry,
+    verify_receipt,
+)
+from evote.election import ElectionParameters, Manifest
+from evote.errors import BrokenLog, DecodingError, VerificationError
+from evote.server._fetch import Unreachable, check_url, fetch
+from evote.server._messages import encode_submission
+from evote.workflow import RefusedBallot, Submission
+
+__all__ = ["Unreachable", "fetch_receipt", "send_ballot", "send_opening"]
+
+_SECONDS = 60.0
+
+
+def send_ballot(url: str, submission: Submission, parameters: ElectionParameters) -> Receipt:
+    """Send a ballot in; may be repeated, it is taken in once.
+
+    Returns:
+        A receipt that is verified to be this ballot's, under a head that the log's key signed.
+
+    Raises:
+        RefusedBallot: with the board's refusal, verified.
+        VerificationError, DecodingError: an answer that is neither.
+        Unreachable: none; send it again, here or elsewhere.
+    """
+    reply = fetch(
+        f"{check_url(url)}/ballots",
+        encode_submission(submission),
+        limit=MAX_RECEIPT,
+        seconds=_SECONDS,
+        kind="application/json",
+    )
+    entry = encode_entry(submission.entry)
+    if reply.status == 422:
+        refusal = decode_refusal(reply.body)
+        verify_refusal(parameters.manifest, parameters.election_id, refusal)
+        if refusal.entry != entry:
+            raise VerificationError("the refusal is of another ballot")
+        refused = RefusedBallot(REASONS[refusal.reason], 0, refusal.reason)
+        refused.refusal = refusal
+        raise refused
+    return _receipt(reply.status, reply.body, entry, parameters.manifest)
+
+
+def send_opening(url: str, opening: Opening, parameters: ElectionParameters) -> Receipt:
+    """Send the opening of a spoiled ballot in; may be repeated.
+
+    Raises:
+        VerificationError, DecodingError, Unreachable: as `send_ballot`.
+    """
+    entry = encode_entry(opening)
+    reply = fetch(f"{check_url(url)}/openings", entry, limit=MAX_RECEIPT, seconds=_SECONDS)
+    return _receipt(reply.status, reply.body, entry, parameters.manifest)
+
+
+def fetch_receipt(
+    url: str, old: Receipt, manifest: Manifest, policy: WitnessPolicy | None = None
+) -> Receipt:
+    """The receipt of the same ballot under a newer head, cosigned if the board has witnesses.
+
+    Raises:
+        VerificationError: the quorum of the policy has not cosigned it, or not yet; BrokenLog:
+            the ballot has another place there.
+        DecodingError, Unreachable: as `send_ballot`.
+    """
+    entry = decode_entry(old.entry, where="receipt")
+    if not isinstance(entry, BallotEntry):
+        raise DecodingError("the receipt of something that is not a ballot", where="receipt")
+    reply = fetch(f"{check_url(url)}/receipt/{entry.digest.hex()}", limit=MAX_RECEIPT)
+    new = _receipt(reply.status, reply.body, old.entry, manifest)
+    if new.proof.index != old.proof.index:
+        raise BrokenLog("the ballot has another place in the log", entry=new.proof.index)
+    verify_receipt(new, manifest.log_key, policy)
+    return new
+
+
+def _receipt(status: int, body: bytes, entry: bytes, manifest: Manifest) -> Receipt:
+    if status == 503:
+        raise Unreachable("the board is busy: send it again")
+    if status != 200:
+        words = body[:200].decode("utf-8", "replace").strip()
+        raise DecodingError(f"status {status}: {words}", where="answer of the board")
+    receipt = decode_receipt(body, where="answer of the board")
+    verify_receipt(receipt, manifest.log_key, sent=entry)
+    return receipt
