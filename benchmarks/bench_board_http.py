@@ -35,11 +35,11 @@ from urllib.parse import urlsplit
 from _bench import processor, seconds
 
 from evote import workflow
+from evote._submissions import encode_submission
 from evote.board import Receipt, decode_receipt, encode_entry, verify_receipt
 from evote.encoding import JSON
 from evote.operators import SCRYPT_COST_FLOOR, load_card
 from evote.record import Record
-from evote.server._messages import encode_submission
 from evote.workflow import Choice, Submission
 
 PASSPHRASE = "correct horse"

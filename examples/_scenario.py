@@ -39,7 +39,7 @@ from evote._pool import end_processes
 from evote.board import NoteSigner
 from evote.contests import Contest, Kind
 from evote.counting import SelectionCount
-from evote.credentials import Action, Status
+from evote.credentials import Status
 from evote.demo import numbered_options
 from evote.encoding import JSON
 from evote.operators import load_card, load_operator
@@ -267,7 +267,9 @@ class Election:
         """
         if self.scenario.stations:
             self.step("stations", _stations)
-            self.step("deliver", _deliver)
+            batches, answers = self.folder / "batches", self.folder / "answers"
+            own = ("-o", answers, "--board", self.board, "--jobs", self.jobs)
+            self.evote("deliver", "board", "append", self.record, *sorted(batches.iterdir()), *own)
             return
         for number in rounds or range(1, self.rounds + 1):
             self.step(f"vote, round {number}", partial(_vote, number=number))
@@ -522,27 +524,8 @@ def _stations(election: Election) -> None:
         share = (i + 1) * ballots // stations - i * ballots // stations
         with (folder / f"{i + 1:03}.jsonl").open("w", encoding="ascii") as file:
             for item in islice(items, share):
-                line = [item.action, item.credential.hex(), item.signature.hex()]
-                file.write(json.dumps([*line, item.body.decode("ascii")]) + "\n")
+                file.write(workflow.encode_submission(item).decode("ascii") + "\n")
     voting.expect()
-
-
-def _deliver(election: Election) -> None:
-    """The board takes a station's batch as a whole, or nothing of it."""
-    with workflow.open_ballot_box(election.record, election.board, election.passphrase) as box:
-        for path in sorted((election.folder / "batches").iterdir()):
-            with path.open(encoding="ascii") as file:
-                batch = [_submission(*json.loads(line)) for line in file]
-            box.submit(batch)
-
-
-def _submission(action: Action, credential: str, signature: str, body: str) -> workflow.Submission:
-    return workflow.Submission(
-        body=body.encode("ascii"),
-        action=action,
-        credential=bytes.fromhex(credential),
-        signature=bytes.fromhex(signature),
-    )
 
 
 @contextmanager

@@ -60,7 +60,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("verify", "testing"),
     ),
     (
-        *("_refusals", "_ballot_box", "_founding", "_devices", "_rulings", "motions"),
+        *(
+            "_refusals",
+            "_ballot_box",
+            "_submissions",
+            "_founding",
+            "_devices",
+            "_rulings",
+            "motions",
+        ),
         *("fates", "disputes"),
         *("_voters", "_sheets", "_signed_lines", "_tags", "_parts", "_voter_map"),
         *("registrars", "reconcile", "turnout"),

@@ -17,6 +17,7 @@ import pytest
 
 from evote import cli, workflow
 from evote._refusals import decode_refusal, verify_refusal
+from evote._submissions import decode_submission, encode_submission, submission_limit
 from evote.board import (
     BallotEntry,
     Receipt,
@@ -32,7 +33,6 @@ from evote.election import ElectionParameters
 from evote.errors import DecodingError, ParameterError, UnsupportedError, VerificationError
 from evote.record import Record
 from evote.server._fetch import Unreachable, check_url, fetch
-from evote.server._messages import decode_submission, encode_submission, submission_limit
 from evote.server._web import Answer, Limits, Request, _Bounded, listen
 from evote.server.board import BoardServer
 from evote.server.client import send_ballot

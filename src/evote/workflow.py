@@ -66,6 +66,7 @@ from evote._rulings import (
     set_phase,
     strike_voters,
 )
+from evote._submissions import decode_submission, encode_submission
 from evote._trustee import clear_leftovers
 from evote._verificatum import check_group
 from evote.board import (
@@ -136,9 +137,11 @@ __all__ = [
     "confirm_voters",
     "cosign_roll",
     "create_operators",
+    "decode_submission",
     "decrypt_share",
     "deliver",
     "draw_credentials",
+    "encode_submission",
     "encrypt_ballot",
     "encrypt_ballots",
     "erase_ballot",

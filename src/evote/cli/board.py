@@ -1,15 +1,20 @@
-"""`evote board serve|monitor|key|checkpoint|proof`: the log, for voters, witnesses and auditors."""
+"""`evote board`: the log, for voters, stations, witnesses and auditors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import click
 
 from evote import workflow
 from evote._evidence import encode_evidence
-from evote._files import read_file, write_file
+from evote._files import make_directory, read_file, write_file
+from evote._refusals import encode_refusal
+from evote._submissions import decode_submission, submission_limit
 from evote.board import (
+    Entry,
     MerkleTree,
     Receipt,
     TlogProof,
@@ -20,8 +25,10 @@ from evote.board import (
 )
 from evote.cli._common import (
     directory_option,
+    jobs_option,
     passphrase,
     passphrase_option,
+    plain,
     record_argument,
     refuse_belenios,
     say,
@@ -29,6 +36,7 @@ from evote.cli._common import (
 )
 from evote.cli.operators import board
 from evote.cli.witness import listen_options, shown_address
+from evote.election import Manifest
 from evote.encoding import encode_hex
 from evote.errors import BrokenLog, DecodingError
 from evote.fates import reckon
@@ -40,6 +48,7 @@ from evote.server.monitor import Broken, Late, monitor
 __all__ = ["board"]
 
 _MAX_POLICY = 2**20  # bytes
+_AT_ONCE = 1024  # submissions
 
 policy_option = click.option(
     "--witness-policy",
@@ -100,6 +109,96 @@ def proof(record: Path, code: str, output: Path) -> None:
     )
     write_file(output, encode_receipt(Receipt(entry=entry, proof=given)))
     say(output)
+
+
+@board.command()
+@record_argument
+@click.argument(
+    "batches",
+    nargs=-1,
+    required=True,
+    metavar="BATCH...",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+)
+@directory_option("--board", "Directory of the board.")
+@jobs_option
+@passphrase_option
+def append(
+    record: Path,
+    batches: tuple[Path, ...],
+    output: Path,
+    board: Path,
+    jobs: int,
+    passphrase_file: Path | None,
+) -> int:
+    """Take in the ballots of each BATCH, as stations without a network bring them.
+
+    A batch has a submission in each line, and a file of its name in FOLDER gets the answer to each
+    in the same order: a receipt, or a signed refusal. Each is judged for itself. Repeated after an
+    interruption, what is on the board already has its receipt again. Exit code 1 where some are
+    refused.
+    """
+    refuse_belenios(record, "submissions")
+    if len({path.name for path in batches}) != len(batches):
+        raise click.UsageError("two batches have one name")
+    make_directory(output)
+    total = refused = 0
+    with workflow.open_ballot_box(record, board, passphrase(passphrase_file)) as box:
+        for path in batches:
+            answers = []
+            for some in read_batch(path, Record(record).manifest):
+                for answer in take_in(box, some, jobs):
+                    if isinstance(answer, Receipt):
+                        answers.append(encode_receipt(answer))
+                    else:
+                        answers.append(encode_refusal(answer))
+                        refused += 1
+            write_file(output / path.name, b"".join([a + b"\n" for a in answers]), overwrite=True)
+            total += len(answers)
+    say(f"{total} ballots: {total - refused} on the board, {refused} refused")
+    return 1 if refused else 0
+
+
+def read_batch(path: Path, manifest: Manifest) -> Iterator[list[workflow.Submission]]:
+    """The submissions of a file, some at a time; a line that is none ends it, and is named."""
+    max_body, longest = submission_limit(manifest)
+    with path.open("rb") as file:
+        some: list[workflow.Submission] = []
+        for number in count(1):
+            where = f"{plain(path)}: line {number}"
+            line = file.readline(longest + 1)
+            if not line:
+                break
+            if not line.endswith(b"\n"):
+                raise DecodingError(f"a line of at most {longest} bytes expected", where=where)
+            some.append(decode_submission(line[:-1], max_body=max_body, where=where))
+            if len(some) == _AT_ONCE:
+                yield some
+                some = []
+    if some:
+        yield some
+
+
+def take_in(
+    box: workflow.BallotBox, submissions: Sequence[workflow.Submission], jobs: int
+) -> list[Receipt | workflow.Refusal]:
+    """What the board answers to each; one that comes twice is taken in once."""
+    found: dict[Entry, Receipt | workflow.Refusal | None] = {}
+    for item in submissions:
+        found.setdefault(item.entry, box.receipt(item.entry))
+    by_entry = {item.entry: item for item in submissions}
+    new = [item for entry, item in by_entry.items() if found[entry] is None]
+    for item, outcome in zip(new, box.submit_each(new, jobs=jobs) if new else [], strict=True):
+        found[item.entry] = outcome if isinstance(outcome, Receipt) else outcome.refusal
+    answers = [found[item.entry] for item in submissions]
+    return [answer for answer in answers if answer is not None]
 
 
 @board.command()

@@ -29,6 +29,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from evote._refusals import encode_refusal
+from evote._submissions import decode_submission, submission_limit
 from evote.board import (
     MAX_ENTRY,
     BallotEntry,
@@ -44,7 +45,6 @@ from evote.board import (
 )
 from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.record import CHECKPOINT, Record
-from evote.server._messages import decode_submission, submission_limit
 from evote.server._web import Answer, Refused, Request
 from evote.server._witnessing import Witnessing
 from evote.workflow import BallotBox, RefusedBallot, Submission

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evote._receipts import MAX_RECEIPT
 from evote._refusals import REASONS, decode_refusal, verify_refusal
+from evote._submissions import encode_submission
 from evote.board import (
     BallotEntry,
     Opening,
@@ -17,7 +18,6 @@ from evote.board import (
 from evote.election import ElectionParameters, Manifest
 from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.server._fetch import Unreachable, check_url, fetch
-from evote.server._messages import encode_submission
 from evote.workflow import RefusedBallot, Submission
 
 __all__ = ["Unreachable", "fetch_receipt", "send_ballot", "send_opening"]

@@ -23,6 +23,7 @@ from evote._audit_log import check_authorities, ruling_parts
 from evote._evidence import LogEvidence
 from evote._files import read_file, replace_file
 from evote._merkle import HASH_SIZE, MAX_PROOF
+from evote._submissions import submission_limit
 from evote.ballots import ballot_digest
 from evote.board import (
     BUNDLE,
@@ -65,7 +66,6 @@ from evote.encoding import (
 from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.record import CHECKPOINT, MANIFEST, Record
 from evote.server._fetch import Unreachable, check_url, fetch
-from evote.server._messages import submission_limit
 
 __all__ = ["Broken", "Late", "Seen", "monitor"]
 

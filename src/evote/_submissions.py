@@ -1,13 +1,13 @@
-"""What voters' devices and a board send each other."""
+"""Submissions as they travel: over HTTP, or in the batch of a station without a network."""
 
 from __future__ import annotations
 
+from evote._ballot_box import Submission
 from evote.ballots import body_sizes
 from evote.board import MAX_ENTRY, BallotEntry, decode_entry, encode_entry
 from evote.election import Manifest
 from evote.encoding import Fields, canonical_json, check_format, encode_base64url, parse_json
 from evote.errors import DecodingError
-from evote.workflow import Submission
 
 __all__ = ["decode_submission", "encode_submission", "submission_limit"]
 
