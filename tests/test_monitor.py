@@ -13,7 +13,9 @@ import pytest
 from nacl.signing import SigningKey
 
 from evote import cli, workflow
+from evote._audit_log import seal_parts
 from evote._evidence import LogEvidence, decode_evidence, encode_evidence
+from evote._rulings import authority_keys, entry_signature
 from evote.board import (
     BUNDLE,
     COSIGNER_KEY,
@@ -21,6 +23,7 @@ from evote.board import (
     Checkpoint,
     Entry,
     NoteSigner,
+    Seal,
     VerifierKey,
     WitnessPolicy,
     bodies_path,
@@ -37,7 +40,7 @@ from evote.operators import load_operator
 from evote.record import CHECKPOINT, Record
 from evote.server import monitor as module
 from evote.server._fetch import Unreachable
-from evote.server.monitor import Broken, Late, Seen, monitor
+from evote.server.monitor import NOT_CHECKED, Broken, Late, Seen, monitor
 from evote.verify import audit
 
 if TYPE_CHECKING:
@@ -231,6 +234,54 @@ def test_new_entries_that_do_not_hold(made: Made, record: Path, tmp_path: Path) 
     assert look(record, state).new == 3
 
 
+def test_the_seal(made: Made, record: Path, tmp_path: Path) -> None:
+    """attacks: F4. Only the authorities end voting, and over these ballots; the board alone cannot.
+
+    A first look before the seal, and none: the counts are of the whole log either way.
+    """
+    forger, state = Forger(made, record), tmp_path / "state.json"
+    entries, bodies = forger.entries(), forger.bodies()
+    look(record, state)
+    before = state.read_bytes()
+    workflow.seal_election(record, made.authorities(), made.board, records.PASSPHRASE)
+    *_, seal = forger.entries()
+    assert isinstance(seal, Seal)
+    assert (seal.cast, seal.spoiled, seal.counted) == (3, 1, 3)
+    keys = authority_keys(record, made.authorities(), records.PASSPHRASE)
+    election = workflow.load_parameters(record).election_id
+
+    def signed(forged: Seal, root: bytes) -> Seal:
+        parts = seal_parts(election, 5, root, forged)
+        return replace(
+            forged, signatures=tuple(entry_signature(key, "seal", *parts) for key in keys)
+        )
+
+    root = merkle_root([encode_entry(entry) for entry in entries])
+    assert signed(seal, root) == seal
+    [signature] = seal.signatures
+    cases = [
+        (replace(seal, signatures=()), "signed by 0 authorities"),
+        (replace(seal, signatures=(replace(signature, signature=bytes(64)),)), "signature"),
+        (replace(seal, signatures=(signature, signature)), "signed twice"),
+        (replace(seal, digest=bytes(32)), "signature"),
+        (signed(seal, bytes(32)), "signature"),
+        (signed(replace(seal, cast=4, superseded=1), root), "4 ballots cast, there are 3"),
+        (signed(replace(seal, spoiled=0), root), "0 ballots spoiled, there are 1"),
+        (signed(replace(seal, counted=2), root), "do not add up"),
+    ]
+    fresh = tmp_path / "fresh.json"
+    for forged, reason in cases:
+        forger.write([*entries, forged], bodies)
+        for place in (state, fresh):
+            with pytest.raises(VerificationError, match=reason):
+                look(record, place)
+        assert state.read_bytes() == before
+        assert not fresh.exists()
+    forger.write([*entries, seal], bodies)
+    assert (look(record, state).new, look(record, fresh).new) == (1, 6)
+    assert state.read_bytes() == fresh.read_bytes()
+
+
 def test_the_opening_and_another_manifest(made: Made, record: Path, tmp_path: Path) -> None:
     """attacks: F7"""
     forger = Forger(made, record)
@@ -267,6 +318,8 @@ def test_the_opening_and_another_manifest(made: Made, record: Path, tmp_path: Pa
         {"peaks": ["A" * 43]},
         {"stage": 99},
         {"rulings": -1},
+        {"cast": -1},
+        {"spoiled": "1"},
         {"log": "x"},
         {"head": "AAAA"},
         {"manifest": "00" * 32},
@@ -351,7 +404,9 @@ def test_exit_codes(
         return leaving.value.code
 
     assert run() == 0
-    assert "5 entries, 5 of them new, 4 new ballots: all hold" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "5 entries, 5 of them new, 4 new ballots\nwhat was checked holds" in printed
+    assert NOT_CHECKED in printed
     assert run("--max-delay", 5) == 2
     assert run("--witness-policy", policy) == 3
     note = (record / CHECKPOINT).read_bytes()

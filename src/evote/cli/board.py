@@ -43,7 +43,7 @@ from evote.fates import reckon
 from evote.record import Record
 from evote.server._web import Limits, listen, run_server
 from evote.server.board import BoardServer
-from evote.server.monitor import Broken, Late, monitor
+from evote.server.monitor import NOT_CHECKED, Broken, Late, monitor
 
 __all__ = ["board"]
 
@@ -276,7 +276,9 @@ def monitor_(
     max_delay: int | None,
     evidence: Path | None,
 ) -> None:
-    """Verify what is new in a log since the last run: growth, entries, ballots, cosignatures.
+    """Verify what is new in a log since the last run: growth, entries, signatures, cosignatures.
+
+    What takes the roll or the whole log is left to `evote verify`, and named in the output.
 
     Exit code 0: it has only grown, and what is new holds; 1: it has not, or the witnesses are late;
     3: the quorum has cosigned nothing, or there is no answer; 4: what was read is no log.
@@ -303,6 +305,7 @@ def monitor_(
     except OSError as error:
         warn(f"evote: {error}")
         context.exit(3)
-    say(f"{seen.size} entries, {seen.new} of them new, {seen.ballots} new ballots: all hold")
+    say(f"{seen.size} entries, {seen.new} of them new, {seen.ballots} new ballots")
+    say(f"what was checked holds; left to evote verify: {NOT_CHECKED}")
     for name in seen.cosigned:
         say(f"cosigned by {name}")

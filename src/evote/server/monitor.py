@@ -3,12 +3,13 @@
 The state of a monitor is one file: the last head it accepted, as a note, and the hashes from which
 the tree goes on. Each look reads the entries from the last whole bundle on, recomputes the root at
 the old size and at the new one, and verifies what is new: form and order of the entries, the
-authorities' signatures on opening and rulings, the voters' on ballots, bodies and their digests,
-and the witnesses' cosignatures. The new state is on the disk before the look is reported.
+authorities' signatures on opening, rulings and seal, how many ballots were cast and spoiled before
+the seal, the voters' signatures on ballots, bodies and their digests, and the witnesses'
+cosignatures. The new state is on the disk before the look is reported.
 
 What a monitor cannot see: whether others are shown the same. That is what witnesses are for, and
-comparing heads with other monitors: see `_evidence`. Proofs on ballots, copies and the counted set
-are left to `verify`, which reads everything.
+comparing heads with other monitors: see `_evidence`. What takes the roll or the whole log is left
+to `verify`, which reads everything: `NOT_CHECKED`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from evote._audit_log import check_authorities, ruling_parts
+from evote._audit_log import check_authorities, ruling_parts, seal_parts
 from evote._evidence import LogEvidence
 from evote._files import read_file, replace_file
 from evote._merkle import HASH_SIZE, MAX_PROOF
@@ -38,6 +39,7 @@ from evote.board import (
     Extend,
     Open,
     PhaseEntry,
+    Seal,
     Stage,
     Strike,
     VerifierKey,
@@ -67,8 +69,10 @@ from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.record import CHECKPOINT, MANIFEST, Record
 from evote.server._fetch import Unreachable, check_url, fetch
 
-__all__ = ["Broken", "Late", "Seen", "monitor"]
+__all__ = ["NOT_CHECKED", "Broken", "Late", "Seen", "monitor"]
 
+# What no look verifies, for whoever reports one.
+NOT_CHECKED = "the roll, proofs on ballots, copies, openings, the counted set, results"
 _MAX_STATE = 2**20
 
 
@@ -95,7 +99,7 @@ class Late(VerificationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a look has found: all of it holds."""
+    """What a look has found: it holds, but for `NOT_CHECKED`."""
 
     size: int
     new: int
@@ -117,6 +121,8 @@ class _State:
     stage: Stage
     election: bytes | None
     rulings: int
+    cast: int
+    spoiled: int
 
     def encode(self) -> bytes:
         value: dict[str, JSON] = {
@@ -128,6 +134,8 @@ class _State:
             "peaks": [encode_base64url(peak) for peak in self.peaks],
             "stage": int(self.stage),
             "rulings": self.rulings,
+            "cast": self.cast,
+            "spoiled": self.spoiled,
         }
         if self.election is not None:
             value["election"] = encode_hex(self.election)
@@ -145,6 +153,8 @@ def _decode_state(data: bytes, where: str) -> _State:
         peaks=tuple(fields.packed_list("peaks", MAX_PROOF)),
         stage=Stage(fields.integer("stage", 0, max(Stage))),
         rulings=fields.integer("rulings", 0, 2**53 - 1),
+        cast=fields.integer("cast", 0, 2**53 - 1),
+        spoiled=fields.integer("spoiled", 0, 2**53 - 1),
         election=fields.hex("election", 32) if "election" in fields else None,
     )
     fields.end()
@@ -270,6 +280,8 @@ class _Look:
         self._note, self._head = note, head
         self._election = held.election if held is not None else None
         self._rulings = held.rulings if held is not None else 0
+        self._cast = held.cast if held is not None else 0
+        self._spoiled = held.spoiled if held is not None else 0
         self._stage = held.stage if held is not None else Stage.EMPTY
         self._held = held.head if held is not None else b""
         self._tree = CompactRange()
@@ -312,6 +324,8 @@ class _Look:
             stage=self._stage,
             election=self._election,
             rulings=self._rulings,
+            cast=self._cast,
+            spoiled=self._spoiled,
         )
 
     def _bundles(self) -> Iterator[tuple[int, list[bytes]]]:
@@ -347,6 +361,24 @@ class _Look:
             self._rulings += 1
         elif isinstance(entry, BallotEntry):
             ballots.append((index, entry))
+            if entry.action == "cast":
+                self._cast += 1
+            else:
+                self._spoiled += 1
+        elif isinstance(entry, Seal):
+            parts = seal_parts(self._opened(index), index, self._tree.root(), entry)
+            check_authorities(self._manifest, entry.signatures, where, "seal", *parts)
+            self._check_counts(index, entry)
+
+    def _check_counts(self, index: int, seal: Seal) -> None:
+        """What a seal says of the ballots before it, as far as that takes no roll."""
+        for name, found in (("cast", self._cast), ("spoiled", self._spoiled)):
+            announced = getattr(seal, name)
+            if announced != found:
+                message = f"the seal announces {announced} ballots {name}, there are {found}"
+                raise BrokenLog(message, entry=index)
+        if seal.cast != seal.counted + seal.superseded + seal.struck + seal.unconfirmed:
+            raise BrokenLog("the counts of the seal do not add up", entry=index)
 
     def _opened(self, index: int) -> bytes:
         if self._election is None:
