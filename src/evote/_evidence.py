@@ -1,10 +1,10 @@
-"""Two signed heads of one log that may contradict each other: what a witness or a monitor keeps.
+"""Two signed heads of one log that may contradict each other: what witness, monitor or voter keeps.
 
 The pair itself shows a broken promise where the sizes are equal and the roots are not. Else the
 record decides: each head must be that of its first entries. A pair that holds is evidence of
 nothing, and one that the log's key has not signed shows nothing.
 
-A private sibling of `verify`, `witness` and `monitor`.
+A private sibling of `verify`, `witness`, `monitor` and `client`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from evote import workflow
+from evote._evidence import encode_evidence
 from evote._files import read_file, write_file
 from evote._merkle import CompactRange, leaf_hash
 from evote._refusals import encode_refusal
@@ -44,6 +45,7 @@ from evote.interop.belenios import profile
 from evote.record import Record
 from evote.server._fetch import check_url
 from evote.server.client import fetch_receipt, send_ballot, send_opening
+from evote.server.monitor import Broken
 
 __all__ = ["ballot"]
 
@@ -292,13 +294,21 @@ def newer_receipt(
 ) -> None:
     """Fetch the receipt of the same ballot under a newer head, which witnesses have cosigned.
 
-    Of RECORD the manifest is enough. Exit code 1: the quorum has not cosigned it, or not yet.
+    Of RECORD the manifest is enough. Exit code 1: the quorum has not cosigned it, or not yet; or
+    the log is another one, and both heads are kept beside the output.
     """
     held = decode_receipt(read_file(old, RECEIPT_LIMIT), where=plain(old))
     policy = None
     if witness_policy is not None:
         policy = decode_policy(read_file(witness_policy, RECEIPT_LIMIT), where=witness_policy.name)
-    new = fetch_receipt(check_url(server), held, Record(record).manifest, policy)
+    try:
+        new = fetch_receipt(check_url(server), held, Record(record).manifest, policy)
+    except Broken as error:
+        if error.evidence is not None:
+            place = output.with_name(f"{output.name}.evidence.json")
+            write_file(place, encode_evidence(error.evidence), overwrite=True)
+            say(f"two heads are kept: {place}")
+        raise
     write_file(output, encode_receipt(new), overwrite=True)
     say(f"entry {new.proof.index}: {output}")
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from evote._evidence import LogEvidence
 from evote._receipts import MAX_RECEIPT
 from evote._refusals import REASONS, decode_refusal, verify_refusal
 from evote._submissions import encode_submission
 from evote.board import (
+    MAX_TILE,
     BallotEntry,
     Opening,
     Receipt,
+    ReceiptClaim,
+    TileTree,
     WitnessPolicy,
-    decode_entry,
     decode_receipt,
     encode_entry,
+    verify_consistency,
     verify_receipt,
 )
 from evote.election import ElectionParameters, Manifest
 from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.server._fetch import Unreachable, check_url, fetch
+from evote.server.monitor import Broken
 from evote.workflow import RefusedBallot, Submission
 
 __all__ = ["Unreachable", "fetch_receipt", "send_ballot", "send_opening"]
@@ -71,20 +76,56 @@ def fetch_receipt(
 ) -> Receipt:
     """The receipt of the same ballot under a newer head, cosigned if the board has witnesses.
 
+    The log of the old head is the beginning of the new one's, by a proof from the board's tiles. A
+    head of the same size may have more cosignatures.
+
     Raises:
-        VerificationError: the quorum of the policy has not cosigned it, or not yet; BrokenLog:
-            the ballot has another place there.
+        Broken: it is not, or not shown to be; or the ballot has another place there. With the two
+            heads as evidence.
+        VerificationError: the old receipt shows nothing; the head of the new one is older; or the
+            quorum of the policy has not cosigned it, or not yet.
         DecodingError, Unreachable: as `send_ballot`.
     """
-    entry = decode_entry(old.entry, where="receipt")
-    if not isinstance(entry, BallotEntry):
+    url, held = check_url(url), verify_receipt(old, manifest.log_key)
+    if not isinstance(held.entry, BallotEntry):
         raise DecodingError("the receipt of something that is not a ballot", where="receipt")
-    reply = fetch(f"{check_url(url)}/receipt/{entry.digest.hex()}", limit=MAX_RECEIPT)
+    reply = fetch(f"{url}/receipt/{held.entry.digest.hex()}", limit=MAX_RECEIPT)
     new = _receipt(reply.status, reply.body, old.entry, manifest)
-    if new.proof.index != old.proof.index:
-        raise BrokenLog("the ballot has another place in the log", entry=new.proof.index)
+    claim = verify_receipt(new, manifest.log_key)
+    try:
+        _check_grown(url, held, claim)
+    except BrokenLog as error:
+        pair = LogEvidence(first=old.proof.checkpoint, second=new.proof.checkpoint)
+        raise Broken(str(error), pair) from None
     verify_receipt(new, manifest.log_key, policy)
     return new
+
+
+def _check_grown(url: str, held: ReceiptClaim, claim: ReceiptClaim) -> None:
+    """The log of a newer claim is that of the older one, grown.
+
+    Raises:
+        VerificationError: the claim is older. BrokenLog: it is of another log.
+    """
+    old, new = held.checkpoint, claim.checkpoint
+    if new.size < old.size:
+        reason = f"the board's head has {new.size} entries, that of the receipt {old.size}"
+        raise VerificationError(f"not a newer receipt: {reason}")
+    if claim.index != held.index:
+        raise BrokenLog("the ballot has another place in the log", entry=claim.index)
+    proof: tuple[bytes, ...] = ()
+    if new.size > old.size:
+
+        def tile(path: str) -> bytes:
+            reply = fetch(f"{url}/board/{path}", limit=MAX_TILE)
+            if reply.status == 503:
+                raise Unreachable("the board is busy: ask again")
+            if reply.status != 200:
+                raise DecodingError(f"status {reply.status}", where=path)
+            return reply.body
+
+        proof = TileTree(new.size, new.root, tile).consistency_proof(old.size)
+    verify_consistency(old.size, old.root, new.size, new.root, proof)
 
 
 def _receipt(status: int, body: bytes, entry: bytes, manifest: Manifest) -> Receipt:
