@@ -54,6 +54,7 @@ def test_what_the_page_says_of_limits() -> None:
     """Numbers on the page are those of the code."""
     from evote.server._web import Limits
     from evote.server.board import BATCH, WAITING
+    from evote.server.monitor import AHEAD
 
     page, limits = (ROOT / PAGE).read_text(encoding="utf-8"), Limits()
     said = " ".join(page.split())
@@ -65,6 +66,7 @@ def test_what_the_page_says_of_limits() -> None:
         f"{limits.connections:,} connections",
         f"{limits.held_bytes // 2**20} MiB of bodies",
         f"{WAITING:,} ballots that wait",
+        f"more than {AHEAD // 60} minutes from now",
     ):
         assert words in said, words
 

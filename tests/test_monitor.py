@@ -40,7 +40,7 @@ from evote.operators import load_operator
 from evote.record import CHECKPOINT, Record
 from evote.server import monitor as module
 from evote.server._fetch import Unreachable
-from evote.server.monitor import NOT_CHECKED, Broken, Late, Seen, monitor
+from evote.server.monitor import AHEAD, NOT_CHECKED, Broken, Late, Seen, monitor
 from evote.verify import audit
 
 if TYPE_CHECKING:
@@ -383,9 +383,18 @@ def test_witnesses_that_are_late_or_absent(record: Path, tmp_path: Path) -> None
         with pytest.raises(Late, match="late") as late:
             look(record, state, policy=policy, max_delay=60)
         assert late.value.was_cosigned
-    by((one, 1), (two, 60))
-    seen = look(record, state, policy=policy, max_delay=60)
-    assert seen.cosigned == (one.key.name, two.key.name)
+    # What comes from the future would never be late: it counts for nothing.
+    for early in (((one, 1), (two, -AHEAD - 1)), ((one, -(10**8)), (two, -(10**8)))):
+        by(*early)
+        for delay in (None, 60):
+            with pytest.raises(Late, match="ahead of this clock") as late:
+                look(record, state, policy=policy, max_delay=delay)
+            assert not late.value.was_cosigned
+    for right in (((one, 1), (two, 60)), ((one, 1), (two, -AHEAD), (three, -AHEAD - 1))):
+        by(*right)
+        for delay in (None, 60):
+            seen = look(record, state, policy=policy, max_delay=delay)
+            assert seen.cosigned == (one.key.name, two.key.name)
 
 
 def test_exit_codes(

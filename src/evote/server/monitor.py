@@ -69,10 +69,11 @@ from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.record import CHECKPOINT, MANIFEST, Record
 from evote.server._fetch import Unreachable, check_url, fetch
 
-__all__ = ["NOT_CHECKED", "Broken", "Late", "Seen", "monitor"]
+__all__ = ["AHEAD", "NOT_CHECKED", "Broken", "Late", "Seen", "monitor"]
 
 # What no look verifies, for whoever reports one.
 NOT_CHECKED = "the roll, proofs on ballots, copies, openings, the counted set, results"
+AHEAD = 300  # seconds that a witness's clock may be ahead of this one
 _MAX_STATE = 2**20
 
 
@@ -206,7 +207,8 @@ def monitor(
         source: the directory of a record that nobody is writing, or the URL of a server.
         state: the file of this monitor; where there is none, the log is read from its beginning.
         expect_manifest: its digest as published elsewhere; else the first look is believed.
-        policy: whose cosignatures the head must bear.
+        policy: whose cosignatures the head must bear; those of more than `AHEAD` seconds from now
+            do not count.
         max_delay: seconds that the quorum's cosignatures may be old.
 
     Raises:
@@ -249,17 +251,19 @@ def _check_witnesses(
 ) -> Sequence[Cosignature]:
     if policy is None:
         return ()
+    key, last = manifest.log_key, now + AHEAD
     try:
-        _, everybody = policy.check(note, log_key=manifest.log_key)
+        _, everybody = policy.check(note, log_key=key, not_after=last)
     except VerificationError as error:
-        raise Late(str(error), was_cosigned=False) from None
+        reason = f"{error}; what is over {AHEAD} s ahead of this clock does not count"
+        raise Late(reason, was_cosigned=False) from None
     if max_delay is None:
         return everybody
     try:
-        return policy.check(note, log_key=manifest.log_key, not_before=now - max_delay)[1]
+        return policy.check(note, log_key=key, not_before=now - max_delay, not_after=last)[1]
     except VerificationError:
-        last = sorted((now - (item.timestamp or 0) for item in everybody), reverse=True)
-        ages = ", ".join(f"{age} s" for age in last)
+        old = sorted((now - (item.timestamp or 0) for item in everybody), reverse=True)
+        ages = ", ".join(f"{age} s" for age in old)
         reason = f"the witnesses are late: cosigned {ages} ago, at most {max_delay} s allowed"
         raise Late(reason, was_cosigned=True) from None
 
