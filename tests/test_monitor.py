@@ -35,7 +35,14 @@ from evote.board import (
     merkle_root,
     sign_checkpoint,
 )
-from evote.errors import BrokenLog, DecodingError, EvoteError, VerificationError
+from evote.errors import (
+    BrokenLog,
+    DecodingError,
+    EvoteError,
+    ParameterError,
+    UnsupportedError,
+    VerificationError,
+)
 from evote.operators import load_operator
 from evote.record import CHECKPOINT, Record
 from evote.server import monitor as module
@@ -283,7 +290,7 @@ def test_the_seal(made: Made, record: Path, tmp_path: Path) -> None:
 
 
 def test_the_opening_and_another_manifest(made: Made, record: Path, tmp_path: Path) -> None:
-    """attacks: F7"""
+    """attacks: F7. Also by a state that is another log's, or an expectation that is empty."""
     forger = Forger(made, record)
     entries, bodies = forger.entries(), forger.bodies()
     state, digest = tmp_path / "state.json", Record(record).manifest_digest
@@ -302,11 +309,22 @@ def test_the_opening_and_another_manifest(made: Made, record: Path, tmp_path: Pa
     forger.write(entries, bodies)
     with pytest.raises(Broken, match="another manifest"):
         look(record, state, expect_manifest=bytes(32))
-    assert look(record, state, expect_manifest=digest.hex()).new == 5
+    for pin in (b"", digest[:-1], digest + b"\0"):  # an empty pin is none at all
+        with pytest.raises(ParameterError, match="32 bytes"):
+            look(record, state, expect_manifest=pin)
+    for words in ("", digest.hex()[:-2]):
+        with pytest.raises(DecodingError):
+            look(record, state, expect_manifest=words)
+    assert not state.exists()
+    assert look(record, state, expect_manifest=digest).new == 5
+    assert look(record, state, expect_manifest=digest.hex()).new == 0
     other = records.make_ready(tmp_path / "other", Plan())
     records.open_small(other)
     with pytest.raises(Broken, match="another manifest"):
         look(other.path, state)
+    state.write_bytes(state.read_bytes().replace(digest.hex().encode(), b"00" * 32))
+    with pytest.raises(Broken, match="another manifest"):
+        look(record, state)
 
 
 @pytest.mark.parametrize(
@@ -316,23 +334,25 @@ def test_the_opening_and_another_manifest(made: Made, record: Path, tmp_path: Pa
         {"format": "evote/card"},
         {"peaks": ["AAAA"]},
         {"peaks": ["A" * 43]},
+        {"peaks": []},
+        {"peaks": ["A" * 43] * 2},
         {"stage": 99},
         {"rulings": -1},
         {"cast": -1},
         {"spoiled": "1"},
         {"log": "x"},
         {"head": "AAAA"},
-        {"manifest": "00" * 32},
         {"more": 1},
     ],
 )
 def test_states_that_are_damaged(record: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    """attacks: F1. A damaged state accuses nobody: it is not the log that is another."""
     state = tmp_path / "state.json"
     look(record, state)
     good = state.read_bytes()
     value = json.loads(good) | change
     state.write_bytes(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
-    with pytest.raises(EvoteError):
+    with pytest.raises((DecodingError, UnsupportedError)):
         look(record, state)
     state.write_bytes(good[:-1])
     with pytest.raises(DecodingError):
@@ -426,6 +446,12 @@ def test_exit_codes(
     assert run("--witness-policy", policy, "--max-delay", 60) == 1
     assert run(source="http://127.0.0.1:9/") == 3
     assert run(source=tmp_path / "nothing") == 4
+    good = state.read_bytes()
+    first, second = json.loads(good)["peaks"]
+    state.write_bytes(good.replace(first.encode(), second.encode()))
+    assert run() == 4
+    state.write_bytes(good)
+    assert run() == 0
     forger = Forger(made, record)
     forger.write(forger.entries()[:3], forger.bodies()[:2])
     assert run() == 1

@@ -1,11 +1,11 @@
 """Watching a log: what is new since the last look, and whether the log has only grown.
 
-The state of a monitor is one file: the last head it accepted, as a note, and the hashes from which
-the tree goes on. Each look reads the entries from the last whole bundle on, recomputes the root at
-the old size and at the new one, and verifies what is new: form and order of the entries, the
-authorities' signatures on opening, rulings and seal, how many ballots were cast and spoiled before
-the seal, the voters' signatures on ballots, bodies and their digests, and the witnesses'
-cosignatures. The new state is on the disk before the look is reported.
+The state of a monitor is one file: the last head it accepted, as a note, and the peaks of its tree,
+from which the tree goes on. Each look reads the entries from the last whole bundle on, recomputes
+the root at the old size and at the new one, and verifies what is new: form and order of the
+entries, the authorities' signatures on opening, rulings and seal, how many ballots were cast and
+spoiled before the seal, the voters' signatures on ballots, bodies and their digests, and the
+witnesses' cosignatures. The new state is on the disk before the look is reported.
 
 What a monitor cannot see: whether others are shown the same. That is what witnesses are for, and
 comparing heads with other monitors: see `_evidence`. What takes the roll or the whole log is left
@@ -65,7 +65,7 @@ from evote.encoding import (
     encode_hex,
     parse_json,
 )
-from evote.errors import BrokenLog, DecodingError, VerificationError
+from evote.errors import BrokenLog, DecodingError, ParameterError, VerificationError
 from evote.record import CHECKPOINT, MANIFEST, Record
 from evote.server._fetch import Unreachable, check_url, fetch
 
@@ -113,12 +113,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """The last head that was accepted, and how the log stood at its last whole bundle and there."""
+    """The last head that was accepted, and how the log stood there."""
 
     log: VerifierKey
     manifest: bytes  # its digest
     head: bytes  # the note
-    peaks: tuple[bytes, ...]  # of the tree over whole bundles
+    peaks: tuple[bytes, ...]  # of the tree; the first of them are those over its whole bundles
     stage: Stage
     election: bytes | None
     rulings: int
@@ -161,6 +161,13 @@ def _decode_state(data: bytes, where: str) -> _State:
     fields.end()
     if any(len(peak) != HASH_SIZE for peak in state.peaks):
         fields.fail("peaks", "hashes of 32 bytes expected")
+    try:
+        head = open_checkpoint(state.head, log, where=fields.path("head"))
+        root = CompactRange.of(head.size, state.peaks).root()
+    except VerificationError as error:
+        raise DecodingError(str(error), where=where) from None
+    if root != head.root:  # else the damage would look like a log that is another
+        fields.fail("peaks", "they do not lead to the root of the head")
     return state
 
 
@@ -217,16 +224,19 @@ def monitor(
         VerificationError, DecodingError: what is new does not hold.
         Unreachable: no answer.
     """
+    expected = expect_manifest
+    if isinstance(expected, str):
+        expected = decode_hex(expected, 32, where="expect_manifest")
+    elif expected is not None and len(expected) != 32:
+        raise ParameterError("expect_manifest: 32 bytes expected")
     state, text = Path(state), str(source)
     remote = text.startswith(("http://", "https://"))
     files: _Source = _Web(text) if remote else _Directory(Path(source))
     held = _decode_state(read_file(state, _MAX_STATE), state.name) if state.exists() else None
     data = files.read(MANIFEST, MAX_MANIFEST)
     manifest, digest = decode_manifest(data, where=MANIFEST), manifest_digest(data)
-    expected = expect_manifest
-    if isinstance(expected, str):
-        expected = decode_hex(expected, 32, where="expect_manifest")
-    if digest != (expected or digest) or (held is not None and digest != held.manifest):
+    pins = [expected, held.manifest if held is not None else None]
+    if any(pin not in (None, digest) for pin in pins):
         raise Broken("another manifest than the one that is expected")
     note = files.read(CHECKPOINT, MAX_NOTE)
     head = open_checkpoint(note, manifest.log_key, where=CHECKPOINT)
@@ -294,7 +304,8 @@ class _Look:
             self.old = Checkpoint(origin=head.origin, size=0, root=CompactRange().root())
             return
         self.old = open_checkpoint(held.head, manifest.log_key, where="state: head")
-        self._tree = CompactRange.of(self.old.size // BUNDLE * BUNDLE, held.peaks)
+        whole = self.old.size // BUNDLE * BUNDLE
+        self._tree = CompactRange.of(whole, held.peaks[: whole.bit_count()])
 
     def read(self) -> _State:
         """Verify what is new; returns the state after it."""
@@ -303,7 +314,6 @@ class _Look:
             raise self._broken(f"the log has shrunk from {old.size} to {head.size} entries")
         if head.size == old.size and head.root != old.root:
             raise self._broken(f"two heads of {head.size} entries")
-        whole = self._tree.copy()
         for number, bundle in self._bundles():
             first = number * BUNDLE
             ballots: list[tuple[int, BallotEntry]] = []
@@ -314,8 +324,6 @@ class _Look:
                     self._check_entry(index, data, ballots)
                 self._tree.append(leaf_hash(data))
             self._check_ballots(number, bundle, ballots)
-            if len(bundle) == BUNDLE:
-                whole = self._tree.copy()
         if self._tree.size == old.size and self._tree.root() != old.root:
             raise self._entries_changed()
         if self._tree.root() != head.root:
@@ -324,7 +332,7 @@ class _Look:
             log=self._manifest.log_key,
             manifest=self._digest,
             head=self._note,
-            peaks=whole.peaks,
+            peaks=self._tree.peaks,
             stage=self._stage,
             election=self._election,
             rulings=self._rulings,
