@@ -357,6 +357,12 @@ def test_states_that_are_damaged(record: Path, tmp_path: Path, change: dict[str,
     state.write_bytes(good[:-1])
     with pytest.raises(DecodingError):
         look(record, state)
+    for target in (tmp_path / "nowhere", state):  # not the same as a first look
+        state.unlink()
+        state.symlink_to(target)
+        with pytest.raises(DecodingError):
+            look(record, state)
+    state.unlink()
     state.write_bytes(good)
     assert look(record, state).new == 0
 

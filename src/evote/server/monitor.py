@@ -171,6 +171,15 @@ def _decode_state(data: bytes, where: str) -> _State:
     return state
 
 
+def _load(path: Path) -> _State | None:
+    """The state in a file; None only if there is none: a link to nowhere is a damaged state."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return None
+    return _decode_state(read_file(path, _MAX_STATE), path.name)
+
+
 # -- where the log is ------------------------------------------------------------------------------
 
 
@@ -232,7 +241,7 @@ def monitor(
     state, text = Path(state), str(source)
     remote = text.startswith(("http://", "https://"))
     files: _Source = _Web(text) if remote else _Directory(Path(source))
-    held = _decode_state(read_file(state, _MAX_STATE), state.name) if state.exists() else None
+    held = _load(state)
     data = files.read(MANIFEST, MAX_MANIFEST)
     manifest, digest = decode_manifest(data, where=MANIFEST), manifest_digest(data)
     pins = [expected, held.manifest if held is not None else None]
