@@ -27,7 +27,7 @@ from evote.board import (
     verify_receipt,
 )
 from evote.cli.ballot import keep_receipt
-from evote.errors import DecodingError, VerificationError
+from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.operators import load_operator
 from evote.record import Record
 from evote.server import client
@@ -199,7 +199,9 @@ def test_a_newer_receipt_is_of_the_same_log(made: Made, monkeypatch: pytest.Monk
     broken(*fork(last - 2, b"another"), "two roots")
     broken(*fork(last - 2, b"another", b"and more"), "old root")
     moved = Served(made, [*entries, mine.entry])
-    broken(moved, moved.receipt(last, mine.entry), "another place")
+    moved.answer(monkeypatch, moved.receipt(last, mine.entry))
+    with pytest.raises(BrokenLog, match="another place"):
+        fetch_receipt(URL, old, manifest)
     # A fork, beside which the tiles are those of the honest log.
     _, forged = fork(last - 2, b"another", b"and more")
     board, newer = at(last)

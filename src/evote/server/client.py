@@ -9,9 +9,9 @@ from evote._submissions import encode_submission
 from evote.board import (
     MAX_TILE,
     BallotEntry,
+    Checkpoint,
     Opening,
     Receipt,
-    ReceiptClaim,
     TileTree,
     WitnessPolicy,
     decode_receipt,
@@ -80,10 +80,10 @@ def fetch_receipt(
     head of the same size may have more cosignatures.
 
     Raises:
-        Broken: it is not, or not shown to be; or the ballot has another place there. With the two
-            heads as evidence.
-        VerificationError: the old receipt shows nothing; the head of the new one is older; or the
-            quorum of the policy has not cosigned it, or not yet.
+        Broken: it is not, or not shown to be; with the two heads as evidence.
+        VerificationError: the old receipt shows nothing; the head of the new one is older, or the
+            ballot has another place under it; or the quorum of the policy has not cosigned it, or
+            not yet.
         DecodingError, Unreachable: as `send_ballot`.
     """
     url, held = check_url(url), verify_receipt(old, manifest.log_key)
@@ -93,26 +93,26 @@ def fetch_receipt(
     new = _receipt(reply.status, reply.body, old.entry, manifest)
     claim = verify_receipt(new, manifest.log_key)
     try:
-        _check_grown(url, held, claim)
+        _check_grown(url, held.checkpoint, claim.checkpoint)
     except BrokenLog as error:
         pair = LogEvidence(first=old.proof.checkpoint, second=new.proof.checkpoint)
         raise Broken(str(error), pair) from None
+    if claim.index != held.index:
+        raise BrokenLog("the ballot has another place in the log", entry=claim.index)
     verify_receipt(new, manifest.log_key, policy)
     return new
 
 
-def _check_grown(url: str, held: ReceiptClaim, claim: ReceiptClaim) -> None:
-    """The log of a newer claim is that of the older one, grown.
+def _check_grown(url: str, old: Checkpoint, new: Checkpoint) -> None:
+    """The log of the new head is that of the old one, grown.
 
     Raises:
-        VerificationError: the claim is older. BrokenLog: it is of another log.
+        VerificationError: the new head is older.
+        BrokenLog: it is of another log, or the tiles are.
     """
-    old, new = held.checkpoint, claim.checkpoint
     if new.size < old.size:
         reason = f"the board's head has {new.size} entries, that of the receipt {old.size}"
         raise VerificationError(f"not a newer receipt: {reason}")
-    if claim.index != held.index:
-        raise BrokenLog("the ballot has another place in the log", entry=claim.index)
     proof: tuple[bytes, ...] = ()
     if new.size > old.size:
 
