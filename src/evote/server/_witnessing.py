@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from evote._notes import Note, decode_note
+from evote._notes import MAX_LINES, Note, NoteSignature, decode_note
 from evote.board import (
     MAX_NOTE,
     Checkpoint,
@@ -46,36 +46,46 @@ class Witnessing:
         self.problems: Mapping[str, str] = {}  # why a witness has not cosigned the last head
 
     def cosign(self, signed: bytes) -> tuple[bytes, tuple[Cosignature, ...]]:
-        """The head with a line of every witness that cosigned it, and which these are."""
+        """The head with one line of every witness that cosigned it, and which these are.
+
+        Raises:
+            EvoteError: the quorum cosigned, and yet the policy would not accept the head.
+        """
         head = open_checkpoint(signed, self._log_key)
         note = decode_note(signed)
-        own = [s for s in note.signatures if (s.name, s.key_id) == _named(self._log_key)]
+        own = [s for s in note.signatures if (s.name, s.key_id) == _named(self._log_key)][:1]
         note = Note(text=note.text, signatures=tuple(own))
-        found: list[Cosignature] = []
+        found: dict[NoteSignature, Cosignature] = {}
         problems: dict[str, str] = {}
         with ThreadPoolExecutor(max(len(self._urls), 1)) as pool:
             asked = {name: pool.submit(self._ask, name, head, note) for name in self._urls}
             for name, waiting in asked.items():
                 try:
-                    line = waiting.result()
-                    key = self._policy.witnesses[name]
-                    lines = [s for s in line.signatures if (s.name, s.key_id) == _named(key)]
-                    _, verified = open_note(
-                        Note(text=note.text, signatures=tuple(lines)).encode(), [key]
-                    )
-                    found += verified
-                    note = Note(text=note.text, signatures=(*note.signatures, *lines))
+                    line, cosignature = waiting.result()
+                    found[line] = cosignature
                 except (EvoteError, OSError) as error:
                     problems[name] = str(error)
         self.problems = problems
-        return note.encode(), tuple(found)
+        while len(found) > MAX_LINES - len(own):  # a longer note would be none
+            del found[self._spare(found)]
+        cosigned = Note(text=note.text, signatures=(*own, *found)).encode()
+        if self.satisfied(tuple(found.values())):
+            self._policy.check(cosigned, log_key=self._log_key)  # as all who read it will
+        return cosigned, tuple(found.values())
+
+    def _spare(self, found: Mapping[NoteSignature, Cosignature]) -> NoteSignature:
+        """A line that the quorum can do without, or the last."""
+        for line in found:
+            if self.satisfied([item for other, item in found.items() if other != line]):
+                return line
+        return line
 
     def satisfied(self, cosignatures: Sequence[Cosignature]) -> bool:
         """Whether these make the policy's quorum."""
         return self._policy.satisfied({item.key for item in cosignatures})
 
-    def _ask(self, name: str, head: Checkpoint, note: Note) -> Note:
-        """The lines that a witness gives; on 409 the proof is made again from its size."""
+    def _ask(self, name: str, head: Checkpoint, note: Note) -> tuple[NoteSignature, Cosignature]:
+        """The line of a witness, verified; on 409 the proof is made again from its size."""
         end = time.monotonic() + 2 * _SECONDS
         for _ in range(_TRIES):
             old = min(self._sizes[name], head.size)
@@ -84,7 +94,7 @@ class Witnessing:
             reply = fetch(url, encode_add_checkpoint(request), limit=MAX_NOTE, seconds=_SECONDS)
             if reply.status == 200:
                 self._sizes[name] = head.size
-                return decode_note(note.text + b"\n" + reply.body, where=name)
+                return self._line(name, note.text + b"\n" + reply.body)
             if reply.status != 409 or time.monotonic() > end:
                 break
             text = reply.body.decode("latin-1").removesuffix("\n")
@@ -92,6 +102,13 @@ class Witnessing:
             if self._sizes[name] > head.size:
                 break
         raise Unreachable(f"status {reply.status}")
+
+    def _line(self, name: str, answered: bytes) -> tuple[NoteSignature, Cosignature]:
+        """Of the lines that a witness gives the latest of its own, if all of its own verify."""
+        key = self._policy.witnesses[name]
+        note, [cosignature] = open_note(answered, [key], where=name)
+        lines = (s for s in note.signatures if (s.name, s.key_id) == _named(key))
+        return max(lines, key=lambda line: line.signature[:8]), cosignature
 
 
 def _named(key: VerifierKey) -> tuple[str, bytes]:
