@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from nacl.signing import SigningKey
 
 from evote import cli
 from evote._evidence import LogEvidence, decode_evidence, encode_evidence
-from evote._files import replace_file
+from evote._files import TEMPORARY, replace_file
 from evote._notes import MAX_NOTE, Note, NoteSignature, decode_note, encode_base64, sign_note
 from evote.board import (
     COSIGNER_KEY,
@@ -396,6 +397,79 @@ def test_directories_of_witnesses(tmp_path: Path) -> None:
         (place / "head").write_bytes(head)
     with Witness(tmp_path / "w", [LOG.key], SECRET) as again:
         assert again.add_checkpoint(HONEST.request(5, 6)).status == 200
+
+
+def lose(place: Path) -> None:
+    (place / "head").unlink()
+
+
+def keep_only_evidence(place: Path) -> None:
+    lose(place)
+    (place / "checkpoint").unlink()
+
+
+def lead_nowhere(place: Path) -> None:
+    lose(place)
+    (place / "head").symlink_to("gone")
+
+
+def lead_in_a_circle(place: Path) -> None:
+    shutil.rmtree(place)
+    place.symlink_to(place.name)
+
+
+def be_a_file(place: Path) -> None:
+    shutil.rmtree(place)
+    place.write_bytes(b"")
+
+
+def go_back(place: Path) -> None:
+    (place / "head").write_bytes(HONEST.head(5))
+
+
+def go_elsewhere(place: Path) -> None:
+    (place / "head").write_bytes(FORKED.head(600))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lose, keep_only_evidence, lead_nowhere, lead_in_a_circle, be_a_file, go_back, go_elsewhere],
+)
+def test_a_witness_that_has_forgotten(
+    open_witness: Callable[..., Witness], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """attacks: F1. A lost or older head is not the start of a new log."""
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 600)).status == 200
+        assert witness.add_checkpoint(FORKED.request(600, 700)).status == 422
+        assert len(witness.evidence(ORIGIN)) == 1
+    [place] = (tmp_path / "w1" / "logs").iterdir()
+    shutil.copytree(place, tmp_path / "copy")
+    damage(place)
+    with pytest.raises(DecodingError, match=place.name):
+        open_witness()
+    # Its honest twin; a checkpoint that is older or missing is what a crash leaves.
+    place.unlink() if not place.is_dir() or place.is_symlink() else shutil.rmtree(place)
+    shutil.copytree(tmp_path / "copy", place)
+    with open_witness() as witness:
+        assert witness.add_checkpoint(FORKED.request(0, 600)).status == 409
+        assert witness.add_checkpoint(HONEST.request(600, 700)).status == 200
+    (place / "checkpoint").write_bytes((tmp_path / "copy" / "checkpoint").read_bytes())
+    open_witness().close()
+    (place / "checkpoint").unlink()
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(700, 1000)).status == 200
+
+
+def test_a_crash_before_the_first_head(
+    open_witness: Callable[..., Witness], tmp_path: Path
+) -> None:
+    """What a first replacement may leave behind is no memory."""
+    place = tmp_path / "w1" / "logs" / hashlib.sha256(ORIGIN.encode()).hexdigest()
+    place.mkdir(parents=True)
+    (place / f"{TEMPORARY}head").write_bytes(HONEST.head(5)[:9])
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 600)).status == 200
 
 
 def test_requests_round_trip() -> None:

@@ -216,7 +216,7 @@ class Witness:
 
         Raises:
             ParameterError: another process is this witness.
-            DecodingError: wrong passphrase, or a damaged file.
+            DecodingError: wrong passphrase, or a file that is damaged, lost or too old.
         """
         self._path = Path(directory)
         self._signer = _open_signer(self._path, passphrase)
@@ -260,10 +260,31 @@ class Witness:
         return self._path / "logs" / hashlib.sha256(origin.encode("utf-8")).hexdigest()
 
     def _load(self, origin: str) -> tuple[Checkpoint, bytes]:
-        """The last head, and the note that it was signed in; size 0 if there is none."""
-        path = self._place(origin) / "head"
-        if not path.exists():
+        """The last head, and the note that it was signed in; size 0 for a log that is new here."""
+        place = self._place(origin)
+        try:
+            names = os.listdir(place)
+        except FileNotFoundError:
+            names = []
+        except OSError as error:
+            raise DecodingError(f"not readable: {error.strerror}", where=str(place)) from None
+        signed = [name for name in names if name == "checkpoint" or name.startswith("evidence-")]
+        if "head" not in names:
+            if signed:
+                reason = f"{signed[0]} without a head: what this witness cosigned is forgotten"
+                raise DecodingError(reason, where=str(place))
             return Checkpoint(origin=origin, size=0, root=EMPTY_ROOT), b""
+        head, data = self._read_head(place / "head", origin)
+        if "checkpoint" in names:
+            cosigned, _ = self._read_head(place / "checkpoint", origin)
+            if head.size < cosigned.size or (
+                head.size == cosigned.size and head.root != cosigned.root
+            ):
+                reason = "not the head that this witness cosigned last, which checkpoint has"
+                raise DecodingError(reason, where=str(place / "head"))
+        return head, data
+
+    def _read_head(self, path: Path, origin: str) -> tuple[Checkpoint, bytes]:
         data = read_file(path, MAX_NOTE)
         note, _ = open_note(data, self._keys[origin], where=str(path))
         head = decode_checkpoint(note.text, where=str(path))
