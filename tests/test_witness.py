@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,15 @@ from nacl.signing import SigningKey
 from evote import cli
 from evote._evidence import LogEvidence, decode_evidence, encode_evidence
 from evote._files import TEMPORARY, replace_file
-from evote._notes import MAX_NOTE, Note, NoteSignature, decode_note, encode_base64, sign_note
+from evote._notes import (
+    MAX_LINES,
+    MAX_NOTE,
+    Note,
+    NoteSignature,
+    decode_note,
+    encode_base64,
+    sign_note,
+)
 from evote.board import (
     COSIGNER_KEY,
     LOG_KEY,
@@ -37,6 +46,7 @@ from evote.errors import DecodingError, ParameterError, VerificationError
 from evote.server import witness as module
 from evote.server.witness import (
     MAX_ADD_CHECKPOINT,
+    MAX_HEAD,
     AddCheckpoint,
     Witness,
     create_witness,
@@ -304,6 +314,35 @@ def test_the_logs_lines_alone_are_kept_and_signed(witness: Witness) -> None:
     assert witness.add_checkpoint(body).status == 403
     assert witness.checkpoint("0" * 64) is None
     assert witness.checkpoint("../../..") is None
+
+
+def test_what_is_monitored_stays_a_note(open_witness: Callable[..., Witness]) -> None:
+    """attacks: F1. As many lines, or as long a text, as a note may have leave no room for ours."""
+    name = hashlib.sha256(ORIGIN.encode()).hexdigest()
+
+    def request(old: int, note: bytes) -> bytes:
+        return encode_add_checkpoint(AddCheckpoint(old, (), note))
+
+    with open_witness() as witness:
+        note = decode_note(HONEST.head(10))
+        repeated = Note(text=note.text, signatures=note.signatures * MAX_LINES).encode()
+        answer = witness.add_checkpoint(request(0, repeated))
+        assert answer.status == 200
+        kept = witness.checkpoint(name)
+        assert kept == HONEST.head(10) + answer.body
+        assert open_checkpoint(kept, LOG.key).size == 10
+        head = Checkpoint(origin=ORIGIN, size=10, root=HONEST.tree.root(10))
+        room = MAX_HEAD - len(HONEST.head(10))
+        for length, status in ((room - 1, 200), (room, 400)):  # and a line feed
+            long = sign_checkpoint(replace(head, extensions=("x" * length,)), LOG)
+            answer = witness.add_checkpoint(request(10, long))
+            assert answer.status == status
+        long = sign_checkpoint(replace(head, extensions=("x" * (room - 1),)), LOG)
+        kept = witness.checkpoint(name)
+        assert kept is not None
+        assert kept.startswith(long)
+        open_note(kept, [LOG.key, witness.key])
+    open_witness().close()
 
 
 def test_it_stores_before_it_signs(

@@ -86,6 +86,7 @@ __all__ = [
 
 ALGORITHMS = {"ed25519": COSIGNER_KEY, "ml-dsa-44": MLDSA_KEY}
 MAX_ADD_CHECKPOINT = MAX_NOTE + 4096  # bytes: 63 lines of hashes are 2,835
+MAX_HEAD = MAX_NOTE - 8192  # bytes: with the witness's own line it must still be a note
 MAX_KEPT = 16  # pairs of heads of each kind for one log
 SIZE = "text/x.tlog.size"
 _SECRET = "secret.json"  # noqa: S105  a file's name
@@ -309,8 +310,11 @@ class Witness:
             open_note(request.checkpoint, keys)
         except EvoteError as error:
             return _words(403, str(error))
+        signed = _signed_by(note, keys)
+        if len(signed) > MAX_HEAD:
+            return _words(400, f"a head of {len(signed)} bytes, at most {MAX_HEAD}")
         with self._mutex:
-            return self._decide(request, _signed_by(note, keys), head)
+            return self._decide(request, signed, head)
 
     def _decide(self, request: AddCheckpoint, note: bytes, head: Checkpoint) -> Answer:
         last, held = self._heads[head.origin]
@@ -357,9 +361,10 @@ class Witness:
 
 
 def _signed_by(note: Note, keys: Sequence[VerifierKey]) -> bytes:
-    """The note with the log's own signature lines, without anybody else's."""
+    """The note with one signature line of each of the log's own keys, and nobody else's."""
     known = {(key.name, key.key_id) for key in keys}
-    lines = tuple(line for line in note.signatures if (line.name, line.key_id) in known)
+    named = {(line.name, line.key_id): line for line in note.signatures}
+    lines = tuple(line for name, line in named.items() if name in known)
     return Note(text=note.text, signatures=lines).encode()
 
 
