@@ -207,18 +207,65 @@ def test_equivocation_is_refused_and_kept(witness: Witness, tmp_path: Path) -> N
     assert witness.add_checkpoint(FORKED.request(1000, 1000)).status == 422
 
 
+def doubted(log: Log, old: int, new: int) -> bytes:
+    """A genuine head under a proof that is none."""
+    return encode_add_checkpoint(AddCheckpoint(old, (bytes(32),) * 5, log.head(new)))
+
+
+def second_sizes(witness: Witness, kind: str) -> list[int]:
+    pairs = (
+        decode_evidence(path.read_bytes()) for path in witness.evidence(ORIGIN) if kind in path.name
+    )
+    return sorted(open_checkpoint(pair.second, LOG.key).size for pair in pairs)
+
+
 def test_evidence_has_an_end(witness: Witness) -> None:
+    """attacks: F1. Doubts that anybody can raise do not keep the log's own forks out."""
     assert witness.add_checkpoint(HONEST.request(0, 500)).status == 200
     for size in range(501, 540):
-        proof = tuple(bytes(32) for _ in range(5))
-        body = encode_add_checkpoint(AddCheckpoint(500, proof, HONEST.head(size)))
         for _ in range(2):
-            assert witness.add_checkpoint(body).status == 422
-    assert len(witness.evidence(ORIGIN)) == module.MAX_KEPT
-    assert witness.add_checkpoint(FORKED.request(0, 500)).status == 409  # the honest prefix
-    other = Log(500, forked_at=1)
-    assert witness.add_checkpoint(other.request(0, 500)).status == 409
-    assert len(witness.evidence(ORIGIN)) == module.MAX_KEPT + 1
+            assert witness.add_checkpoint(doubted(HONEST, 500, size)).status == 422
+    assert second_sizes(witness, "doubt") == list(range(540 - module.MAX_KEPT, 540))
+    # After them a head that does not continue: the oldest doubt makes room.
+    assert witness.add_checkpoint(FORKED.request(500, 600)).status == 200
+    assert witness.add_checkpoint(doubted(HONEST, 600, 700)).status == 422
+    assert second_sizes(witness, "doubt")[-1] == 700
+    assert len(second_sizes(witness, "doubt")) == module.MAX_KEPT
+    # Forks have room of their own, and the first of them stay.
+    for at in range(1, module.MAX_KEPT + 4):
+        for _ in range(2):
+            assert witness.add_checkpoint(Log(600, forked_at=at).request(0, 600)).status == 409
+    assert second_sizes(witness, "fork") == [600] * module.MAX_KEPT
+    assert len(second_sizes(witness, "doubt")) == module.MAX_KEPT
+    first = decode_evidence(witness.evidence(ORIGIN)[module.MAX_KEPT].read_bytes())
+    assert first.second == Log(600, forked_at=1).head(600)
+
+
+def test_doubts_are_settled(open_witness: Callable[..., Witness]) -> None:
+    """attacks: F1. One about a head that is cosigned later is gone; about another it is a fork."""
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 500)).status == 200
+        for log, size in ((HONEST, 600), (FORKED, 700), (HONEST, 700), (HONEST, 800)):
+            assert witness.add_checkpoint(doubted(log, 500, size)).status == 422
+        assert second_sizes(witness, "doubt") == [600, 700, 700, 800]
+        damaged = witness.evidence(ORIGIN)[-1]
+        assert witness.add_checkpoint(HONEST.request(500, 600)).status == 200
+        assert second_sizes(witness, "doubt") == [700, 700, 800]
+        assert second_sizes(witness, "fork") == []
+        assert witness.add_checkpoint(HONEST.request(600, 700)).status == 200
+        assert second_sizes(witness, "doubt") == [800]
+        [fork] = (path for path in witness.evidence(ORIGIN) if "fork" in path.name)
+        pair = decode_evidence(fork.read_bytes())
+        assert pair == LogEvidence(first=HONEST.head(700), second=FORKED.head(700))
+        # A damaged file is left where it is, and stands in nobody's way.
+        damaged.write_bytes(b"{")
+        assert witness.add_checkpoint(HONEST.request(700, 800)).status == 200
+        assert witness.add_checkpoint(doubted(FORKED, 800, 900)).status == 422
+        assert damaged.read_bytes() == b"{"
+        assert len(witness.evidence(ORIGIN)) == 3
+        damaged.unlink()
+        assert second_sizes(witness, "doubt") == [900]
+    open_witness().close()
 
 
 def lines_of(request: bytes) -> tuple[bytes, bytes]:

@@ -29,7 +29,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from evote._evidence import LogEvidence, encode_evidence
+from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence, encode_evidence
 from evote._files import (
     lock_directory,
     make_directory,
@@ -278,9 +278,7 @@ class Witness:
         head, data = self._read_head(place / "head", origin)
         if "checkpoint" in names:
             cosigned, _ = self._read_head(place / "checkpoint", origin)
-            if head.size < cosigned.size or (
-                head.size == cosigned.size and head.root != cosigned.root
-            ):
+            if head.size <= cosigned.size and not _same(head, cosigned):
                 reason = "not the head that this witness cosigned last, which checkpoint has"
                 raise DecodingError(reason, where=str(place / "head"))
         return head, data
@@ -319,35 +317,55 @@ class Witness:
     def _decide(self, request: AddCheckpoint, note: bytes, head: Checkpoint) -> Answer:
         last, held = self._heads[head.origin]
         if held and head.size == last.size and head.root != last.root:
-            self._keep("fork", head.origin, held, note)
+            self._keep("fork", head.origin, held, note, head)
         if request.old != last.size:
             return Answer(status=409, body=f"{last.size}\n".encode(), kind=SIZE)
         try:
             verify_consistency(last.size, last.root, head.size, head.root, request.proof)
         except BrokenLog as error:
             if held and head.size > last.size:
-                self._keep("doubt", head.origin, held, note)
+                self._keep("doubt", head.origin, held, note, head)
             return _words(422, str(error))
         place = self._place(head.origin)
         if not held or head.size > last.size:
             make_directory(place)
             replace_file(place / "head", note)
             self._heads[head.origin] = head, note
+            self._settle(head, note)
         cosigned = cosign(note, self._signer, int(self._clock()))
         replace_file(place / "checkpoint", cosigned)
         return Answer(body=cosigned[len(note) :])
 
-    def _keep(self, kind: str, origin: str, first: bytes, second: bytes) -> None:
-        """Keep two heads: of equal size (`fork`), or without a proof between them (`doubt`)."""
-        place = self._place(origin)
-        data = encode_evidence(LogEvidence(first=first, second=second))
-        for number in range(1, MAX_KEPT + 1):
-            path = place / f"evidence-{kind}-{number}.json"
-            if not path.exists():
-                write_file(path, data)
-                return
-            if read_file(path, 2**21) == data:
-                return
+    def _keep(self, kind: str, origin: str, first: bytes, second: bytes, head: Checkpoint) -> None:
+        """Keep two heads: of equal size (`fork`), or without a proof between them (`doubt`).
+
+        One pair for each second head. The first forks stay, and the last doubts: anybody can cast
+        doubt on a head that continues, by a false proof.
+        """
+        kept = self._kept(kind, origin)
+        if any(found and _same(found[1], head) for found in map(_second_head, kept.values())):
+            return
+        if kind == "fork" and len(kept) >= MAX_KEPT:
+            return
+        path = self._place(origin) / f"evidence-{kind}-{max(kept, default=0) + 1}.json"
+        write_file(path, encode_evidence(LogEvidence(first=first, second=second)))
+        for number in sorted(kept)[: max(len(kept) + 1 - MAX_KEPT, 0)]:
+            kept[number].unlink()
+
+    def _kept(self, kind: str, origin: str) -> dict[int, Path]:
+        """The files of one kind by their numbers: the larger is the later."""
+        name = re.compile(rf"evidence-{kind}-([1-9][0-9]{{0,17}})\.json", re.ASCII)
+        found = ((name.fullmatch(path.name), path) for path in self.evidence(origin))
+        return {int(match[1]): path for match, path in found if match}
+
+    def _settle(self, head: Checkpoint, note: bytes) -> None:
+        """A doubt about a head of the size that is now cosigned is none, or has become a fork."""
+        for path in self._kept("doubt", head.origin).values():
+            found = _second_head(path)
+            if found and found[1].size == head.size:
+                if not _same(found[1], head):
+                    self._keep("fork", head.origin, note, *found)
+                path.unlink()
 
     def evidence(self, origin: str) -> list[Path]:
         """The pairs of heads that were kept of a log."""
@@ -358,6 +376,19 @@ class Witness:
         known = {self._place(origin).name: origin for origin in self._keys}
         path = self._path / "logs" / name / "checkpoint"
         return read_file(path, MAX_NOTE) if name in known and path.exists() else None
+
+
+def _second_head(path: Path) -> tuple[bytes, Checkpoint] | None:
+    """The later head of kept evidence; None if the file is damaged."""
+    try:
+        note = decode_evidence(read_file(path, MAX_EVIDENCE)).second
+        return note, decode_checkpoint(decode_note(note).text)
+    except DecodingError:
+        return None
+
+
+def _same(one: Checkpoint, other: Checkpoint) -> bool:
+    return (one.size, one.root) == (other.size, other.root)
 
 
 def _signed_by(note: Note, keys: Sequence[VerifierKey]) -> bytes:
