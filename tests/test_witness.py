@@ -558,6 +558,40 @@ def test_a_crash_before_the_first_head(
         assert witness.add_checkpoint(HONEST.request(0, 600)).status == 200
 
 
+def test_a_log_that_is_named_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """attacks: F2. It is taken once; two keys that lines cannot tell apart are refused at once."""
+    create_witness(tmp_path / "w", "witness.example/w", SECRET)
+    other = log_signer(2)
+    with Witness(tmp_path / "w", [LOG.key, other.key, LOG.key], SECRET) as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 600)).status == 200
+        body = encode_add_checkpoint(AddCheckpoint(600, (), HONEST.head(600, other)))
+        assert witness.add_checkpoint(body).status == 200
+    monkeypatch.setattr(VerifierKey, "key_id", b"same")
+    with pytest.raises(ParameterError, match=r"two keys with the id 73616d65"):
+        Witness(tmp_path / "w", [LOG.key, other.key], SECRET)
+
+
+def test_an_origin_that_mldsa_cannot_name(tmp_path: Path) -> None:
+    """attacks: F1. It is refused at the start, not after its head is stored."""
+    for length, algorithm, fails in (
+        (255, "ml-dsa-44", False),
+        (256, "ml-dsa-44", True),
+        (256, "ed25519", False),
+    ):
+        place = tmp_path / f"{length}-{algorithm}"
+        create_witness(place, "witness.example/w", SECRET, algorithm=algorithm)
+        log = log_signer(1, "é" * (length // 2) + "x" * (length % 2))
+        if fails:
+            with pytest.raises(ParameterError, match="at most 255 bytes"):
+                Witness(place, [LOG.key, log.key], SECRET)
+            continue
+        with Witness(place, [LOG.key, log.key], SECRET) as witness:
+            for old, new in ((0, 5), (5, 5)):
+                proof = HONEST.tree.consistency_proof(old, new)
+                body = encode_add_checkpoint(AddCheckpoint(old, proof, HONEST.head(new, log)))
+                assert witness.add_checkpoint(body).status == 200
+
+
 def test_requests_round_trip() -> None:
     request, note, head = decode_add_checkpoint(HONEST.request(600, 700))
     assert encode_add_checkpoint(request) == HONEST.request(600, 700)

@@ -86,6 +86,7 @@ __all__ = [
 
 ALGORITHMS = {"ed25519": COSIGNER_KEY, "ml-dsa-44": MLDSA_KEY}
 MAX_ADD_CHECKPOINT = MAX_NOTE + 4096  # bytes: 63 lines of hashes are 2,835
+MAX_ORIGIN = 255  # bytes, in what ML-DSA-44 signs
 MAX_HEAD = MAX_NOTE - 8192  # bytes: with the witness's own line it must still be a note
 MAX_KEPT = 16  # pairs of heads of each kind for one log
 SIZE = "text/x.tlog.size"
@@ -216,7 +217,7 @@ class Witness:
             clock: POSIX seconds.
 
         Raises:
-            ParameterError: another process is this witness.
+            ParameterError: another process is this witness, or it cannot cosign one of the logs.
             DecodingError: wrong passphrase, or a file that is damaged, lost or too old.
         """
         self._path = Path(directory)
@@ -224,10 +225,16 @@ class Witness:
         self._clock = clock
         self._mutex = threading.Lock()
         self._keys: dict[str, list[VerifierKey]] = {}
-        for key in logs:
+        for key in dict.fromkeys(logs):  # each once, however often it is given
             if key.kind != LOG_KEY:
                 raise ParameterError(f"{key.name}: a log's key expected")
-            self._keys.setdefault(key.name, []).append(key)
+            if self._signer.key.kind == MLDSA_KEY and len(key.name.encode("utf-8")) > MAX_ORIGIN:
+                reason = f"an origin of at most {MAX_ORIGIN} bytes expected, for ML-DSA-44"
+                raise ParameterError(f"{key.name}: {reason}")
+            keys = self._keys.setdefault(key.name, [])
+            if key.key_id in {other.key_id for other in keys}:
+                raise ParameterError(f"{key.name}: two keys with the id {key.key_id.hex()}")
+            keys.append(key)
         self._lock: int | None = lock_directory(self._path, 0.0)
         try:
             self._heads = {name: self._load(name) for name in self._keys}
