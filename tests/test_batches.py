@@ -128,6 +128,14 @@ def test_a_last_line_without_an_end(made: Made, tmp_path: Path) -> None:
     assert isinstance(done.exception, DecodingError)
 
 
+def test_answers_never_replace_a_batch(made: Made, tmp_path: Path) -> None:
+    path = write(tmp_path / "batch", submissions(made, (0, 1)))
+    before = path.read_bytes()
+    assert isinstance(append(made, tmp_path, path).exception, click.UsageError)
+    assert path.read_bytes() == before
+    assert append(made, tmp_path / "out", path).return_value == 0
+
+
 def test_two_batches_of_one_name(made: Made, tmp_path: Path) -> None:
     items = submissions(made, (0, 1))
     (tmp_path / "a").mkdir()

@@ -76,6 +76,9 @@ def test_votes_are_read_as_they_are_needed(ready: Made) -> None:
 
 def test_no_votes_make_no_lists(ready: Made) -> None:
     assert list(workflow.make_submissions(ready.path, [])) == []
+    for at_once in (0, -1):
+        with pytest.raises(ParameterError):
+            list(workflow.make_submissions(ready.path, [], at_once=at_once))
 
 
 def test_what_is_no_vote_is_named(ready: Made) -> None:

@@ -215,7 +215,6 @@ def make_recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
             for count in (1, 10, 300):
                 places = board.append(*ballots(count, board.size))
                 acknowledged.append((len(journal.steps), board.receipts(places), board.checkpoint))
-    indexes["ahead"] = (base / "index").read_bytes()
     disk = Disk.of(before)
     for step in journal.steps:
         disk.apply(step)
@@ -249,7 +248,7 @@ def test_every_prefix_of_the_writes(
         lay_out(work, files)
         for suffix in ("", "-wal"):
             Path(f"{index}{suffix}").unlink(missing_ok=True)
-        kind = ("none", "behind", "ahead")[(number + tried) % 3]
+        kind = ("none", "behind")[(number + tried) % 2]  # it is written after the checkpoint
         if recorded.indexes[kind]:
             index.write_bytes(recorded.indexes[kind])
         place = f"{how} after {number} steps, index {kind}"

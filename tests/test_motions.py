@@ -260,6 +260,13 @@ def test_motions_that_are_none(made: Made, change: Callable[[dict[str, Any]], No
         decode_motion(canonical_json(value), where="file")
 
 
+def test_a_motion_of_nothing_or_of_several_kinds(made: Made) -> None:
+    opening = motions.propose_opening(made.path)
+    for entries in ((), opening.entries * 2):
+        with pytest.raises(ParameterError):
+            replace(opening, entries=entries)
+
+
 def test_signed_entries_are_no_motion(made: Made) -> None:
     opening = motions.propose_opening(made.path)
     carry(made, opening, 0, 1)

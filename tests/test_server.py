@@ -33,7 +33,7 @@ from evote.election import ElectionParameters
 from evote.errors import DecodingError, ParameterError, UnsupportedError, VerificationError
 from evote.record import Record
 from evote.server._fetch import Unreachable, check_url, fetch
-from evote.server._web import Answer, Limits, Request, _Bounded, listen
+from evote.server._web import Answer, Limits, Request, _Bounded, affordable, listen
 from evote.server.board import BoardServer
 from evote.server.client import send_ballot
 from evote.verify import audit
@@ -212,6 +212,64 @@ def test_a_failed_worker_fails_every_ballot_of_the_batch(
     assert post(server, submissions[0])[0].status == 503
 
 
+def test_a_damaged_tile_costs_its_own_ballots_alone(made: Made, server: BoardServer) -> None:
+    """attacks: F3, G6. Whoever sends an old ballot again does not close the board by it."""
+    old, new = signed(made, 0), signed(made, 1)
+    receipt_of(made, old, post(server, old)[0])
+    with pytest.MonkeyPatch.context() as patch:
+
+        def damaged(index: int) -> Receipt:
+            raise VerificationError("board/tile/0/000: not the tile of its root")
+
+        patch.setattr(server._box.board, "receipt", damaged)
+        assert post(server, old)[0].status == 503
+    first, second = post(server, old, new)
+    receipt_of(made, old, first)
+    receipt_of(made, new, second)
+    assert not server.failed
+
+
+def test_a_receipt_is_under_the_newest_head(made: Made, server: BoardServer) -> None:
+    """Without witnesses there is no older head that would be served instead."""
+    first, key = signed(made, 2), Record(made.path).manifest.log_key
+    post(server, first)
+    post(server, signed(made, 3))
+    found = ask(server.handle, "GET", f"/receipt/{first.digest.hex()}")
+    receipt = receipt_of(made, first, found)
+    assert open_checkpoint(receipt.proof.checkpoint, key).size == server._box.board.size
+
+
+@pytest.mark.parametrize(
+    ("limits", "raised", "expected"),
+    [
+        ((1024, 1024), True, 384),
+        ((1024, 1 << 20), True, 2048),
+        ((1 << 20, 1 << 20), True, 2048),
+        ((1024, -1), True, 2048),
+        ((-1, -1), True, 2048),
+        ((1024, 1 << 20), False, 384),
+        ((100, 100), True, 1),
+    ],
+)
+def test_connections_leave_descriptors_for_the_board(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], raised: bool, expected: int
+) -> None:
+    """attacks: G3. Idle clients would else keep the board from writing."""
+    resource = pytest.importorskip("resource")
+    assert resource.RLIM_INFINITY == -1
+    now = list(limits)
+
+    def set_limit(which: int, pair: tuple[int, int]) -> None:
+        if not raised or (now[1] != -1 and pair[0] > now[1]):
+            raise ValueError("not permitted")
+        now[:] = pair
+
+    monkeypatch.setattr(resource, "getrlimit", lambda which: tuple(now))
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    assert affordable(2048) == expected
+    assert now[1] == limits[1]
+
+
 def test_what_is_no_submission(made: Made, server: BoardServer) -> None:
     good = encode_submission(signed(made, 5))
     value = json.loads(good)
@@ -321,6 +379,11 @@ def test_bodies_within_limits() -> None:
     for length in ("-1", "1e3", "0x10", " 5", "9" * 20):
         assert ask(echo, "POST", "/", b"x", headers={"content-length": length}).status == 413
     assert ask(echo, "POST", "/", b"x", headers={}).status == 411
+    both = {"content-length": "3", "transfer-encoding": "chunked"}  # the server follows the second
+    assert ask(echo, "POST", "/", b"xyz", headers=both).status == 411
+    assert ask(echo, "POST", "/", b"xyz", headers={"content-length": "3"}).status == 200
+    longer = ask(echo, "POST", "/", b"x" * 600, b"x" * 600, headers={"content-length": "3"})
+    assert longer.status == 413
     slow = Limits(body_seconds=0.1)
     assert ask(echo, "POST", "/", b"x", b"y", limits=slow, pause=0.2).status == 408
     assert ask(echo, "POST", "/", b"x", limits=slow, hang=True).status == 408

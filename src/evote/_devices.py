@@ -19,7 +19,7 @@ from evote._pool import Work, run_jobs
 from evote.ballots import BallotContext, ballot_digest, encode_ballots, encrypt_ballots
 from evote.credentials import Action, derive_voter_key
 from evote.election import Manifest, ballot_context, decode_manifest
-from evote.errors import EvoteError
+from evote.errors import EvoteError, ParameterError
 from evote.record import Record
 
 __all__ = ["Vote", "make_submissions"]
@@ -92,6 +92,8 @@ def make_submissions(
         ParameterError: a choice that a contest does not allow, or a style that there is not.
         DecodingError: a mistyped code.
     """
+    if at_once < 1:
+        raise ParameterError("at least one submission at once expected")
     opened = Record(record)
     parameters = load_parameters(record)
     key = parameters.key.element.encode()

@@ -232,6 +232,10 @@ __all__ = [
 CHECKPOINT = "board/checkpoint"
 
 
+# Acknowledged ballots would be lost: the record is an older copy, or somebody else's.
+_OTHER = "by index.sqlite in the board's own directory the board has signed another log"
+
+
 class Board:
     """The log of one election, open for appending. A context manager; it holds the lock.
 
@@ -459,34 +463,36 @@ class Board:
             replace_file(self._path / CHECKPOINT, self._sign(0, EMPTY_ROOT))
         self._checkpoint = read_file(self._path / CHECKPOINT, MAX_NOTE, where=CHECKPOINT)
         head = open_checkpoint(self._checkpoint, self._signer.key, where=CHECKPOINT)
-        tree = self._readable_tree(head)
-        start = self._known_before(tree)
-        wanted = set(tile_paths(head.size)) if tree is None else set[str]()
-        edge, made = TileEdge(), dict[str, bytes]()
+        tree = self._readable_tree(head) or self._tree_made_again(head)
+        start, self._stage = self._known_before(tree)
         ballots = 0  # in the last bundle, while it is partial
         for first in range(start // BUNDLE * BUNDLE, head.size, BUNDLE):
             number, count = first // BUNDLE, min(BUNDLE, head.size - first)
             bundle = self._files.bundle(number, count)
             leaves = leaf_hashes(bundle)
-            if tree is None:
-                made |= {path: data for path, data in edge.extend(leaves) if path in wanted}
-            elif leaves != tree.leaves(number):
+            if leaves != tree.leaves(number):
                 name = bundle_path(number, count)
                 raise BrokenLog(f"{name}: its entries do not have the root of the checkpoint")
             entries = [
                 decode_entry(data, where=f"entry {i}") for i, data in enumerate(bundle, first)
             ]
             ballots = sum(isinstance(entry, BallotEntry) for entry in entries)
-            root = edge.root() if tree is None else tree.root(first + count)
-            self._replay(first, max(start - first, 0), entries, leaves, root)
+            self._replay(first, max(start - first, 0), entries, leaves, tree.root(first + count))
             self._tail = bundle if len(bundle) < BUNDLE else []
-        if tree is None:
-            if edge.root() != head.root:
-                raise BrokenLog(f"its {head.size} entries do not have the root of the checkpoint")
-            self._files.sync(self._files.write_tiles(made.items(), again=True))
-            tree = TileTree(head.size, head.root, self._files.fetch)
         self._tree, self._edge, self._root = tree, tree.edge, head.root
         self._files.cut(head.size, ballots if self._tail else 0)
+
+    def _tree_made_again(self, head: Checkpoint) -> TileTree:
+        """The tiles of the entries under the checkpoint, written."""
+        wanted, edge, made = set(tile_paths(head.size)), TileEdge(), dict[str, bytes]()
+        for first in range(0, head.size, BUNDLE):
+            bundle = self._files.bundle(first // BUNDLE, min(BUNDLE, head.size - first))
+            leaves = leaf_hashes(bundle)
+            made |= {path: data for path, data in edge.extend(leaves) if path in wanted}
+        if edge.root() != head.root:
+            raise BrokenLog(f"its {head.size} entries do not have the root of the checkpoint")
+        self._files.sync(self._files.write_tiles(made.items(), again=True))
+        return TileTree(head.size, head.root, self._files.fetch)
 
     def _readable_tree(self, head: Checkpoint) -> TileTree | None:
         """The tiles, where they are there and lead to the root; else they are made again."""
@@ -497,19 +503,23 @@ class Board:
         except EvoteError:
             return None
 
-    def _known_before(self, tree: TileTree | None) -> int:
-        """How many entries the index knows, if the log continues those; else it begins anew."""
+    def _known_before(self, tree: TileTree) -> tuple[int, Stage]:
+        """How many entries the index knows; none if it is not whole, and then it begins anew.
+
+        Raises:
+            BrokenLog: the board has signed a log that this one does not continue: what it has
+                acknowledged would be lost.
+        """
         try:
             size, root, stage = self.index.state()
-            if tree is not None and size <= tree.size:
-                proof = tree.consistency_proof(size)
-                verify_consistency(size, root, tree.size, tree.root(), proof)
-                self._stage = stage
-                return size
         except (EvoteError, OSError):
-            pass
-        self.index.clear()
-        return 0
+            self.index.clear()
+            return 0, Stage.EMPTY
+        if size > tree.size:
+            raise BrokenLog(f"{_OTHER}: {size} entries, and here are {tree.size}")
+        if tree.root(size) != root:
+            raise BrokenLog(f"{_OTHER}: its first {size} entries are not these")
+        return size, stage
 
     def _replay(
         self, first: int, known: int, entries: list[Entry], leaves: list[bytes], root: bytes

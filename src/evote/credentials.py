@@ -32,7 +32,6 @@ from dataclasses import dataclass, field
 from typing import Literal, NoReturn, TypeAlias
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
@@ -64,7 +63,7 @@ from evote.encoding import digest, digests, xof
 from evote.errors import DecodingError, ParameterError
 from evote.groups import Rng
 from evote.groups.eddsa import verify_signatures
-from evote.groups.eddsa_keys import SumKey, public_keys, sum_key, sum_publics
+from evote.groups.eddsa_keys import SeedKey, SumKey, public_keys, sum_key, sum_publics
 
 __all__ = [
     "ACTIONS",
@@ -200,7 +199,7 @@ class VoterKey:
     """A voter's signing key in memory. No repr, pickle or message shows its secret."""
 
     credential: bytes
-    signing: Ed25519PrivateKey | SumKey = field(repr=False)
+    signing: SeedKey | SumKey = field(repr=False)
 
     def sign_ballot(self, election_id: bytes, ballot: bytes, action: Action) -> bytes:
         """Sign the digest of a ballot, to cast it or to spoil it: 64 bytes."""
@@ -226,8 +225,8 @@ def derive_voter_key(code: str, base_id: bytes) -> VoterKey:
     """
     seeds = [_derive_seed(part, base_id) for part in decode_codes(code)]
     if len(seeds) == 1:
-        signing = Ed25519PrivateKey.from_private_bytes(seeds[0])
-        return VoterKey(credential=signing.public_key().public_bytes_raw(), signing=signing)
+        signing = SeedKey(seeds[0])
+        return VoterKey(credential=signing.public, signing=signing)
     joint = sum_key(seeds, _joint_factors(public_keys(seeds)))
     return VoterKey(credential=joint.public, signing=joint)
 
@@ -269,8 +268,8 @@ def verify_ballot_signatures(
     """Which of n signatures over ballot digests hold; one random combination for all of them."""
     if not len(credentials) == len(ballots) == len(actions) == len(signatures):
         raise ParameterError("as many credentials, ballots and actions as signatures expected")
-    if unknown := set(actions).difference(ACTIONS):
-        raise ParameterError(f"a ballot is cast or spoiled, not {min(unknown)!r}")
+    if other := sorted(set(actions) - set(ACTIONS)):
+        raise ParameterError(f"a ballot is cast or spoiled, not {other[0]!r}")
     words = {action: action.encode("ascii") for action in ACTIONS}
     messages = digests(
         "ballot-signature", election_id, ballots, [words[action] for action in actions]

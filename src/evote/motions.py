@@ -65,6 +65,7 @@ from evote.verify import audit
 
 __all__ = [
     "MAX_MOTION",
+    "MAX_SIGNATURES",
     "Motion",
     "MotionSignatures",
     "carry",
@@ -82,8 +83,9 @@ __all__ = [
     "strike",
 ]
 
-_MAX_ENTRIES = 4096  # of one motion: as many lists of struck voters as anybody needs
+_MAX_ENTRIES = 512  # of one motion: four million voters struck
 MAX_MOTION = 2 * _MAX_ENTRIES * MAX_ENTRY  # bytes
+MAX_SIGNATURES = 100 * _MAX_ENTRIES + 1024
 
 _Signed: TypeAlias = Open | Ruling | Seal
 
@@ -94,6 +96,11 @@ class Motion:
 
     election: bytes
     entries: tuple[_Signed, ...]
+
+    def __post_init__(self) -> None:
+        rulings = all(isinstance(entry, Ruling) for entry in self.entries)
+        if not self.entries or (len(self.entries) > 1 and not rulings):
+            raise ParameterError("one opening, one seal, or rulings expected")
 
     def digest(self) -> bytes:
         """What names a motion: the digest of its file, 32 bytes."""
@@ -305,9 +312,10 @@ def decode_motion(data: bytes, *, where: str = "motion") -> Motion:
             raise DecodingError("signed already", where=place)
         entries.append(entry)
     fields.end()
-    if not entries or (len(entries) > 1 and not all(isinstance(e, Ruling) for e in entries)):
-        fields.fail("entries", "one opening, one seal, or rulings expected")
-    return Motion(election=election, entries=tuple(entries))
+    try:
+        return Motion(election=election, entries=tuple(entries))
+    except ParameterError as error:
+        fields.fail("entries", str(error))
 
 
 def encode_motion_signatures(signatures: MotionSignatures) -> bytes:
@@ -329,7 +337,7 @@ def decode_motion_signatures(data: bytes, *, where: str = "signatures") -> Motio
     Raises:
         DecodingError: nothing of the kind.
     """
-    fields = Fields(parse_json(data, where=where, max_bytes=MAX_MOTION), f"{where}: $")
+    fields = Fields(parse_json(data, where=where, max_bytes=MAX_SIGNATURES), f"{where}: $")
     check_format(fields, "evote/motion-signatures", 1)
     signatures = MotionSignatures(
         motion=fields.hex("motion", 32),

@@ -149,6 +149,8 @@ def append(
     if len({path.name for path in batches}) != len(batches):
         raise click.UsageError("two batches have one name")
     make_directory(output)
+    if any(output.samefile(path.parent) for path in batches):
+        raise click.UsageError("FOLDER is where a batch is, which the answers would replace")
     total = refused = 0
     with workflow.open_ballot_box(record, board, passphrase(passphrase_file)) as box:
         for path in batches:

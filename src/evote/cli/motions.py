@@ -24,7 +24,13 @@ from evote.cli._common import (
     warn,
 )
 from evote.cli.election import list_argument, read_credentials, say_entries, shown_time
-from evote.motions import MAX_MOTION, Motion, decode_motion, decode_motion_signatures
+from evote.motions import (
+    MAX_MOTION,
+    MAX_SIGNATURES,
+    Motion,
+    decode_motion,
+    decode_motion_signatures,
+)
 from evote.record import Record
 
 __all__ = ["motion"]
@@ -137,8 +143,8 @@ def sign(
     """Sign MOTION as an authority, if it is what RECORD leads to. Prints what is signed."""
     proposed = read_motion(file)
     signed = motions.sign(record, proposed, authority, passphrase(passphrase_file))
-    write_file(output, motions.encode_motion_signatures(signed), overwrite=True)
     describe(record, proposed)
+    write_file(output, motions.encode_motion_signatures(signed), overwrite=True)
     say(f"signed by {signed.authority}")
 
 
@@ -158,7 +164,7 @@ def carry(
     """Append MOTION to the board, with the SIGNATURES of a quorum of authorities."""
     proposed = read_motion(file)
     signed = [
-        decode_motion_signatures(read_file(path, MAX_MOTION), where=plain(path))
+        decode_motion_signatures(read_file(path, MAX_SIGNATURES), where=plain(path))
         for path in signatures
     ]
     done = motions.carry(record, proposed, signed, board, passphrase(passphrase_file))
@@ -185,6 +191,9 @@ def describe(record: Path, proposed: Motion) -> None:
 
 
 def _lines(record: Path, proposed: Motion) -> Iterator[str]:
+    lists = any(isinstance(entry, Strike | Confirm) for entry in proposed.entries)
+    parameters = workflow.load_parameters(record)
+    roll = workflow.signed_roll(Record(record), parameters) if lists else None
     for entry in proposed.entries:
         match entry:
             case Open():
@@ -193,8 +202,7 @@ def _lines(record: Path, proposed: Motion) -> Iterator[str]:
                 verb = "strike" if isinstance(entry, Strike) else "confirm"
                 rows = unpack_rows(entry.rows)
                 yield f"{verb} {len(rows)} voters: {entry.reason}"
-                parameters = workflow.load_parameters(record)
-                roll = workflow.signed_roll(Record(record), parameters)
+                assert roll is not None
                 for row in rows.tolist():
                     yield f"  {roll.row(row).credential.hex()}"
             case Extend():

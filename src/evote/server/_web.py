@@ -13,7 +13,8 @@ import io
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -33,6 +34,7 @@ __all__ = [
 
 TEXT = "text/plain; charset=utf-8"
 _PIECE = 2**16
+_OTHER_FILES = 256  # descriptors: of the record, the index, libraries
 Message = MutableMapping[str, Any]
 
 
@@ -103,8 +105,9 @@ class Application:
         async def read(limit: int) -> bytes:
             nonlocal mine
             pieces: list[bytes] = []
+            names = [name for name, _ in scope["headers"]]
             lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-            if not lengths:
+            if len(lengths) != 1 or b"transfer-encoding" in names:  # which would stand above it
                 raise Refused(411, "the length of the body is missing", connection="close")
             if not lengths[0].isdigit() or len(lengths[0]) > 15 or int(lengths[0]) > limit:
                 raise Refused(413, f"at most {limit} bytes", connection="close")
@@ -119,6 +122,8 @@ class Application:
                         pieces.append(piece)
                         mine += len(piece)
                         self._held += len(piece)
+                        if mine > limit:
+                            raise Refused(413, f"at most {limit} bytes", connection="close")
                         if self._held > self._limits.held_bytes:
                             raise Refused(503, "busy", connection="close", retry_after="1")
             except TimeoutError:
@@ -243,6 +248,28 @@ def listen(host: str, port: int) -> socket.socket:
         raise ParameterError(f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
+def affordable(connections: int) -> int:
+    """How many connections at most there are descriptors for, beside those of files.
+
+    Raises the process's own limit as far as it may. Without descriptors the board could not write.
+    """
+    try:
+        resource: Any = import_module("resource")
+    except ImportError:  # not POSIX
+        return connections
+    soft: int
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    return max(min(connections, (soft - _OTHER_FILES) // 2), 1)
+
+
 def run_server(handler: Handler, at: socket.socket, limits: Limits | None = None) -> None:
     """Serve until a signal ends it; requests in progress are answered.
 
@@ -257,6 +284,7 @@ def run_server(handler: Handler, at: socket.socket, limits: Limits | None = None
             "serving needs the extra server: pip install 'evote[server]'"
         ) from None
     bounds = limits or Limits()
+    bounds = replace(bounds, connections=affordable(bounds.connections))
     alive: set[_Bounded] = set()
 
     def connect(**arguments: Any) -> _Bounded:

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TypeVar
 
 from evote._refusals import encode_refusal
@@ -152,21 +153,25 @@ class BoardServer:
         together: dict[bytes, list[_Waiting]] = {}
         for item in waiting:
             together.setdefault(item.entry, []).append(item)
+        new = []
+        for items in together.values():
+            try:
+                known = self._box.receipt(items[0].decoded)
+            except EvoteError as error:  # a damaged tile: of these ballots, and not of the others
+                print(f"no receipt can be made: {error}", file=sys.stderr)
+                _give(items, _busy())
+                continue
+            if known is None:
+                new.append(items)
+            else:
+                _give(items, _answer(known))
         try:
-            known = {data: self._box.receipt(items[0].decoded) for data, items in together.items()}
-            new = [items[0].submission for data, items in together.items() if known[data] is None]
-            outcomes: list[Receipt | RefusedBallot] = self._box.submit_each(new) if new else []
+            outcomes = self._box.submit_each([items[0].submission for items in new]) if new else []
         except Exception as error:
             self._fail(error)
-            for item in waiting:
-                item.give(_busy())
-            return
-        fresh = iter(outcomes)
-        for data, items in together.items():
-            outcome = known[data] or next(fresh)
-            answer = _answer(outcome)
-            for item in items:
-                item.give(answer)
+            outcomes = []
+        for items, outcome in zip_longest(new, outcomes):
+            _give(items, _busy() if outcome is None else _answer(outcome))
 
     def _fail(self, error: Exception) -> None:
         """The box is in doubt: nothing more is taken in until the server is started again."""
@@ -279,7 +284,7 @@ class BoardServer:
             if found is None:
                 return None
             receipt = board.receipt(found)
-            served = self._served
+            served = board.checkpoint if self._witnessing is None else self._served
             size = open_checkpoint(served, board.key).size if served else 0
             if found >= size:
                 return receipt
@@ -329,6 +334,11 @@ class _Waiting:
     def _set(self, answer: Answer) -> None:
         if not self.answer.done():
             self.answer.set_result(answer)
+
+
+def _give(items: Sequence[_Waiting], answer: Answer) -> None:
+    for item in items:
+        item.give(answer)
 
 
 def _busy() -> Answer:
