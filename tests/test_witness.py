@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,16 @@ from nacl.signing import SigningKey
 
 from evote import cli
 from evote._evidence import LogEvidence, decode_evidence, encode_evidence
-from evote._files import replace_file
-from evote._notes import MAX_NOTE, Note, NoteSignature, decode_note, encode_base64, sign_note
+from evote._files import TEMPORARY, replace_file
+from evote._notes import (
+    MAX_LINES,
+    MAX_NOTE,
+    Note,
+    NoteSignature,
+    decode_note,
+    encode_base64,
+    sign_note,
+)
 from evote.board import (
     COSIGNER_KEY,
     LOG_KEY,
@@ -36,6 +46,7 @@ from evote.errors import DecodingError, ParameterError, VerificationError
 from evote.server import witness as module
 from evote.server.witness import (
     MAX_ADD_CHECKPOINT,
+    MAX_HEAD,
     AddCheckpoint,
     Witness,
     create_witness,
@@ -196,18 +207,65 @@ def test_equivocation_is_refused_and_kept(witness: Witness, tmp_path: Path) -> N
     assert witness.add_checkpoint(FORKED.request(1000, 1000)).status == 422
 
 
+def doubted(log: Log, old: int, new: int) -> bytes:
+    """A genuine head under a proof that is none."""
+    return encode_add_checkpoint(AddCheckpoint(old, (bytes(32),) * 5, log.head(new)))
+
+
+def second_sizes(witness: Witness, kind: str) -> list[int]:
+    pairs = (
+        decode_evidence(path.read_bytes()) for path in witness.evidence(ORIGIN) if kind in path.name
+    )
+    return sorted(open_checkpoint(pair.second, LOG.key).size for pair in pairs)
+
+
 def test_evidence_has_an_end(witness: Witness) -> None:
+    """attacks: F1. Doubts that anybody can raise do not keep the log's own forks out."""
     assert witness.add_checkpoint(HONEST.request(0, 500)).status == 200
     for size in range(501, 540):
-        proof = tuple(bytes(32) for _ in range(5))
-        body = encode_add_checkpoint(AddCheckpoint(500, proof, HONEST.head(size)))
         for _ in range(2):
-            assert witness.add_checkpoint(body).status == 422
-    assert len(witness.evidence(ORIGIN)) == module.MAX_KEPT
-    assert witness.add_checkpoint(FORKED.request(0, 500)).status == 409  # the honest prefix
-    other = Log(500, forked_at=1)
-    assert witness.add_checkpoint(other.request(0, 500)).status == 409
-    assert len(witness.evidence(ORIGIN)) == module.MAX_KEPT + 1
+            assert witness.add_checkpoint(doubted(HONEST, 500, size)).status == 422
+    assert second_sizes(witness, "doubt") == list(range(540 - module.MAX_KEPT, 540))
+    # After them a head that does not continue: the oldest doubt makes room.
+    assert witness.add_checkpoint(FORKED.request(500, 600)).status == 200
+    assert witness.add_checkpoint(doubted(HONEST, 600, 700)).status == 422
+    assert second_sizes(witness, "doubt")[-1] == 700
+    assert len(second_sizes(witness, "doubt")) == module.MAX_KEPT
+    # Forks have room of their own, and the first of them stay.
+    for at in range(1, module.MAX_KEPT + 4):
+        for _ in range(2):
+            assert witness.add_checkpoint(Log(600, forked_at=at).request(0, 600)).status == 409
+    assert second_sizes(witness, "fork") == [600] * module.MAX_KEPT
+    assert len(second_sizes(witness, "doubt")) == module.MAX_KEPT
+    first = decode_evidence(witness.evidence(ORIGIN)[module.MAX_KEPT].read_bytes())
+    assert first.second == Log(600, forked_at=1).head(600)
+
+
+def test_doubts_are_settled(open_witness: Callable[..., Witness]) -> None:
+    """attacks: F1. One about a head that is cosigned later is gone; about another it is a fork."""
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 500)).status == 200
+        for log, size in ((HONEST, 600), (FORKED, 700), (HONEST, 700), (HONEST, 800)):
+            assert witness.add_checkpoint(doubted(log, 500, size)).status == 422
+        assert second_sizes(witness, "doubt") == [600, 700, 700, 800]
+        damaged = witness.evidence(ORIGIN)[-1]
+        assert witness.add_checkpoint(HONEST.request(500, 600)).status == 200
+        assert second_sizes(witness, "doubt") == [700, 700, 800]
+        assert second_sizes(witness, "fork") == []
+        assert witness.add_checkpoint(HONEST.request(600, 700)).status == 200
+        assert second_sizes(witness, "doubt") == [800]
+        [fork] = (path for path in witness.evidence(ORIGIN) if "fork" in path.name)
+        pair = decode_evidence(fork.read_bytes())
+        assert pair == LogEvidence(first=HONEST.head(700), second=FORKED.head(700))
+        # A damaged file is left where it is, and stands in nobody's way.
+        damaged.write_bytes(b"{")
+        assert witness.add_checkpoint(HONEST.request(700, 800)).status == 200
+        assert witness.add_checkpoint(doubted(FORKED, 800, 900)).status == 422
+        assert damaged.read_bytes() == b"{"
+        assert len(witness.evidence(ORIGIN)) == 3
+        damaged.unlink()
+        assert second_sizes(witness, "doubt") == [900]
+    open_witness().close()
 
 
 def lines_of(request: bytes) -> tuple[bytes, bytes]:
@@ -305,6 +363,35 @@ def test_the_logs_lines_alone_are_kept_and_signed(witness: Witness) -> None:
     assert witness.checkpoint("../../..") is None
 
 
+def test_what_is_monitored_stays_a_note(open_witness: Callable[..., Witness]) -> None:
+    """attacks: F1. As many lines, or as long a text, as a note may have leave no room for ours."""
+    name = hashlib.sha256(ORIGIN.encode()).hexdigest()
+
+    def request(old: int, note: bytes) -> bytes:
+        return encode_add_checkpoint(AddCheckpoint(old, (), note))
+
+    with open_witness() as witness:
+        note = decode_note(HONEST.head(10))
+        repeated = Note(text=note.text, signatures=note.signatures * MAX_LINES).encode()
+        answer = witness.add_checkpoint(request(0, repeated))
+        assert answer.status == 200
+        kept = witness.checkpoint(name)
+        assert kept == HONEST.head(10) + answer.body
+        assert open_checkpoint(kept, LOG.key).size == 10
+        head = Checkpoint(origin=ORIGIN, size=10, root=HONEST.tree.root(10))
+        room = MAX_HEAD - len(HONEST.head(10))
+        for length, status in ((room - 1, 200), (room, 400)):  # and a line feed
+            long = sign_checkpoint(replace(head, extensions=("x" * length,)), LOG)
+            answer = witness.add_checkpoint(request(10, long))
+            assert answer.status == status
+        long = sign_checkpoint(replace(head, extensions=("x" * (room - 1),)), LOG)
+        kept = witness.checkpoint(name)
+        assert kept is not None
+        assert kept.startswith(long)
+        open_note(kept, [LOG.key, witness.key])
+    open_witness().close()
+
+
 def test_it_stores_before_it_signs(
     open_witness: Callable[..., Witness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,6 +483,113 @@ def test_directories_of_witnesses(tmp_path: Path) -> None:
         (place / "head").write_bytes(head)
     with Witness(tmp_path / "w", [LOG.key], SECRET) as again:
         assert again.add_checkpoint(HONEST.request(5, 6)).status == 200
+
+
+def lose(place: Path) -> None:
+    (place / "head").unlink()
+
+
+def keep_only_evidence(place: Path) -> None:
+    lose(place)
+    (place / "checkpoint").unlink()
+
+
+def lead_nowhere(place: Path) -> None:
+    lose(place)
+    (place / "head").symlink_to("gone")
+
+
+def lead_in_a_circle(place: Path) -> None:
+    shutil.rmtree(place)
+    place.symlink_to(place.name)
+
+
+def be_a_file(place: Path) -> None:
+    shutil.rmtree(place)
+    place.write_bytes(b"")
+
+
+def go_back(place: Path) -> None:
+    (place / "head").write_bytes(HONEST.head(5))
+
+
+def go_elsewhere(place: Path) -> None:
+    (place / "head").write_bytes(FORKED.head(600))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lose, keep_only_evidence, lead_nowhere, lead_in_a_circle, be_a_file, go_back, go_elsewhere],
+)
+def test_a_witness_that_has_forgotten(
+    open_witness: Callable[..., Witness], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """attacks: F1. A lost or older head is not the start of a new log."""
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 600)).status == 200
+        assert witness.add_checkpoint(FORKED.request(600, 700)).status == 422
+        assert len(witness.evidence(ORIGIN)) == 1
+    [place] = (tmp_path / "w1" / "logs").iterdir()
+    shutil.copytree(place, tmp_path / "copy")
+    damage(place)
+    with pytest.raises(DecodingError, match=place.name):
+        open_witness()
+    # Its honest twin; a checkpoint that is older or missing is what a crash leaves.
+    place.unlink() if not place.is_dir() or place.is_symlink() else shutil.rmtree(place)
+    shutil.copytree(tmp_path / "copy", place)
+    with open_witness() as witness:
+        assert witness.add_checkpoint(FORKED.request(0, 600)).status == 409
+        assert witness.add_checkpoint(HONEST.request(600, 700)).status == 200
+    (place / "checkpoint").write_bytes((tmp_path / "copy" / "checkpoint").read_bytes())
+    open_witness().close()
+    (place / "checkpoint").unlink()
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(700, 1000)).status == 200
+
+
+def test_a_crash_before_the_first_head(
+    open_witness: Callable[..., Witness], tmp_path: Path
+) -> None:
+    """What a first replacement may leave behind is no memory."""
+    place = tmp_path / "w1" / "logs" / hashlib.sha256(ORIGIN.encode()).hexdigest()
+    place.mkdir(parents=True)
+    (place / f"{TEMPORARY}head").write_bytes(HONEST.head(5)[:9])
+    with open_witness() as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 600)).status == 200
+
+
+def test_a_log_that_is_named_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """attacks: F2. It is taken once; two keys that lines cannot tell apart are refused at once."""
+    create_witness(tmp_path / "w", "witness.example/w", SECRET)
+    other = log_signer(2)
+    with Witness(tmp_path / "w", [LOG.key, other.key, LOG.key], SECRET) as witness:
+        assert witness.add_checkpoint(HONEST.request(0, 600)).status == 200
+        body = encode_add_checkpoint(AddCheckpoint(600, (), HONEST.head(600, other)))
+        assert witness.add_checkpoint(body).status == 200
+    monkeypatch.setattr(VerifierKey, "key_id", b"same")
+    with pytest.raises(ParameterError, match=r"two keys with the id 73616d65"):
+        Witness(tmp_path / "w", [LOG.key, other.key], SECRET)
+
+
+def test_an_origin_that_mldsa_cannot_name(tmp_path: Path) -> None:
+    """attacks: F1. It is refused at the start, not after its head is stored."""
+    for length, algorithm, fails in (
+        (255, "ml-dsa-44", False),
+        (256, "ml-dsa-44", True),
+        (256, "ed25519", False),
+    ):
+        place = tmp_path / f"{length}-{algorithm}"
+        create_witness(place, "witness.example/w", SECRET, algorithm=algorithm)
+        log = log_signer(1, "é" * (length // 2) + "x" * (length % 2))
+        if fails:
+            with pytest.raises(ParameterError, match="at most 255 bytes"):
+                Witness(place, [LOG.key, log.key], SECRET)
+            continue
+        with Witness(place, [LOG.key, log.key], SECRET) as witness:
+            for old, new in ((0, 5), (5, 5)):
+                proof = HONEST.tree.consistency_proof(old, new)
+                body = encode_add_checkpoint(AddCheckpoint(old, proof, HONEST.head(new, log)))
+                assert witness.add_checkpoint(body).status == 200
 
 
 def test_requests_round_trip() -> None:

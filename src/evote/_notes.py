@@ -28,6 +28,7 @@ from evote.errors import DecodingError, ParameterError, UnsupportedError, Verifi
 __all__ = [
     "COSIGNER_KEY",
     "LOG_KEY",
+    "MAX_LINES",
     "MAX_NOTE",
     "MLDSA_KEY",
     "Checkpoint",

@@ -29,7 +29,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from evote._evidence import LogEvidence, encode_evidence
+from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence, encode_evidence
 from evote._files import (
     lock_directory,
     make_directory,
@@ -86,6 +86,8 @@ __all__ = [
 
 ALGORITHMS = {"ed25519": COSIGNER_KEY, "ml-dsa-44": MLDSA_KEY}
 MAX_ADD_CHECKPOINT = MAX_NOTE + 4096  # bytes: 63 lines of hashes are 2,835
+MAX_ORIGIN = 255  # bytes, in what ML-DSA-44 signs
+MAX_HEAD = MAX_NOTE - 8192  # bytes: with the witness's own line it must still be a note
 MAX_KEPT = 16  # pairs of heads of each kind for one log
 SIZE = "text/x.tlog.size"
 _SECRET = "secret.json"  # noqa: S105  a file's name
@@ -215,18 +217,24 @@ class Witness:
             clock: POSIX seconds.
 
         Raises:
-            ParameterError: another process is this witness.
-            DecodingError: wrong passphrase, or a damaged file.
+            ParameterError: another process is this witness, or it cannot cosign one of the logs.
+            DecodingError: wrong passphrase, or a file that is damaged, lost or too old.
         """
         self._path = Path(directory)
         self._signer = _open_signer(self._path, passphrase)
         self._clock = clock
         self._mutex = threading.Lock()
         self._keys: dict[str, list[VerifierKey]] = {}
-        for key in logs:
+        for key in dict.fromkeys(logs):  # each once, however often it is given
             if key.kind != LOG_KEY:
                 raise ParameterError(f"{key.name}: a log's key expected")
-            self._keys.setdefault(key.name, []).append(key)
+            if self._signer.key.kind == MLDSA_KEY and len(key.name.encode("utf-8")) > MAX_ORIGIN:
+                reason = f"an origin of at most {MAX_ORIGIN} bytes expected, for ML-DSA-44"
+                raise ParameterError(f"{key.name}: {reason}")
+            keys = self._keys.setdefault(key.name, [])
+            if key.key_id in {other.key_id for other in keys}:
+                raise ParameterError(f"{key.name}: two keys with the id {key.key_id.hex()}")
+            keys.append(key)
         self._lock: int | None = lock_directory(self._path, 0.0)
         try:
             self._heads = {name: self._load(name) for name in self._keys}
@@ -260,10 +268,29 @@ class Witness:
         return self._path / "logs" / hashlib.sha256(origin.encode("utf-8")).hexdigest()
 
     def _load(self, origin: str) -> tuple[Checkpoint, bytes]:
-        """The last head, and the note that it was signed in; size 0 if there is none."""
-        path = self._place(origin) / "head"
-        if not path.exists():
+        """The last head, and the note that it was signed in; size 0 for a log that is new here."""
+        place = self._place(origin)
+        try:
+            names = os.listdir(place)
+        except FileNotFoundError:
+            names = []
+        except OSError as error:
+            raise DecodingError(f"not readable: {error.strerror}", where=str(place)) from None
+        signed = [name for name in names if name == "checkpoint" or name.startswith("evidence-")]
+        if "head" not in names:
+            if signed:
+                reason = f"{signed[0]} without a head: what this witness cosigned is forgotten"
+                raise DecodingError(reason, where=str(place))
             return Checkpoint(origin=origin, size=0, root=EMPTY_ROOT), b""
+        head, data = self._read_head(place / "head", origin)
+        if "checkpoint" in names:
+            cosigned, _ = self._read_head(place / "checkpoint", origin)
+            if head.size <= cosigned.size and not _same(head, cosigned):
+                reason = "not the head that this witness cosigned last, which checkpoint has"
+                raise DecodingError(reason, where=str(place / "head"))
+        return head, data
+
+    def _read_head(self, path: Path, origin: str) -> tuple[Checkpoint, bytes]:
         data = read_file(path, MAX_NOTE)
         note, _ = open_note(data, self._keys[origin], where=str(path))
         head = decode_checkpoint(note.text, where=str(path))
@@ -288,41 +315,64 @@ class Witness:
             open_note(request.checkpoint, keys)
         except EvoteError as error:
             return _words(403, str(error))
+        signed = _signed_by(note, keys)
+        if len(signed) > MAX_HEAD:
+            return _words(400, f"a head of {len(signed)} bytes, at most {MAX_HEAD}")
         with self._mutex:
-            return self._decide(request, _signed_by(note, keys), head)
+            return self._decide(request, signed, head)
 
     def _decide(self, request: AddCheckpoint, note: bytes, head: Checkpoint) -> Answer:
         last, held = self._heads[head.origin]
         if held and head.size == last.size and head.root != last.root:
-            self._keep("fork", head.origin, held, note)
+            self._keep("fork", head.origin, held, note, head)
         if request.old != last.size:
             return Answer(status=409, body=f"{last.size}\n".encode(), kind=SIZE)
         try:
             verify_consistency(last.size, last.root, head.size, head.root, request.proof)
         except BrokenLog as error:
             if held and head.size > last.size:
-                self._keep("doubt", head.origin, held, note)
+                self._keep("doubt", head.origin, held, note, head)
             return _words(422, str(error))
         place = self._place(head.origin)
         if not held or head.size > last.size:
             make_directory(place)
             replace_file(place / "head", note)
             self._heads[head.origin] = head, note
+            self._settle(head, note)
         cosigned = cosign(note, self._signer, int(self._clock()))
         replace_file(place / "checkpoint", cosigned)
         return Answer(body=cosigned[len(note) :])
 
-    def _keep(self, kind: str, origin: str, first: bytes, second: bytes) -> None:
-        """Keep two heads: of equal size (`fork`), or without a proof between them (`doubt`)."""
-        place = self._place(origin)
-        data = encode_evidence(LogEvidence(first=first, second=second))
-        for number in range(1, MAX_KEPT + 1):
-            path = place / f"evidence-{kind}-{number}.json"
-            if not path.exists():
-                write_file(path, data)
-                return
-            if read_file(path, 2**21) == data:
-                return
+    def _keep(self, kind: str, origin: str, first: bytes, second: bytes, head: Checkpoint) -> None:
+        """Keep two heads: of equal size (`fork`), or without a proof between them (`doubt`).
+
+        One pair for each second head. The first forks stay, and the last doubts: anybody can cast
+        doubt on a head that continues, by a false proof.
+        """
+        kept = self._kept(kind, origin)
+        if any(found and _same(found[1], head) for found in map(_second_head, kept.values())):
+            return
+        if kind == "fork" and len(kept) >= MAX_KEPT:
+            return
+        path = self._place(origin) / f"evidence-{kind}-{max(kept, default=0) + 1}.json"
+        write_file(path, encode_evidence(LogEvidence(first=first, second=second)))
+        for number in sorted(kept)[: max(len(kept) + 1 - MAX_KEPT, 0)]:
+            kept[number].unlink()
+
+    def _kept(self, kind: str, origin: str) -> dict[int, Path]:
+        """The files of one kind by their numbers: the larger is the later."""
+        name = re.compile(rf"evidence-{kind}-([1-9][0-9]{{0,17}})\.json", re.ASCII)
+        found = ((name.fullmatch(path.name), path) for path in self.evidence(origin))
+        return {int(match[1]): path for match, path in found if match}
+
+    def _settle(self, head: Checkpoint, note: bytes) -> None:
+        """A doubt about a head of the size that is now cosigned is none, or has become a fork."""
+        for path in self._kept("doubt", head.origin).values():
+            found = _second_head(path)
+            if found and found[1].size == head.size:
+                if not _same(found[1], head):
+                    self._keep("fork", head.origin, note, *found)
+                path.unlink()
 
     def evidence(self, origin: str) -> list[Path]:
         """The pairs of heads that were kept of a log."""
@@ -335,10 +385,24 @@ class Witness:
         return read_file(path, MAX_NOTE) if name in known and path.exists() else None
 
 
+def _second_head(path: Path) -> tuple[bytes, Checkpoint] | None:
+    """The later head of kept evidence; None if the file is damaged."""
+    try:
+        note = decode_evidence(read_file(path, MAX_EVIDENCE)).second
+        return note, decode_checkpoint(decode_note(note).text)
+    except DecodingError:
+        return None
+
+
+def _same(one: Checkpoint, other: Checkpoint) -> bool:
+    return (one.size, one.root) == (other.size, other.root)
+
+
 def _signed_by(note: Note, keys: Sequence[VerifierKey]) -> bytes:
-    """The note with the log's own signature lines, without anybody else's."""
+    """The note with one signature line of each of the log's own keys, and nobody else's."""
     known = {(key.name, key.key_id) for key in keys}
-    lines = tuple(line for line in note.signatures if (line.name, line.key_id) in known)
+    named = {(line.name, line.key_id): line for line in note.signatures}
+    lines = tuple(line for name, line in named.items() if name in known)
     return Note(text=note.text, signatures=lines).encode()
 
 
