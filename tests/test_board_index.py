@@ -199,20 +199,32 @@ def test_a_record_that_is_an_older_copy(tmp_path: Path) -> None:
         assert board.size == 704
 
 
-def test_an_index_of_another_log(tmp_path: Path) -> None:
-    """Of another key, it is begun anew; of the same key's log after a fork, nothing is done."""
+def test_an_index_of_another_log(tmp_path: Path, reads: list[int]) -> None:
+    """Of another key, or of another place of the record: it is begun anew."""
     begin(tmp_path).close()
     other = tmp_path / "other"
     with Board(other / "record", LOG, index=other / "index.sqlite") as board:
         board.append(ENTRIES[:1])
         board.append(*ballots(600, 5))
-    with pytest.raises(BrokenLog, match="its first 601 entries are not these"):
-        Board(tmp_path / "record", LOG, index=other / "index.sqlite")
     with Board(tmp_path / "third", signer(2), index=other / "index.sqlite") as board:
         assert board.size == 0
         assert board.stage == Stage.EMPTY
-    with Board(other / "record", LOG, index=other / "index.sqlite") as board:
-        check_index(board)
+    for record in (other / "record", tmp_path / "record"):
+        reads.clear()
+        with Board(record, LOG, index=other / "index.sqlite") as board:
+            assert 0 in reads
+            check_index(board)
+
+
+def test_a_fork_at_the_same_place(tmp_path: Path) -> None:
+    """attacks: F1. A record of the same key and length, with other entries."""
+    begin(tmp_path).close()
+    shutil.rmtree(tmp_path / "record")
+    with Board(tmp_path / "record", LOG) as board:
+        board.append(ENTRIES[:1])
+        board.append(*ballots(701, 5))
+    with pytest.raises(BrokenLog, match="its first 701 entries are not these"):
+        again(tmp_path)
 
 
 def test_two_boards_and_one_index(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 It says where an entry is, what a credential has sent in, which ballots were spoiled and opened, and
 which nonces of ciphertexts and proofs have occurred. It is the board's own memory, and belongs to
 no record; nothing that an audit says rests on it. Each state of it stands for a size and a root of
-the log. One that is lost, damaged or of another key's log is begun anew, and one that is behind
-goes on from where it stands, so it is never synced for its own sake.
+the log. One that is lost, damaged, or of another key or another place of the record is begun anew,
+and one that is behind goes on from where it stands, so it is never synced for its own sake.
 
 What is checked of it: the file as SQLite does, and that the log under the checkpoint continues the
 one it stands for. Not checked: every row. Whoever can write into the board's own directory can make
@@ -56,7 +56,7 @@ class BoardIndex:
         Args:
             path: its file; without one, or where it cannot be written or another process has it
                 open, it is a temporary file.
-            log: the vkey of the log.
+            log: the vkey of the log, and the place of the record.
         """
         self._path, self._log = path, log
         self._connection = self._opened()

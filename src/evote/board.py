@@ -279,7 +279,7 @@ class Board:
         self._lock: int | None = lock_directory(self._path / "board", timeout)
         self._index: BoardIndex | None = None
         try:
-            self._index = BoardIndex(index, signer.key.text)
+            self._index = BoardIndex(index, f"{signer.key.text} {os.path.realpath(record)!a}")
             self._recover()
         except BaseException:
             self.close()
