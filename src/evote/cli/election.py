@@ -35,6 +35,16 @@ DRAFT_LIMIT = 16 << 20  # bytes, as the manifest's own
 CARD_LIMIT = 1 << 16
 LIST_LIMIT = 1 << 30  # bytes: some ten million voters
 
+reason_option = click.option(
+    "--reason", required=True, metavar="CODE", help="One of the manifest's, for such a step."
+)
+until_option = click.option(
+    "--until",
+    required=True,
+    type=click.DateTime(["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ"]),
+    help="In universal time: 2030-05-01T18:00Z.",
+)
+
 
 @click.group()
 def election() -> None:
@@ -96,10 +106,7 @@ def signing_options(function: F) -> F:
 
 def ruling_options(function: F) -> F:
     """The same, and why."""
-    reason = click.option(
-        "--reason", required=True, metavar="CODE", help="One of the manifest's, for such a step."
-    )
-    return signing_options(reason(function))
+    return signing_options(reason_option(function))
 
 
 @election.command("open")
@@ -168,12 +175,7 @@ def confirm(
 
 @election.command()
 @record_argument
-@click.option(
-    "--until",
-    required=True,
-    type=click.DateTime(["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ"]),
-    help="In universal time: 2030-05-01T18:00Z.",
-)
+@until_option
 @ruling_options
 def extend(
     record: Path,

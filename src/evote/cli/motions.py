@@ -23,7 +23,14 @@ from evote.cli._common import (
     say,
     warn,
 )
-from evote.cli.election import list_argument, read_credentials, say_entries, shown_time
+from evote.cli.election import (
+    list_argument,
+    read_credentials,
+    reason_option,
+    say_entries,
+    shown_time,
+    until_option,
+)
 from evote.motions import (
     MAX_MOTION,
     MAX_SIGNATURES,
@@ -39,9 +46,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 output_option = click.option(
     "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path)
-)
-reason_option = click.option(
-    "--reason", required=True, metavar="CODE", help="One of the manifest's, for such a step."
 )
 
 
@@ -93,12 +97,7 @@ def confirm(record: Path, output: Path, voters: Path, reason: str) -> None:
 
 @motion.command()
 @proposes
-@click.option(
-    "--until",
-    required=True,
-    type=click.DateTime(["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ"]),
-    help="In universal time: 2030-05-01T18:00Z.",
-)
+@until_option
 @reason_option
 def extend(record: Path, output: Path, until: datetime, reason: str) -> None:
     """A motion to announce a later end of voting."""
