@@ -61,7 +61,7 @@ __all__ = [
     "verify_claim",
 ]
 
-_PART = 2**14  # terms of each list that are multiplied at a time
+_PART = 2**12  # terms of each list that are multiplied at a time
 _HIDING_BITS = 128  # how much longer eps is than v e': at most n 2^-128 of what k_E tells is new
 
 _Shape: TypeAlias = tuple[int, ...]

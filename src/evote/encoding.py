@@ -40,6 +40,7 @@ __all__ = [
     "encode_base64url",
     "encode_hex",
     "frame",
+    "long_digest",
     "parse_json",
     "uint32",
     "unique_keys",
@@ -482,12 +483,20 @@ def frame(*parts: bytes) -> bytes:
 
 def digest(purpose: str, *parts: bytes) -> bytes:
     """SHA-256 of the framed purpose and parts: 32 bytes. Every digest of a record is this one."""
-    if parts and len(parts[-1]) > _LONG:  # the same, without a copy
-        hashed = hashlib.sha256(frame(_purpose(purpose), *parts[:-1]))
-        hashed.update(uint32(len(parts[-1])))
-        hashed.update(parts[-1])
-        return hashed.digest()
+    if len(parts) == 1 and len(parts[0]) > _LONG:
+        return long_digest(purpose, len(parts[0]), parts)  # without a copy
     return hashlib.sha256(frame(_purpose(purpose), *parts)).digest()
+
+
+def long_digest(purpose: str, size: int, pieces: Iterable[bytes]) -> bytes:
+    """The `digest` of one part of `size` bytes, which comes in pieces."""
+    hashed = hashlib.sha256(frame(_purpose(purpose)) + uint32(size))
+    for piece in pieces:
+        hashed.update(piece)
+        size -= len(piece)
+    if size:
+        raise ParameterError("the pieces are not as long as the part")
+    return hashed.digest()
 
 
 def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
