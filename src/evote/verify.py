@@ -610,10 +610,9 @@ def check_roll_keys(roll: Roll) -> None:
     Raises:
         VerificationError: names the first row whose credential is not.
     """
-    data = roll.credentials.tobytes()
     for start in range(0, len(roll), _KEYS_AT_ONCE):
-        stop = min(start + _KEYS_AT_ONCE, len(roll))
-        keys = [data[32 * i : 32 * i + 32] for i in range(start, stop)]
+        data = roll.credentials[start : start + _KEYS_AT_ONCE].tobytes()
+        keys = [data[i : i + 32] for i in range(0, len(data), 32)]
         usable = decode_verification_keys(keys)
         if not usable.all():
             row = start + int(np.argmin(usable))
