@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote import groups
+from evote._spool import Stored
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars, Secrecy
 
@@ -180,7 +181,7 @@ def stack_ciphertexts(arrays: Sequence[Ciphertexts], axis: int = 0) -> Ciphertex
 
 def decode_ciphertexts(
     group: Group,
-    data: bytes,
+    data: bytes | Stored,
     shape: tuple[int, ...] | None = None,
     *,
     allow_identity: bool = False,
