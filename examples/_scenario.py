@@ -42,11 +42,12 @@ from evote.counting import SelectionCount
 from evote.credentials import Status
 from evote.demo import numbered_options
 from evote.encoding import JSON
+from evote.errors import ParameterError
 from evote.operators import load_card, load_operator
 from evote.packing import Pack
 from evote.record import Record
 from evote.tally import Result, decode_result
-from evote.testing.seeded import ERRORS, SeededError, seed
+from evote.testing.seeded import ERRORS, SeededError, copy_record, seed
 
 __all__ = [
     "Election",
@@ -164,6 +165,12 @@ class Stage(NamedTuple):
     wall: float
     processor: float
     megabytes: float
+
+
+def _joined(stages: list[Stage]) -> Stage:
+    """Steps of one name as one."""
+    names, walls, processors, megabytes = zip(*stages, strict=True)
+    return Stage(names[0], sum(walls), sum(processors), max(megabytes))
 
 
 class Election:
@@ -365,21 +372,22 @@ class Election:
         print(found, flush=True)
 
     def errors(self) -> None:
-        """Errors of every class, each in a copy of its own: all are found, each by its check."""
-        key = load_operator(self.board, self.passphrase)
-        signer = NoteSigner(key=Record(self.record).manifest.log_key, sign=key.sign_note)
+        """An error of every class, each in a copy of its own: all are found, each by its check."""
         for error in ERRORS:
             copy = self.folder / "copy"
-            shutil.copytree(self.record, copy)
             try:
-                self.run("seed an error", partial(_seed, copy, signer, error))
-                found = self.evote("find it", "verify", copy, *self._jobs(), exit_code=1)
+                impossible = self.run("seed errors", partial(_seed, self, copy, error)).strip()
+                if impossible:
+                    self.say(f"{error.name}: not in this election: {impossible}")
+                    continue
+                found = self.evote("find errors", "verify", copy, *self._jobs(), exit_code=1)
             finally:
-                shutil.rmtree(copy)
+                shutil.rmtree(copy, ignore_errors=True)
             failed = [line.split()[1] for line in found.splitlines() if line.startswith("failed ")]
-            self.say(f"{error.name}: {' '.join(failed)}")
             if error.check not in failed:
-                raise SystemExit(f"{error.name}: not found by {error.check}")
+                raise SystemExit(f"{error.name}: {error.check} has not found it\n{found}")
+            failed.remove(error.check)
+            self.say(f"{error.name}: found by {error.check}; failed too: {' '.join(failed) or '-'}")
 
     def signing(self) -> tuple[object, ...]:
         """The options of whoever signs for the authorities and the board."""
@@ -400,12 +408,16 @@ class Election:
             sum(stage.processor for stage in self.stages),
             max(stage.megabytes for stage in self.stages),
         )
-        for stage in (*self.stages, total):
+        by_name: dict[str, list[Stage]] = {}
+        for stage in self.stages:
+            by_name.setdefault(stage.name, []).append(stage)
+        stages = [*(_joined(same) for same in by_name.values()), total]
+        for stage in stages:
             each = 1e6 * stage.processor / max(self.ballots, 1)
             numbers = f"{stage.wall:>10.1f}{stage.processor:>10.1f}{stage.megabytes:>10.0f}"
             print(f"{stage.name:<22}{numbers}{each:>11.1f}")
         print(f"{self.ballots} ballots, scale {self.scale:g}, {self.jobs} jobs")
-        rows = [stage._asdict() for stage in (*self.stages, total)]
+        rows = [stage._asdict() for stage in stages]
         text = json.dumps({"ballots": self.ballots, "scale": self.scale, "stages": rows}, indent=1)
         (self.folder / "stages.json").write_text(text, encoding="ascii")
 
@@ -444,8 +456,17 @@ def _become(task: Callable[[], int], output: int) -> NoReturn:
         os._exit(code)
 
 
-def _seed(record: Path, signer: NoteSigner, error: SeededError) -> int:
-    seed(record, signer, error)
+def _seed(election: Election, copy: Path, error: SeededError) -> int:
+    """Put an error into a copy of the record, or say why there is none of its class."""
+    copy_record(election.record, copy)
+    key, last = load_operator(election.board, election.passphrase), election.scenario.mixers
+    signer = NoteSigner(key=Record(copy).manifest.log_key, sign=key.sign_note)
+    names = [f"mixer-{last}"] if last and error.check.startswith("mix.") else []
+    mixers = {name: load_operator(election.operators / name, election.passphrase) for name in names}
+    try:
+        seed(copy, error, board=signer, mixers=mixers)
+    except ParameterError as reason:
+        print(reason)
     return 0
 
 
