@@ -32,6 +32,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
+from _stages import Stage, table
+from _witnesses import Witnesses, policy_text
 from numpy.typing import NDArray
 
 from evote import cli, workflow
@@ -158,21 +160,6 @@ def write_list(path: Path, column: str, lines: Iterable[str]) -> int:
 # -- an election and its steps ---------------------------------------------------------------------
 
 
-class Stage(NamedTuple):
-    """A step, and what it took."""
-
-    name: str
-    wall: float
-    processor: float
-    megabytes: float
-
-
-def _joined(stages: list[Stage]) -> Stage:
-    """Steps of one name as one."""
-    names, walls, processors, megabytes = zip(*stages, strict=True)
-    return Stage(names[0], sum(walls), sum(processors), max(megabytes))
-
-
 class Election:
     """A scenario in a folder, taken from step to step."""
 
@@ -184,6 +171,7 @@ class Election:
         self.registrar = self.operators / "registrar-1"
         self.registered = self.ballots = self.rounds = 0
         self.digest = ""
+        self.policy, self.witnesses = folder / "witnesses.txt", Witnesses((), "")
         self._totals: dict[str, list[int]] = {}
         self.stages: list[Stage] = []
         self._begin = time.monotonic()
@@ -250,12 +238,35 @@ class Election:
         self.step("founding", _found)
         self.digest = Record(self.record).manifest_digest.hex()
         self.say(f"{self.scenario.title}: manifest {self.digest}")
+        self._watch()
         wanted = ["--map", self.offline / "map"] if self.scenario.rules else []
         wanted += ["--tags", self.offline / "tags"] if self.scenario.tags else []
         where = (self.record, self.registrar, voters, "-o", codes)
         self.evote("codes and roll", "registrar", "issue", *where, *wanted, *self._jobs())
         self.evote("open", "election", "open", self.record, *self.signing())
+        self.cosign()
         self.say(f"{self.registered} voters on the roll")
+
+    def _watch(self) -> None:
+        """Three witnesses, of whom two must have cosigned a head; the policy is published."""
+        log = Record(self.record).manifest.log_key.text
+        places = [self.operators / f"witness-{i}" for i in (1, 2, 3)]
+        keys = []
+        for place in places:
+            init = ("init", place, "--name", f"witness.example/{place.name}")
+            keys.append(self.evote("witnesses", "witness", *init).strip())
+        self.witnesses = Witnesses(places, log)
+        self.policy.write_text(policy_text(log, keys, self.witnesses.urls), encoding="ascii")
+
+    def cosign(self) -> None:
+        """The witnesses cosign the head of the log, if it has only grown since the last time."""
+        where = (self.record, "--board", self.board, "--witness-policy", self.policy)
+        self.evote("witnesses", "board", "cosign", *where)
+
+    def unwatch(self) -> None:
+        """The witnesses end."""
+        processor, largest = self.witnesses.stop()
+        self.stages.append(Stage("witness processes", 0.0, processor, largest / _MB))
 
     def _write_voters(self, path: Path) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -277,9 +288,11 @@ class Election:
             batches, answers = self.folder / "batches", self.folder / "answers"
             own = ("-o", answers, "--board", self.board, "--jobs", self.jobs)
             self.evote("deliver", "board", "append", self.record, *sorted(batches.iterdir()), *own)
+            self.cosign()
             return
         for number in rounds or range(1, self.rounds + 1):
             self.step(f"vote, round {number}", partial(_vote, number=number))
+            self.cosign()
 
     def rule(self, verb: str, voters: Path, reason: str) -> None:
         """Strike or confirm the voters of a list of credentials."""
@@ -322,6 +335,7 @@ class Election:
     def seal(self) -> None:
         """End of voting."""
         self.say(self.evote("seal", "election", "seal", self.record, *self.signing()).strip())
+        self.cosign()
 
     def mix(self) -> None:
         """Every mix server in turn."""
@@ -343,10 +357,12 @@ class Election:
         """Tally, shares of a quorum, result; it must be what was marked."""
         board = ("--board", self.board)
         self.evote("tally", "tally", self.record, *board, *self._jobs())
+        self.cosign()
         for i in range(1, self.scenario.quorum + 1):
             where = (self.record, self.operators / f"trustee-{i}", *self._pinned(), *self._jobs())
             self.evote(f"trustee {i}", "trustee", "decrypt", *where)
         self.evote("result", "result", self.record, *board)
+        self.cosign()
         record = Record(self.record)
         self._totals = _totals(decode_result(record.manifest, record.result_bytes()))
         expected = json.loads((self.folder / "expected.json").read_text(encoding="ascii"))
@@ -365,7 +381,7 @@ class Election:
         return [str(i + 1) for i in sorted(best)]
 
     def verify(self) -> None:
-        """The audit, by whoever wants: a process that has the record and the manifest's digest."""
+        """The audit, by whoever wants: who has the manifest's digest, and the witnesses' policy."""
         where = (self.record, *self._pinned(), *self._jobs())
         command = [sys.executable, "-m", "evote", "verify", *map(str, where)]
         found = self.run("verify", lambda: subprocess.run(command, check=False).returncode)
@@ -394,30 +410,15 @@ class Election:
         return "--authority", self.authority, "--board", self.board
 
     def _pinned(self) -> tuple[object, ...]:
-        return "--expect-manifest", self.digest
+        return "--expect-manifest", self.digest, "--witness-policy", self.policy
 
     def _jobs(self) -> tuple[object, ...]:
         return "--jobs", self.jobs, "--quiet"
 
     def table(self) -> None:
         """What every stage took, in the end."""
-        print(f"{'stage':<22}{'wall, s':>10}{'CPU, s':>10}{'peak, MB':>10}{'us/ballot':>11}")
-        total = Stage(
-            "all",
-            time.monotonic() - self._begin,
-            sum(stage.processor for stage in self.stages),
-            max(stage.megabytes for stage in self.stages),
-        )
-        by_name: dict[str, list[Stage]] = {}
-        for stage in self.stages:
-            by_name.setdefault(stage.name, []).append(stage)
-        stages = [*(_joined(same) for same in by_name.values()), total]
-        for stage in stages:
-            each = 1e6 * stage.processor / max(self.ballots, 1)
-            numbers = f"{stage.wall:>10.1f}{stage.processor:>10.1f}{stage.megabytes:>10.0f}"
-            print(f"{stage.name:<22}{numbers}{each:>11.1f}")
+        rows = table(self.stages, time.monotonic() - self._begin, self.ballots)
         print(f"{self.ballots} ballots, scale {self.scale:g}, {self.jobs} jobs")
-        rows = [stage._asdict() for stage in stages]
         text = json.dumps({"ballots": self.ballots, "scale": self.scale, "stages": rows}, indent=1)
         (self.folder / "stages.json").write_text(text, encoding="ascii")
 
@@ -568,7 +569,9 @@ def start(scenario: Scenario | Callable[[float], Scenario], doc: str | None) -> 
             raise SystemExit(f"{folder} exists: a scenario starts from nothing")
         folder.mkdir(parents=True, exist_ok=True)
         election = Election(scenario, folder.resolve(), options.scale, options.jobs)
+        stack.callback(lambda: election.witnesses.stop())
         yield election
+        election.unwatch()
         if options.errors:
             election.errors()
         election.table()
