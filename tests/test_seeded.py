@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nacl.signing import SigningKey
 
 from evote import workflow
 from evote.ballots import ballot_digest
-from evote.board import BallotEntry, Board, Entry, NoteSigner, Open
+from evote.board import (
+    COSIGNER_KEY,
+    BallotEntry,
+    Board,
+    Entry,
+    NoteSigner,
+    Open,
+    VerifierKey,
+    cosign,
+)
 from evote.errors import ParameterError
 from evote.operators import load_operator
 from evote.record import Record
@@ -178,9 +188,15 @@ def test_an_error_is_found_by_its_check(made: Made, tmp_path: Path, error: Seede
 def test_without_an_error_nothing_is_found(made: Made, tmp_path: Path) -> None:
     """The end of the log written again as it was is the same log, byte for byte."""
     assert audit(made.path).exit_code == 0
-    copy_record(made.path, tmp_path / "record")
-    Forgery(tmp_path / "record", signer(made), {}).finish()
-    assert tamper.read_files(tmp_path / "record") == tamper.read_files(made.path)
+    copy, key = tmp_path / "record", SigningKey.generate()
+    shutil.copytree(made.path, copy)
+    public = VerifierKey(name="witness.example/w", kind=COSIGNER_KEY, public=bytes(key.verify_key))
+    witness = NoteSigner(key=public, sign=lambda message: key.sign(message).signature)
+    head = copy / "board" / "checkpoint"
+    head.write_bytes(cosign(head.read_bytes(), witness, 1_700_000_000))
+    before = tamper.read_files(copy)
+    Forgery(copy, signer(made), {}).finish()
+    assert tamper.read_files(copy) == before
 
 
 def test_a_mix_is_forged_by_its_server_only(made: Made, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from evote.board import (
 from evote.ceremony import ceremony_parameters
 from evote.elgamal import PublicKey
 from evote.encoding import canonical_json
-from evote.errors import ParameterError
+from evote.errors import DecodingError, ParameterError
 from evote.mixing import Cascade
 from evote.operators import OperatorKey
 from evote.record import CHECKPOINT, RESULT, TALLY, Record, share_path
@@ -72,14 +72,14 @@ class Forgery:
         head = self.record.checkpoint()
         fetch = partial(read_tile, self.path)
         tree = TileTree(head.size, head.root, fetch)
-        self._size = head.size
+        self._head = head
         self._start = max((head.size - 1) // BUNDLE - _BUNDLES, 0) * BUNDLE
         self._edge = TileTree(self._start, tree.root(self._start), fetch).edge
         [opening] = [decode_entry(data) for data in tree.bundle(0)[:1]]
         if not isinstance(opening, Open):
             raise ParameterError("the log does not begin with its opening")
         self.election = opening.election
-        last = range(self._start // BUNDLE, -(-self._size // BUNDLE))
+        last = range(self._start // BUNDLE, -(-head.size // BUNDLE))
         self.lines = [line for number in last for line in self._read(tree, number)]
 
     def _read(self, tree: TileTree, number: int) -> Iterator[Line]:
@@ -87,7 +87,10 @@ class Forgery:
         some = any(isinstance(entry, BallotEntry) for entry in entries)
         bodies = self.record.ballot_bodies(number) if some else iter(())
         for entry in entries:
-            yield entry, next(bodies) if isinstance(entry, BallotEntry) else b""
+            body = next(bodies, b"") if isinstance(entry, BallotEntry) else b""
+            if isinstance(entry, BallotEntry) and not body:
+                raise DecodingError("a ballot is missing", where=bodies_path(number))
+            yield entry, body
 
     @cached_property
     def key(self) -> PublicKey:
@@ -148,7 +151,7 @@ class Forgery:
             self.lines[place] = replace(entry, digest=file_digest(data)), b""
 
     def finish(self) -> None:
-        """Write the end of the log, and sign its new head."""
+        """Write the end of the log, and sign its head if it is another one."""
         encoded = [encode_entry(entry) for entry, _ in self.lines]
         size, files = self._start + len(encoded), dict[str, bytes]()
         edge = self._edge.copy()
@@ -163,12 +166,13 @@ class Forgery:
             bodies = [body + b"\n" for _, body in self.lines[first : first + BUNDLE] if body]
             if bodies:
                 files[bodies_path(number)] = b"".join(bodies)
-        for name in self._log_names(self._size) - self._log_names(size):
+        for name in self._log_names(self._head.size) - self._log_names(size):
             self._remove(name)
         for name, data in files.items():
             self.put(name, data)
         head = Checkpoint(origin=self._board.key.name, size=size, root=edge.root())
-        self.put(CHECKPOINT, sign_checkpoint(head, self._board))
+        if head != self._head:  # else it keeps what witnesses have said of it
+            self.put(CHECKPOINT, sign_checkpoint(head, self._board))
 
     def _log_names(self, size: int) -> set[str]:
         """Tiles, and bundles from the start on; bodies too, where there are any."""
