@@ -272,8 +272,8 @@ def cosign_(record: Path, board: Path, witness_policy: Path, passphrase_file: Pa
         warn(f"evote: the quorum has not cosigned the head of {size} entries")
         return 3
     say(f"{size} entries")
-    for item in cosignatures:
-        say(f"cosigned by {item.key.name}")
+    for name in sorted(item.key.name for item in cosignatures):
+        say(f"cosigned by {name}")
     return 0
 
 
