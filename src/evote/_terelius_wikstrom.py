@@ -37,6 +37,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import count
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -66,6 +67,7 @@ _PART = 2**12  # terms of each list that are multiplied at a time
 _HIDING_BITS = 128  # how much longer eps is than v e': at most n 2^-128 of what k_E tells is new
 
 _Shape: TypeAlias = tuple[int, ...]
+_Term: TypeAlias = tuple[Elements, Scalars | Callable[[slice], Scalars]]
 _PartT = TypeVar("_PartT", Elements, Scalars, Ciphertexts)
 
 
@@ -397,48 +399,68 @@ def _weighted_product(
     parts = [v.encode(), *(k.encode() for k in responses.parts())]
     shapes: list[_Shape] = [(), (), (), (n,), (w,), (w,)]
     r_a, r_c, r_d, r_b, r_alpha, r_beta = draw_weights(group, shapes, parts)
-    terms: list[tuple[Elements, Scalars]] = [(commitment.a_prime, r_a)]
     on_g = -(r_a * k_a)
-    on_u, on_h = v * r_a * e, -(r_a * k_e)  # A^v A' = g^k_A prod h_i^k_E,i
+    v_a, v_c = v * r_a, group.scalars(0)
+    terms: list[_Term] = [(commitment.a_prime, r_a)]
     if claim.chained:
         b, b_prime, k_b = _given(commitment.b), _given(commitment.b_prime), _given(responses.k_b)
         c_prime, k_c = _given(commitment.c_prime), _given(responses.k_c)
         d_prime, k_d = _given(commitment.d_prime), _given(responses.k_d)
         # B_i^v B'_i = g^k_B,i B_{i-1}^k_E,i, where B_{-1} = h_0, and D = B_{n-1} / h_0^(prod e)
         before = concatenate([-(r_b * k_e), (v * r_d).reshape((1,))])  # of h_0, B_0 ... B_{n-1}
-        on_b = v * r_b + before[1:]
         on_h_0 = before[0] - v * r_d * e.prod()
         on_g = on_g - (r_b * k_b).sum() - r_c * k_c - r_d * k_d
-        on_u = on_u + v * r_c  # C = prod u_i / prod h_i
-        on_h = on_h - v * r_c
-        terms += [(b, on_b), (b_prime, r_b), (c_prime, r_c), (d_prime, r_d)]
+        v_c = v * r_c  # C = prod u_i / prod h_i
+        terms += [
+            (b, lambda part: v * r_b[part] + before[part.start + 1 : part.stop + 1]),
+            (b_prime, r_b),
+        ]
+        terms += [(c_prime, r_c), (d_prime, r_d)]
         if len(claim.first):
             terms.append((claim.first, on_h_0))
+    # A^v A' = g^k_A prod h_i^k_E,i
+    terms += [(claim.u, lambda part: v_a * e[part] + v_c)]
+    terms += [(claim.h, lambda part: -(r_a * k_e[part]) - v_c)]
     if claim.key is not None:
         f_prime, k_f = _given(commitment.f_prime), _given(responses.k_f)
         w_in, w_out = _given(claim.inputs), _given(claim.outputs)
-        on_inputs, on_outputs = (v * e).reshape((n, 1)), -k_e.reshape((n, 1))
         for r, bases, images, prime in (
             (r_alpha, w_in.alpha, w_out.alpha, f_prime.alpha),
             (r_beta, w_in.beta, w_out.beta, f_prime.beta),
         ):
-            row = r.reshape((1, w))
-            terms += [(bases, on_inputs * row), (images, on_outputs * row), (prime, r)]
+            terms += [(bases, partial(_columns, e, v * r)), (images, partial(_columns, k_e, -r))]
+            terms.append((prime, r))
         on_g = on_g + (r_alpha * k_f).sum()
         on_key = r_beta * k_f
         terms.append((claim.key, on_key if claim.key.shape else on_key.sum()))
-    terms += [(group.generator, on_g), (claim.u, on_u), (claim.h, on_h)]
-    return _product(group, [(b.reshape((b.size,)), e.reshape((e.size,))) for b, e in terms])
+    terms.append((group.generator, on_g))
+    return _product(group, terms)
 
 
-def _product(group: Group, terms: Sequence[tuple[Elements, Scalars]]) -> Elements:
-    """The product of all powers; long lists part by part, because they may be packed."""
+def _columns(rows: Scalars, columns: Scalars, part: slice) -> Scalars:
+    """rows[i] columns[j] for some rows: exponents of shape (rows, w)."""
+    some = rows[part]
+    return some.reshape((len(some), 1)) * columns.reshape((1, len(columns)))
+
+
+def _product(group: Group, terms: Sequence[_Term]) -> Elements:
+    """The product of all powers; long lists part by part, because they may be packed.
+
+    The exponents of a list are given, or computed for a part of it.
+    """
+    lists = [(b if b.shape else b.reshape((1,)), e) for b, e in terms]
     product = group.identity()
-    for start in range(0, max(len(bases) for bases, _ in terms), _PART):
+    for start in range(0, max(len(bases) for bases, _ in lists), _PART):
         part = slice(start, start + _PART)
-        some = [(bases[part], powers[part]) for bases, powers in terms if start < len(bases)]
-        bases, powers = zip(*some, strict=True)
-        product = product * group.multiexp(concatenate(bases), concatenate(powers))
+        some = [
+            (b[part], e(part) if callable(e) else e.reshape(b.shape)[part])
+            for b, e in lists
+            if start < len(b)
+        ]
+        product = product * group.multiexp(
+            concatenate([bases.reshape((bases.size,)) for bases, _ in some]),
+            concatenate([powers.reshape((powers.size,)) for _, powers in some]),
+        )
     return product
 
 
