@@ -15,7 +15,18 @@ PACKAGE = Path(evote.__file__).parent
 # One line a floor; a name stands for the module or for everything in the folder. Private siblings
 # stand before the module whose weight they take.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "encoding", "_forms", "_files", "_trees", "_archives", "_pool", "_fingerprints"),
+    (
+        "errors",
+        "_accelerator",
+        "_forms",
+        "_hashes",
+        "encoding",
+        "_files",
+        "_trees",
+        "_archives",
+        "_pool",
+        "_fingerprints",
+    ),
     ("groups",),
     ("transcript", "elgamal", "commitments"),
     ("_batch", "_linear", "_one_of", "proofs"),

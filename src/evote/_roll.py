@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from evote._forms import HOLE, Form
+from evote._forms import HOLE, Form, Strings, to_rows
 from evote._merkle import CompactRange, leaf_hash, leaf_hashes, merkle_root
 from evote.encoding import (
     JSON,
@@ -376,9 +376,11 @@ class Roll:
         """
         if not len(self) or not len(credentials):
             return np.full(len(credentials), -1, np.int64)
-        if any(len(credential) != 32 for credential in credentials):
-            raise ParameterError("a credential is 32 bytes")
-        wanted = np.frombuffer(b"".join(credentials), dtype="S32")
+        if not isinstance(credentials, np.ndarray):
+            if any(len(credential) != 32 for credential in credentials):
+                raise ParameterError("a credential is 32 bytes")
+            credentials = to_rows(credentials)
+        wanted = np.frombuffer(credentials.tobytes(), dtype="S32")
         rows = np.searchsorted(self.credentials, wanted).astype(np.int64)
         found = self.credentials[np.minimum(rows, len(self) - 1)] == wanted
         return np.where(found & (rows < len(self)), rows, -1)
@@ -434,8 +436,8 @@ def read_roll(
             mine = np.flatnonzero(columns[:, 1] == kinds.districts.get(name, -1))
             each.extend([leaves[i] for i in mine.tolist()])
         if check_keys:
-            credentials = list(map(bytes, keys.view(np.uint8).reshape((-1, 32))))
-            if not (usable := decode_verification_keys(credentials)).all():
+            usable = decode_verification_keys(Strings(keys.view(np.uint8).reshape((-1, 32))))
+            if not usable.all():
                 wrong = place(start + int(np.argmin(usable)))
                 raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
         parts.append((keys, columns))

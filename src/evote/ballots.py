@@ -45,7 +45,7 @@ from evote._ballot_bodies import (
 )
 from evote._ballot_tables import DecodedBatch, decode_ballots
 from evote._base32 import grouped, to_digits
-from evote._forms import to_rows
+from evote._forms import Strings, to_rows
 from evote._mixed_ballots import (
     PackBallots,
     commit_knowledge,
@@ -61,7 +61,7 @@ from evote.elgamal import (
     concatenate_ciphertexts,
     encrypt_with_nonces,
 )
-from evote.encoding import digest, digests, frame, uint32, xof
+from evote.encoding import digest, digest_rows, digests, frame, uint32, xof
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
 from evote.groups import Elements, Rng, Scalars, Secrecy, concatenate
 from evote.proofs import (
@@ -409,7 +409,10 @@ def ballot_equations(context: BallotContext, ballots: Ballots) -> list[Equations
     for part in ballots.contests:
         statements = _statements(context.key, part.contest, part.ciphertexts)
         equations.append(one_of_equations(statements.options, part.options, challenges))
-        equations.append(one_of_equations(statements.sums, part.sums, challenges))
+        summed = None
+        if not part.contest.counts_blanks:
+            summed = part.ciphertexts[:, : len(part.contest.options)]
+        equations.append(one_of_equations(statements.sums, part.sums, challenges, factors=summed))
     equations += [knowledge_equations(part, challenges) for part in ballots.packs]
     return equations
 
@@ -529,8 +532,10 @@ def ballot_digest(body: bytes) -> bytes:
     return digest("ballot", body)
 
 
-def ballot_digests(bodies: Sequence[bytes]) -> list[bytes]:
+def ballot_digests(bodies: Sequence[bytes]) -> Sequence[bytes]:
     """The `ballot_digest` of each body."""
+    if isinstance(bodies, Strings):
+        return Strings(digest_rows("ballot", bodies.rows))
     return digests("ballot", bodies)
 
 

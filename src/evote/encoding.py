@@ -22,6 +22,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
+from evote._forms import Rows, from_rows, to_rows
+from evote._hashes import sha256_rows
 from evote.errors import DecodingError, ParameterError, UnsupportedError
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "decode_decimal",
     "decode_hex",
     "digest",
+    "digest_rows",
     "digests",
     "encode_base64url",
     "encode_hex",
@@ -493,6 +496,10 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
     counts = {len(column) for column in columns if not isinstance(column, bytes)}
     if len(counts) != 1:
         raise ParameterError(f"columns of one length expected, got {sorted(counts)}")
+    lengths = [set(map(len, c)) for c in columns if not isinstance(c, bytes)]
+    if all(len(each) == 1 for each in lengths):
+        rows = [column if isinstance(column, bytes) else to_rows(column) for column in columns]
+        return from_rows(digest_rows(purpose, *rows))
     before, pieces = frame(_purpose(purpose)), list[Iterable[bytes]]()
     for column in columns:
         if isinstance(column, bytes):
@@ -505,6 +512,26 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
     pieces.append(repeat(before, *counts))
     sha256, join = hashlib.sha256, b"".join
     return [sha256(join(parts)).digest() for parts in zip(*pieces, strict=True)]
+
+
+def digest_rows(purpose: str, *columns: bytes | Rows) -> Rows:
+    """The `digest` of each of n lists of parts, shape (n, 32).
+
+    Args:
+        columns: for each part, bytes that all lists have there, or an array of shape (n, bytes);
+            one of these at least.
+    """
+    prefix, parts = frame(_purpose(purpose)), list[Rows]()
+    count = next(len(column) for column in columns if not isinstance(column, bytes))
+    for column in columns:
+        text = frame(column) if isinstance(column, bytes) else uint32(column.shape[1])
+        if not parts:
+            prefix += text
+        else:
+            parts.append(np.tile(np.frombuffer(text, dtype=np.uint8), (count, 1)))
+        if not isinstance(column, bytes):
+            parts.append(column)
+    return sha256_rows(prefix, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
 
 def xof(purpose: str, *parts: bytes, length: int) -> bytes:

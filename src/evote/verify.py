@@ -45,6 +45,7 @@ from evote._ballot_tables import read_nonces
 from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
+from evote._forms import Strings
 from evote._pool import Work, Workers, run_jobs, spread
 from evote._privacy import privacy_notices
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Notice, Outcome, Report
@@ -610,11 +611,9 @@ def check_roll_keys(roll: Roll) -> None:
     Raises:
         VerificationError: names the first row whose credential is not.
     """
-    data = roll.credentials.tobytes()
+    rows = np.frombuffer(roll.credentials.tobytes(), dtype=np.uint8).reshape((len(roll), 32))
     for start in range(0, len(roll), _KEYS_AT_ONCE):
-        stop = min(start + _KEYS_AT_ONCE, len(roll))
-        keys = [data[32 * i : 32 * i + 32] for i in range(start, stop)]
-        usable = decode_verification_keys(keys)
+        usable = decode_verification_keys(Strings(rows[start : start + _KEYS_AT_ONCE]))
         if not usable.all():
             row = start + int(np.argmin(usable))
             where = f"{rows_path(row // ROLL_BUNDLE)}: line {row % ROLL_BUNDLE + 1}"

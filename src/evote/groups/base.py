@@ -25,10 +25,11 @@ from typing import Any, Self, TypeAlias, TypeVar
 import numpy as np
 from gmpy2 import mpz
 
+from evote._accelerator import native_module
 from evote.encoding import uint32, xof
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
-from evote.groups._choice import Choice, native_module
+from evote.groups._choice import Choice
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count

@@ -97,7 +97,7 @@ def _rewrite(
         if first < start:
             kept.extend(leaf_hashes(bundle))
         else:
-            tail += _lines(opened, first, bundle)
+            tail += _lines(opened, first, list(bundle))
     changed = change(tail, election)
     if changed == tail:
         raise ParameterError("there is nothing in this record that could be wrong so")
