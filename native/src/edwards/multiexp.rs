@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::bulk::{Mode, kernel};
-use super::rows::{self, ITEM, NONE, Record, Step, Term, Words, bit_length, shortened, words};
+use super::rows::{self, ITEM, NONE, Record, Term, Words, bit_length, shortened, words};
 use crate::buffers::{fill_rows, in_pool, threads};
 
 /// Powers from which on buckets serve.
@@ -111,36 +111,16 @@ fn one_block(mode: Mode, bases: &[u8], numbers: &[(Words, bool)], output: &mut [
         let chosen: Vec<u32> = (0..numbers.len() as u32)
             .filter(|&i| class.takes(lengths[i as usize]))
             .collect();
-        let counts = |i: u32| rows::window_count(lengths[i as usize], width).div_ceil(8);
-        let longest = chosen.iter().map(|&i| lengths[i as usize]).max().unwrap_or(0);
-        let (most, halves) = if chosen.is_empty() { (0, false) } else { passes(longest, width) };
-        let offsets: Vec<[u64; 8]> = (0..=most)
-            .map(|passes| rows::offset(width, if halves && passes == most { 8 * most - 4 } else { 8 * passes }))
-            .collect();
+        let counts = |i: u32| passes(lengths[i as usize], width);
+        let most = chosen.iter().map(|&i| counts(i)).max().unwrap_or(0);
+        let offsets: Vec<[u64; 8]> = (0..=most).map(|passes| rows::offset(width, 8 * passes)).collect();
         let mut shifted = vec![[0; 8]; numbers.len()];
         for &i in &chosen {
             shifted[i as usize] = rows::add_offset(&numbers[i as usize].0, &offsets[counts(i)]);
         }
-        let mut lists: Vec<Vec<Step>> = (0..most)
-            .map(|pass| {
-                let rows = chosen.iter().filter(|&&i| counts(i) > pass);
-                rows.map(|&i| Step { exponent: i, bases: [i; 2] }).collect()
-            })
+        let lists: Vec<Vec<u32>> = (0..most)
+            .map(|pass| chosen.iter().copied().filter(|&i| counts(i) > pass).collect())
             .collect();
-        // In the last pass two bases share the lanes, where four windows are left at most.
-        let mut paired = Vec::new();
-        if halves {
-            let none = rows::add_offset(&[0; 4], &offsets[most]); // all digits zero
-            let steps = lists[most - 1].chunks(2).enumerate().map(|(i, pair)| {
-                let rows = [pair[0].exponent, pair[pair.len() - 1].exponent];
-                let low = &shifted[rows[0] as usize];
-                let high = if pair.len() == 2 { &shifted[rows[1] as usize] } else { &none };
-                paired.push(std::array::from_fn(|k| if k < 4 { low[k] } else { high[k - 4] }));
-                Step { exponent: i as u32, bases: rows }
-            });
-            let steps = steps.collect();
-            lists[most - 1] = steps;
-        }
         // One task for each pass; where they do not fill the threads evenly, one for each thread and pass.
         let splits = if most % threads() == 0 {
             1
@@ -154,12 +134,10 @@ fn one_block(mode: Mode, bases: &[u8], numbers: &[(Words, bool)], output: &mut [
                 list.len() * (task % splits) / splits,
                 list.len() * (task % splits + 1) / splits,
             );
-            let (pass, steps) = (task / splits, &list[from..to]);
-            let halves = halves && pass + 1 == most;
-            let exponents = if halves { &paired } else { &shifted };
+            let first = 8 * (task / splits);
             kernel!(
                 mode,
-                multiexp::buckets(&records, exponents, steps, width, 8 * pass, halves, output)
+                multiexp::buckets(&records, &shifted, &list[from..to], width, first, output)
             );
         });
         let mut joined = vec![0; 8 * ITEM * most];
@@ -169,13 +147,6 @@ fn one_block(mode: Mode, bases: &[u8], numbers: &[(Words, bool)], output: &mut [
                 let before = joined.to_vec();
                 kernel!(mode, points::multiply(&before, more, joined));
             }
-        }
-        if halves {
-            let (windows, last) = joined.split_at_mut(ITEM * (8 * most - 4));
-            let first = windows.len() - 4 * ITEM;
-            let before = windows[first..].to_vec();
-            kernel!(mode, points::multiply(&before, last, &mut windows[first..]));
-            joined.truncate(ITEM * (8 * most - 4));
         }
         kernel!(mode, multiexp::join_windows(&joined, width, result));
     }
@@ -195,12 +166,9 @@ impl Class {
     }
 }
 
-/// How many times eight windows exponents of some length have, and whether the last time is four windows at most, in
-/// words that leave room for those of another exponent.
-fn passes(length: usize, width: usize) -> (usize, bool) {
-    let windows = rows::window_count(length, width);
-    let most = windows.div_ceil(8);
-    (most, (1..=4).contains(&(windows % 8)) && (8 * most - 4) * width <= 256)
+/// How many times eight windows an exponent has.
+fn passes(length: usize, width: usize) -> usize {
+    rows::window_count(length, width).div_ceil(8)
 }
 
 /// All in one, or short and long ones apart: what costs least. 0 is in none.
@@ -221,13 +189,11 @@ fn plan(lengths: &[usize]) -> Vec<Class> {
         };
         // In additions to a bucket: two additions close one, and a doubling costs about two thirds.
         let price = |width: usize| {
-            let (most, halves) = passes(longest * STEP, width);
-            let times = |i: usize| match passes(i * STEP, width).0 {
-                count if halves && count == most => most as f64 - 0.45,
-                count => count as f64,
-            };
-            let terms: f64 = (above + 1..=longest).map(|i| counts[i] as f64 * times(i)).sum();
-            terms + most as f64 * (1.9 * (1 << (width - 1)) as f64 + 8.0 * (0.62 * width as f64 + 0.9))
+            let most = passes(longest * STEP, width) as f64;
+            let terms: usize = (above + 1..=longest)
+                .map(|i| counts[i] * passes(i * STEP, width))
+                .sum();
+            terms as f64 + most * (1.9 * (1 << (width - 1)) as f64 + 8.0 * (0.62 * width as f64 + 0.9))
         };
         let width = (4..=11).min_by(|&a, &b| price(a).total_cmp(&price(b))).unwrap();
         (price(width), class(width))

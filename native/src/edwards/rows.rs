@@ -54,14 +54,6 @@ pub struct Term {
 #[repr(C, align(64))]
 pub struct TablePlanes(pub [[u64; TABLE_ENTRIES]; 15]);
 
-/// What is added to buckets at a time: a base in all lanes, or one in the lower four and one in the upper; and which
-/// shifted exponent has their digits.
-#[derive(Clone, Copy)]
-pub struct Step {
-    pub exponent: u32,
-    pub bases: [u32; 2],
-}
-
 /// An exponent in words.
 pub type Words = [u64; 4];
 
@@ -111,16 +103,6 @@ pub fn offset(width: usize, count: usize) -> [u64; 8] {
         offset[bit / 64] |= 1 << (bit % 64);
     }
     offset
-}
-
-/// Which window of a lane, and from which word of what is shifted: eight windows from `first` on of one exponent, or
-/// four of one in the lower words and four of another in the upper ones.
-pub fn window_of(lane: usize, first: usize, halves: bool) -> (usize, usize) {
-    if halves {
-        (first + lane % 4, lane / 4 * 4)
-    } else {
-        (first + lane, 0)
-    }
 }
 
 /// The shifted exponent. The same operations for all exponents.

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::rows::{self, ITEM, NONE, Record, TABLE_ENTRIES, TablePlanes, identity_item};
+use super::super::rows::{ITEM, NONE, Record, TABLE_ENTRIES, TablePlanes, identity_item};
 use super::field::*;
 
 const LIMB: i64 = (1 << 51) - 1;
@@ -312,13 +312,12 @@ pub struct Windows {
 
 impl Windows {
     #[inline(always)]
-    pub fn new(width: usize, first: usize, halves: bool, starts: &[usize; 8]) -> Windows {
+    pub fn new(width: usize, first: usize, starts: &[usize; 8]) -> Windows {
         let (mut word, mut next, mut shift, mut back) = ([7; 8], [7; 8], [0; 8], [0; 8]);
         for lane in 0..8 {
-            let (window, from) = rows::window_of(lane, first, halves);
-            let bit = width * window;
-            word[lane] = (from + bit / 64).min(7) as u64;
-            next[lane] = (from + bit / 64 + 1).min(7) as u64;
+            let bit = width * (first + lane);
+            word[lane] = (bit / 64).min(7) as u64;
+            next[lane] = (bit / 64 + 1).min(7) as u64;
             shift[lane] = (bit % 64) as u64;
             back[lane] = 64 - shift[lane];
         }

@@ -1,7 +1,7 @@
 //! Products of powers (sums of multiples) with public exponents. This file is compiled once for each backend.
 
 use super::super::constants as c;
-use super::super::rows::{self, ITEM, NONE, Record, Step, Term};
+use super::super::rows::{self, ITEM, NONE, Record, Term};
 use super::encodings::inverses_of_z;
 use super::field::{F, Mask};
 use super::memory::{Windows, load_items, load_records, prefetch, splat_record, store_records};
@@ -73,18 +73,6 @@ fn signed(base: &Record, negative: Mask) -> Affine {
     }
 }
 
-/// One base in the lower four lanes, another in the upper ones.
-#[inline]
-fn signed_halves(base: &Record, other: &Record, negative: Mask) -> Affine {
-    let (low, high) = (splat_record(base), splat_record(other));
-    let [plus, minus, t2d, opposite] = std::array::from_fn(|i| low[i].select(0xf0, &high[i]));
-    Affine {
-        plus: plus.select(negative, &minus),
-        minus: minus.select(negative, &plus),
-        t2d: t2d.select(negative, &opposite),
-    }
-}
-
 #[inline]
 fn from_record([plus, minus, z, t]: &[F; 4]) -> Point {
     Point { plus: *plus, minus: *minus, z: *z, t: *t }
@@ -96,42 +84,30 @@ fn to_record(a: &Point) -> [F; 4] {
 }
 
 /// Pippenger's buckets for eight windows of `width` bits from `first` on, a lane each: the
-/// sums of digit times base. Each base is in all lanes, added to a bucket of each. With `halves`
-/// there are four windows, and two bases at a time: the sums of each window are in two lanes.
+/// sums of digit times base. Each base is in all lanes, added to a bucket of each.
 pub fn buckets(
-    bases: &[Record],
-    exponents: &[[u64; 8]],
-    steps: &[Step],
-    width: usize,
-    first: usize,
-    halves: bool,
-    output: &mut [u8],
+    bases: &[Record], exponents: &[[u64; 8]], chosen: &[u32], width: usize, first: usize, output: &mut [u8]
 ) {
-    let base_of = |step: &Step, negative: Mask| {
-        let [row, other] = step.bases.map(|row| row as usize);
-        if halves { signed_halves(&bases[row], &bases[other], negative) } else { signed(&bases[row], negative) }
-    };
     let half = 1 << (width - 1);
     let lane_starts: [usize; 8] = std::array::from_fn(|lane| lane * (half + 1));
-    let windows = Windows::new(width, first, halves, &lane_starts);
+    let windows = Windows::new(width, first, &lane_starts);
     let neutral = Record::new([c::ONE, c::ONE, c::ONE, c::ZERO]);
     let mut sums = vec![neutral; 8 * (half + 1)]; // bucket 0 takes what is not wanted
-    // Two steps at a time; the buckets of the next two are fetched meanwhile.
-    let places_of = |step: &Step| windows.places(&exponents[step.exponent as usize]);
-    let (pairs, rest) = steps.as_chunks::<2>();
+    // Two bases at a time; the buckets of the next two are fetched meanwhile.
+    let (pairs, rest) = chosen.as_chunks::<2>();
     let mut next = [(lane_starts, 0); 2];
-    if let Some([step, other]) = pairs.first() {
-        next = [places_of(step), places_of(other)];
+    if let Some(&[row, other]) = pairs.first() {
+        next = [windows.places(&exponents[row as usize]), windows.places(&exponents[other as usize])];
     }
-    for (i, [step, other]) in pairs.iter().enumerate() {
+    for (i, &[row, other]) in pairs.iter().enumerate() {
         let [(places, negative), (other_places, other_negative)] = next;
-        if let Some([step, other]) = pairs.get(i + 1) {
-            next = [places_of(step), places_of(other)];
+        if let Some(&[row, other]) = pairs.get(i + 1) {
+            next = [windows.places(&exponents[row as usize]), windows.places(&exponents[other as usize])];
             prefetch(&sums, &next[0].0);
             prefetch(&sums, &next[1].0);
         }
-        let base = base_of(step, negative);
-        let other_base = base_of(other, other_negative);
+        let base = signed(&bases[row as usize], negative);
+        let other_base = signed(&bases[other as usize], other_negative);
         let mut apart = true;
         for lane in 0..8 {
             apart &= places[lane] != other_places[lane] || places[lane] == lane_starts[lane];
@@ -148,10 +124,10 @@ pub fn buckets(
             store_records(&mut sums, &other_places, &to_record(&add_affine(&other_point, &other_base)));
         }
     }
-    for step in rest {
-        let (places, negative) = places_of(step);
+    for &row in rest {
+        let (places, negative) = windows.places(&exponents[row as usize]);
         let point = from_record(&load_records(&sums, &places));
-        let sum = add_affine(&point, &base_of(step, negative));
+        let sum = add_affine(&point, &signed(&bases[row as usize], negative));
         store_records(&mut sums, &places, &to_record(&sum));
     }
     // From the highest bucket down: the sum of those so far, and the sum of these sums, one step behind.

@@ -1,7 +1,7 @@
 //! Between rows in memory and lanes, and lookups in tables: the twin of ifma/memory.rs.
 
 use super::super::constants::Limbs;
-use super::super::rows::{self, ITEM, NONE, Record, TABLE_ENTRIES, TablePlanes, identity_item};
+use super::super::rows::{ITEM, NONE, Record, TABLE_ENTRIES, TablePlanes, identity_item};
 use super::field::*;
 
 const LIMB: u64 = (1 << 51) - 1;
@@ -118,16 +118,14 @@ pub fn splat_record(record: &Record) -> [F; 4] {
 pub struct Windows {
     width: usize,
     first: usize,
-    halves: bool,
     starts: [usize; 8],
 }
 
 impl Windows {
-    pub fn new(width: usize, first: usize, halves: bool, starts: &[usize; 8]) -> Windows {
+    pub fn new(width: usize, first: usize, starts: &[usize; 8]) -> Windows {
         Windows {
             width,
             first,
-            halves,
             starts: *starts,
         }
     }
@@ -136,9 +134,8 @@ impl Windows {
     pub fn places(&self, shifted: &[u64; 8]) -> ([usize; 8], Mask) {
         let (mut places, mut negative) = (self.starts, 0);
         for lane in 0..8 {
-            let (window, from) = rows::window_of(lane, self.first, self.halves);
-            let bit = self.width * window;
-            let word = |k: usize| shifted.get(from + k).copied().unwrap_or(0) as u128;
+            let bit = self.width * (self.first + lane);
+            let word = |k: usize| shifted.get(k).copied().unwrap_or(0) as u128;
             let pair = word(bit / 64) | word(bit / 64 + 1) << 64;
             let window = (pair >> (bit % 64)) as i64 & ((1 << self.width) - 1);
             let digit = window - (1 << (self.width - 1));
