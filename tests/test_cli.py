@@ -95,6 +95,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "loaded"), [(["--version"], []), (["verify", "--help"], ["audit"])]
+)
+def test_a_verb_loads_no_other(arguments: list[str], loaded: list[str]) -> None:
+    program = "import sys; from evote import cli\ntry: cli.main(sys.argv[1:])\n"
+    program += "finally: print(*(m for m in sys.modules if m.startswith('evote.cli.')))"
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
+    found = [name.removeprefix("evote.cli.") for name in done.stdout.splitlines()[-1].split()]
+    assert [name for name in found if not name.startswith("_")] == loaded
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("nonsense",),
