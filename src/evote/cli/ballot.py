@@ -27,16 +27,14 @@ from evote.board import (
 )
 from evote.cli._common import (
     CODE_VARIABLE,
-    of_belenios,
     passphrase,
     passphrase_option,
     plain,
     record_argument,
-    refuse_belenios,
-    refuse_witnesses,
     say,
     secret,
 )
+from evote.cli._profiles import of_belenios, refuse_belenios, refuse_witnesses
 from evote.credentials import decode_codes, verify_ballot_signatures
 from evote.election import Manifest
 from evote.errors import BrokenLog, DecodingError, VerificationError

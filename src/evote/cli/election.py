@@ -15,7 +15,6 @@ from evote._privacy import privacy_notices
 from evote.cli._common import (
     F,
     directory_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     plain,
@@ -23,6 +22,7 @@ from evote.cli._common import (
     say,
     warn,
 )
+from evote.cli._profiles import of_belenios
 from evote.encoding import JSON, decode_hex
 from evote.errors import DecodingError
 from evote.interop.belenios import profile

@@ -12,7 +12,6 @@ from evote.cli._common import (
     cluster_option,
     directory_argument,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     pin_options,
@@ -20,11 +19,10 @@ from evote.cli._common import (
     progress,
     quiet_option,
     record_argument,
-    refuse_belenios,
-    refuse_witnesses,
     say,
     workers,
 )
+from evote.cli._profiles import of_belenios, refuse_belenios, refuse_witnesses
 from evote.cli.operators import mix
 from evote.encoding import JSON, canonical_json
 from evote.interop.belenios import profile

@@ -11,15 +11,14 @@ from evote.cli._common import (
     directory_argument,
     directory_option,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     progress,
     quiet_option,
     record_argument,
-    refuse_belenios,
     say,
 )
+from evote.cli._profiles import of_belenios, refuse_belenios
 from evote.groups import named_group
 from evote.interop.belenios import profile
 from evote.operators import create_operator

@@ -11,7 +11,6 @@ from evote.cli._common import (
     cluster_option,
     directory_option,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     progress,
@@ -21,6 +20,7 @@ from evote.cli._common import (
     table,
     workers,
 )
+from evote.cli._profiles import of_belenios
 from evote.election import Manifest
 from evote.interop.belenios import profile
 from evote.record import Record

@@ -11,17 +11,16 @@ from evote.cli._common import (
     cluster_option,
     directory_argument,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     pin_options,
     progress,
     quiet_option,
     record_argument,
-    refuse_witnesses,
     say,
     workers,
 )
+from evote.cli._profiles import of_belenios, refuse_witnesses
 from evote.groups import named_group
 from evote.interop.belenios import profile
 from evote.operators import backup_operator, create_operator, restore_operator
