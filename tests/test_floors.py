@@ -16,16 +16,8 @@ PACKAGE = Path(evote.__file__).parent
 # stand before the module whose weight they take.
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
-        "errors",
-        "_accelerator",
-        "_forms",
-        "_hashes",
-        "encoding",
-        "_files",
-        "_trees",
-        "_archives",
-        "_pool",
-        "_fingerprints",
+        *("errors", "_accelerator", "_forms", "_hashes", "encoding", "_files", "_trees"),
+        *("_archives", "_pool", "_fingerprints", "_spool", "_long_fields"),
     ),
     ("groups",),
     ("transcript", "elgamal", "commitments"),

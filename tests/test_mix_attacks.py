@@ -439,7 +439,7 @@ def shares_of_what_the_first_server_put_out(honest: Honest, attacker: Attacker) 
     """By a trustee who is bribed, and proven for that."""
     tally = decode_tally(honest.manifest, attacker.data(TALLY), attacker.data)
     before = place(honest, attacker, step=2).inputs
-    units = (replace(tally.units[0], outputs=before), *tally.units[1:])
+    units = (replace(tally.units[0], read=lambda: before), *tally.units[1:])
     secret = honest.manifest.group.random_scalars()
     share = share_of_tally(
         replace(tally, units=units),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from evote.contests import KINDS, Contest, Count, Kind, Option, check_selections
 from evote.encoding import Fields
 from evote.errors import DecodingError, ParameterError, ShapeMismatch
-from evote.packing import Pack, Packing, Verdict, join_answers, patterns, read_pack
+from evote.packing import Pack, Packing, Verdict, patterns, read_pack
 from evote.testing import strategies
 
 
@@ -99,20 +99,6 @@ def test_one_message_for_each_length() -> None:
     nobody = {one.id: np.empty((0, len(one.options)), np.int64) for one in ALL.contests}
     assert ALL.pack(nobody) == []
     assert all(len(part.verdicts) == 0 for part in ALL.unpack([]).contests)
-
-
-def test_units_are_joined() -> None:
-    answers = ALL.unpack([message(bits) for bits in BITS])
-    apart = [ALL.unpack([message(bits)]) for bits in BITS]
-    for one in ALL.contests:
-        joined = join_answers([unit[one.id] for unit in apart])
-        whole = answers[one.id]
-        assert (joined.contest, joined.write_ins) == (one, whole.write_ins)
-        assert joined.selections.tolist() == whole.selections.tolist()
-        assert joined.verdicts.tolist() == whole.verdicts.tolist()
-    for wrong in ([], [answers["bridge"], answers["name"]]):
-        with pytest.raises(ParameterError, match="units of one contest"):
-            join_answers(wrong)
 
 
 # -- what is no packing at all -------------------------------------------------------------------

@@ -315,7 +315,7 @@ def test_neutral_shares_are_false() -> None:
 
 
 def test_decrypted_are_powers_of_the_totals() -> None:
-    opened = decrypted(MANIFEST, TALLY, ALL)
+    [opened] = decrypted(MANIFEST, TALLY, ALL)
     assert opened == G ** GROUP.scalars([3, 10, 2, 1, 20, 100])
 
 

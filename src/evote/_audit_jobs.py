@@ -35,15 +35,33 @@ from evote.record import Record
 __all__ = ["BallotJobs", "entries_of_bundle", "entry_or_none"]
 
 _BUNDLES_AT_ONCE = 8  # entry bundles of one job
+_BYTES_AT_ONCE = 2**22  # of their bodies: a worker needs some ten times as many
 _CHANGED = "the record changed while it was audited"
 
 
 class _Bundle(NamedTuple):
-    """The ballots of one entry bundle: which entries they are, what these say, and the bodies."""
+    """Ballots of one entry bundle: entries, lines of the bodies, what is there and what it says."""
 
     indices: NDArray[np.int64]
+    lines: NDArray[np.int64]
     entries: BallotColumns
     bodies: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        """The bytes of the bodies."""
+        if isinstance(self.bodies, Strings):
+            return int(self.bodies.rows.size)
+        return sum(map(len, self.bodies))
+
+    def pieces(self) -> Iterator[_Bundle]:
+        """The same in as many parts as its size asks for."""
+        count = -(-len(self.indices) // (1 + self.size // _BYTES_AT_ONCE))
+        for start in range(0, len(self.indices), count):
+            part = slice(start, start + count)
+            spoiled, *rows = self.entries
+            entries = BallotColumns(spoiled[part], *(row[part] for row in rows))
+            yield _Bundle(self.indices[part], self.lines[part], entries, self.bodies[part])
 
 
 def _ballots_of(
@@ -72,7 +90,7 @@ class BallotJobs:
 
         Entries are read again: a record that has changed since the first pass is an error.
         """
-        log, waiting, ballots, bundles = self._log, list[_Bundle](), 0, 0
+        log, waiting, size, ballots, bundles = self._log, list[_Bundle](), 0, 0, 0
         with ledger.guard("board.entries", *checks):
             for first, entries in self._record.entry_bundles():
                 if bundles >= len(log.bundles) or bundle_digest(entries) != log.bundles[bundles]:
@@ -87,13 +105,21 @@ class BallotJobs:
                 if not len(indices):
                     continue
                 bodies, problem = read_bodies(self._record, first // BUNDLE, len(indices))
-                if waiting and (problem or len(waiting) == _BUNDLES_AT_ONCE):
-                    yield self._job(waiting)
-                    waiting = []
-                waiting.append(_Bundle(indices, columns, bodies))
+                whole = _Bundle(indices, np.arange(1, len(indices) + 1), columns, bodies)
                 if problem:  # entries and bodies are not pairs: such a bundle goes alone
-                    yield self._job(waiting, problem)
-                    waiting = []
+                    if waiting:
+                        yield self._job(waiting)
+                    yield self._job([whole], problem)
+                    waiting, size = [], 0
+                    continue
+                for bundle in whole.pieces():
+                    if waiting and (
+                        len(waiting) == _BUNDLES_AT_ONCE or size + bundle.size > _BYTES_AT_ONCE
+                    ):
+                        yield self._job(waiting)
+                        waiting, size = [], 0
+                    waiting.append(bundle)
+                    size += bundle.size
             if waiting:
                 yield self._job(waiting)
             if bundles != len(log.bundles) or ballots != log.ballots:
@@ -120,7 +146,7 @@ class BallotJobs:
         return BallotsJob(
             size=self._log.size,
             indices=indices,
-            lines=np.concatenate([np.arange(1, len(b.indices) + 1) for b in bundles]),
+            lines=np.concatenate([bundle.lines for bundle in bundles]),
             entries=entries,
             bodies=Strings.joined([bundle.bodies for bundle in bundles]),
             problem=problem,

@@ -168,7 +168,7 @@ def read_log(
         ledger.block("board.entries failed", "policy.counted")
     elif counting is not None and not ledger.failed("policy.counted"):
         try:
-            log.fates = counting.finish()
+            log.fates = counting.finish(last=True)
             ledger.did("policy.counted", log.ballots)
         except BrokenLog as error:
             _broken(ledger, "policy.counted", log, error, 0)

@@ -23,7 +23,7 @@ from evote.mixing import (
     mix_path,
 )
 from evote.record import Record
-from evote.tally import MixedUnit, file_digest
+from evote.tally import MixedUnit, file_digest, mixed_unit
 
 __all__ = ["MIX_CHECKS", "UnitProgress", "check_mixes"]
 
@@ -32,11 +32,15 @@ MIX_CHECKS = ("mix.units", "mix.form", "mix.signatures", "mix.proofs", "mix.fres
 
 @dataclass(slots=True, kw_only=True)
 class UnitProgress:
-    """A unit and how far it is: the digests of its steps, all verified, and what is there now."""
+    """A unit and how far it is: the digests of its steps, all verified.
+
+    Its ciphertexts stay where they are, and are read when they are asked for.
+    """
 
     unit: Unit
-    inputs: bytes = field(repr=False)  # encoded: of the counted ballots
-    current: Ciphertexts
+    cascade: Cascade = field(repr=False)
+    record: Record = field(repr=False)
+    counted: MixInputs = field(repr=False)
     digests: list[bytes] = field(default_factory=list)
 
     @property
@@ -44,9 +48,27 @@ class UnitProgress:
         """How many mix servers it has passed."""
         return len(self.digests)
 
+    @property
+    def inputs(self) -> bytes:
+        """Those of the counted ballots, encoded."""
+        return self.counted.encoded(self.unit)
+
+    @property
+    def current(self) -> Ciphertexts:
+        """What the last of its steps put out, or the counted ballots.
+
+        Raises:
+            DecodingError: the file of that step is not the one that was verified.
+        """
+        if not self.steps:
+            return self.cascade.decode(self.unit, self.inputs, known=True)
+        outputs = self.finished().outputs
+        return outputs.within(self.cascade.group)
+
     def finished(self) -> MixedUnit:
         """What is tallied of it."""
-        return MixedUnit(unit=self.unit, steps=tuple(self.digests), outputs=self.current)
+        manifest, steps = self.cascade.manifest, tuple(self.digests)
+        return mixed_unit(manifest, self.unit, steps, self.record.read)
 
 
 def check_mixes(
@@ -73,9 +95,9 @@ def check_mixes(
     mixers = len(cascade.manifest.mixers)
     found = []
     for unit in units:
-        encoded = inputs.encoded(unit)
-        mix = UnitProgress(unit=unit, inputs=encoded, current=cascade.decode(unit, encoded))
+        mix = UnitProgress(unit=unit, cascade=cascade, record=record, counted=inputs)
         found.append(mix)
+        current: Ciphertexts | None = None
         for step in range(1, mixers + 1):
             progress("mixes", unit.number * mixers + step - 1, len(units) * mixers)
             data = _step_bytes(ledger, record, unit, step)
@@ -85,7 +107,10 @@ def check_mixes(
                 elif "mix.form" in ledger.required:
                     ledger.block(f"{unit} has passed {step - 1} of {mixers}", *MIX_CHECKS[1:])
                 break
-            if not _check_step(ledger, cascade, mix, step, data):
+            if current is None:
+                current = mix.current
+            current = _check_step(ledger, cascade, mix, step, data, current)
+            if current is None:
                 break
     progress("mixes", len(units) * mixers, len(units) * mixers)
     return tuple(found)
@@ -100,9 +125,14 @@ def _step_bytes(ledger: Ledger, record: Record, unit: Unit, step: int) -> bytes 
 
 
 def _check_step(
-    ledger: Ledger, cascade: Cascade, mix: UnitProgress, step: int, data: bytes
-) -> bool:
-    """Check one step and go on to its outputs, if nothing is wrong with it."""
+    ledger: Ledger,
+    cascade: Cascade,
+    mix: UnitProgress,
+    step: int,
+    data: bytes,
+    current: Ciphertexts,
+) -> Ciphertexts | None:
+    """Check one step; its outputs, to go on with, if nothing is wrong with it."""
     where = mix_path(mix.unit.number, step)
     read: MixStep | None = None
     with ledger.guard("mix.form"):
@@ -110,22 +140,21 @@ def _check_step(
         read = decode_step(cascade, mix.unit, step, data, where=where)
     if read is None:
         ledger.block(f"{where} could not be read", *MIX_CHECKS[2:])
-        return False
+        return None
     before = ledger.failures(*MIX_CHECKS)
     with ledger.guard("mix.signatures"):
         ledger.did("mix.signatures")
         check_signature(cascade, read, where)
     with ledger.guard("mix.proofs"):
         ledger.did("mix.proofs")
-        check_step(cascade, read, mix.current, where)
+        check_step(cascade, read, current, where)
     with ledger.guard("mix.fresh"):
         ledger.did("mix.fresh")
-        check_freshness(read, mix.current, where)
+        check_freshness(read, current, where)
     if ledger.failures(*MIX_CHECKS) > before:
-        return False
+        return None
     mix.digests.append(file_digest(data))
-    mix.current = read.outputs
-    return True
+    return read.outputs
 
 
 def _check_listing(

@@ -215,7 +215,7 @@ def _check_quorum(
     tally: Tally,
     valid: dict[int, TallyShare],
 ) -> None:
-    if not tally.ciphertexts.size:
+    if not tally.size:
         reason = "nothing is to be decrypted"
         ledger.absent(reason, "shares.form", "shares.proofs", "shares.quorum")
         return

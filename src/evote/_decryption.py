@@ -149,34 +149,50 @@ def verify_decryption_shares(
         ShapeMismatch: not one share for each alpha, or not one proof for each chunk.
         InvalidProof: names the trustee; `indices` lists the chunks.
     """
-    group = alphas.group
     if shares.shares.shape != alphas.shape or alphas.ndim != 1:
         raise ShapeMismatch(f"shares of shape {shares.shares.shape} for {alphas.shape} sums")
-    statements = _chunks(verification_key, alphas, shares.shares)
-    if len(shares.proofs) != len(statements):
-        raise ShapeMismatch(f"{len(statements)} proofs expected, got {len(shares.proofs)}")
-    bad = []
-    for chunk, (statement, proof) in enumerate(zip(statements, shares.proofs, strict=True)):
-        transcript = _share_transcript(group, purpose, context, shares.trustee, chunk, alphas.size)
+    chunks = (alphas[start : start + CHUNK] for start in range(0, alphas.size, CHUNK))
+    verify_decryption_share_chunks(
+        verification_key, chunks, shares, context=context, purpose=purpose
+    )
+
+
+def verify_decryption_share_chunks(
+    verification_key: Elements,
+    chunks: Iterable[Elements],
+    shares: DecryptionShares,
+    *,
+    context: Sequence[bytes],
+    purpose: bytes = b"decryption-share",
+) -> None:
+    """`verify_decryption_shares` for any number of alphas: chunk by chunk, in the memory of one.
+
+    Args:
+        chunks: `CHUNK` alphas each, the last one as many as are left.
+
+    Raises:
+        ShapeMismatch, InvalidProof: as `verify_decryption_shares`.
+    """
+    group, count = verification_key.group, shares.shares.size
+    if len(shares.proofs) != -(-count // CHUNK):
+        expected = -(-count // CHUNK)
+        raise ShapeMismatch(f"{expected} proofs expected, got {len(shares.proofs)}")
+    bad, done = [], 0
+    for number, alphas in enumerate(chunks):
+        part = shares.shares[done : done + CHUNK]
+        if alphas.shape != part.shape:
+            raise ShapeMismatch(f"shares of shape {part.shape} for {alphas.shape} sums")
+        statement = SharesStatement(public=verification_key, alphas=alphas, shares=part)
+        transcript = _share_transcript(group, purpose, context, shares.trustee, number, count)
         try:
-            verify_shares(statement, proof, transcript)
+            verify_shares(statement, shares.proofs[number], transcript)
         except InvalidProof:
-            bad.append(chunk)
+            bad.append(number)
+        done += alphas.size
+    if done != count:
+        raise ShapeMismatch(f"shares of shape {shares.shares.shape} for {done} sums")
     if bad:
         raise InvalidProof(f"decryption share of trustee {shares.trustee}", bad)
-
-
-def _chunks(
-    verification_key: Elements, alphas: Elements, shares: Elements
-) -> list[SharesStatement]:
-    return [
-        SharesStatement(
-            public=verification_key,
-            alphas=alphas[start : start + CHUNK],
-            shares=shares[start : start + CHUNK],
-        )
-        for start in range(0, alphas.size, CHUNK)
-    ]
 
 
 def _share_transcript(

@@ -13,24 +13,26 @@ A private sibling of `tally`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from evote.contests import Contest
-from evote.counting import ContestCount, count_contest
+from evote.counting import ContestCount, ContestCounter
 from evote.election import Manifest
 from evote.encoding import digest
 from evote.errors import DecodingError
 from evote.groups import Elements, Group
 from evote.mixing import Unit
-from evote.packing import ContestAnswers, join_answers
 
 __all__ = ["Messages", "count_mixed", "decode_messages", "draw_lots"]
 
-Messages: TypeAlias = Sequence[tuple[Unit, Sequence[bytes | None]]]
-"""What came out of each unit, in the order of its last outputs; None for what is no message."""
+Messages: TypeAlias = Iterable[tuple[Unit, Sequence[bytes | None]]]
+"""What came out of each unit, in the order of its last outputs; None for what is no message.
+
+A unit may come in parts.
+"""
 
 
 def decode_messages(group: Group, elements: Elements) -> list[bytes | None]:
@@ -56,33 +58,15 @@ def count_mixed(
         messages: of all its units.
         lots: the election id and the digest of the counted set, from which lots are drawn.
     """
-    answers: dict[str, list[tuple[ContestAnswers, int]]] = {
-        contest.id: [(_no_answers(contest), 1)] for contest in manifest.mixed_contests
-    }
+    counters = {contest.id: ContestCounter(contest) for contest in manifest.mixed_contests}
     for unit, rows in messages:
         for found in manifest.packing(unit.pack).unpack(rows).contests:
-            answers[found.contest.id].append((found, unit.weight))
-    return tuple(_count(contest, answers[contest.id], lots) for contest in manifest.mixed_contests)
-
-
-def _no_answers(contest: Contest) -> ContestAnswers:
-    return ContestAnswers(
-        contest=contest,
-        selections=np.zeros((0, len(contest.options)), dtype=np.int64),
-        write_ins=(),
-        verdicts=np.zeros(0, dtype=np.int64),
+            weights = np.full(len(found.verdicts), unit.weight, dtype=np.int64)
+            counters[found.contest.id].add(found, weights)
+    return tuple(
+        counters[contest.id].finish(draw_lots(contest, lots) if contest.count is not None else None)
+        for contest in manifest.mixed_contests
     )
-
-
-def _count(
-    contest: Contest, parts: Sequence[tuple[ContestAnswers, int]], lots: tuple[bytes, bytes]
-) -> ContestCount:
-    joined = join_answers([part for part, _ in parts])
-    weights = np.concatenate(
-        [np.full(len(part.verdicts), weight, dtype=np.int64) for part, weight in parts]
-    )
-    drawn = draw_lots(contest, lots) if contest.count is not None else None
-    return count_contest(joined, weights, lots=drawn)
 
 
 def draw_lots(contest: Contest, lots: tuple[bytes, bytes]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,7 @@ MAX_DISTRICTS = 100_000
 _MAX_SIGNATURES = 99
 _KEYS_AT_ONCE = 4096
 _MOST_KINDS = 2**16
+_COLUMNS = (np.uint16, np.uint32, np.int64, np.bool_)  # style, district, weight, provisional
 _HEAD = Form(b'{"credential":"' + HOLE.encode() * 64, ["hex"])
 
 
@@ -420,10 +421,10 @@ def read_roll(
     """
     kinds = _Kinds(styles, maximum_weight, place)
     tree, trees = CompactRange(), {name: CompactRange() for name in district_ids}
-    parts: list[tuple[NDArray[np.bytes_], NDArray[np.int64]]] = []
+    credentials, columns = bytearray(), [bytearray() for _ in _COLUMNS]  # nothing lies there twice
     previous = np.zeros(0, dtype="S32")
     for start, chunk in _chunks(rows):
-        keys, columns = kinds.read(start, chunk)
+        keys, numbers = kinds.read(start, chunk)
         ordered = np.concatenate([previous, keys])
         if (late := ordered[1:] <= ordered[:-1]).any():
             wrong = place(start + int(np.argmax(late)) + 1 - len(previous))
@@ -433,21 +434,25 @@ def read_roll(
         leaves = leaf_hashes(chunk)
         tree.extend(leaves)
         for name, each in trees.items():
-            mine = np.flatnonzero(columns[:, 1] == kinds.districts.get(name, -1))
+            mine = np.flatnonzero(numbers[:, 1] == kinds.districts.get(name, -1))
             each.extend([leaves[i] for i in mine.tolist()])
         if check_keys:
             usable = decode_verification_keys(Strings(keys.view(np.uint8).reshape((-1, 32))))
             if not usable.all():
                 wrong = place(start + int(np.argmin(usable)))
                 raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
-        parts.append((keys, columns))
-    columns = np.concatenate([np.empty((0, 4), np.int64), *[part[1] for part in parts]])
+        credentials += keys.tobytes()
+        for column, values, dtype in zip(columns, numbers.T, _COLUMNS, strict=True):
+            column += values.astype(dtype).tobytes()
+    found: list[NDArray[Any]] = [
+        np.frombuffer(column, dtype) for column, dtype in zip(columns, _COLUMNS, strict=True)
+    ]
     return Roll(
-        credentials=np.concatenate([np.empty(0, "S32"), *[part[0] for part in parts]]),
-        style_numbers=columns[:, 0].astype(np.uint16),
-        district_numbers=columns[:, 1].astype(np.uint32),
-        weights=columns[:, 2].copy(),
-        provisional=columns[:, 3].astype(np.bool_),
+        credentials=np.frombuffer(credentials, "S32"),
+        style_numbers=found[0],
+        district_numbers=found[1],
+        weights=found[2],
+        provisional=found[3],
         styles=tuple(styles),
         districts=tuple(kinds.districts),
         root=tree.root(),

@@ -6,10 +6,14 @@ A private sibling of `tally`, which is the public path to all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
+from math import prod
 from typing import TypeAlias
 
+from evote._long_fields import read_long_fields, write_long_field
+from evote._spool import Spool
 from evote.contests import Contest
 from evote.counting import ContestCount, read_contest_count
 from evote.election import Manifest
@@ -28,7 +32,7 @@ from evote.encoding import (
 )
 from evote.errors import DecodingError, ParameterError
 from evote.groups import Group
-from evote.mixing import MAX_UNITS, Unit, mix_path, read_unit, step_outputs
+from evote.mixing import MAX_UNITS, Unit, mix_path, read_unit, step_outputs, unit_shape
 from evote.threshold import CHUNK, DecryptionShares, decode_share_proofs, encode_share_proofs
 
 
@@ -50,11 +54,25 @@ class ContestTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixedUnit:
-    """A unit after its last step: `steps` are the digests of all its files, in order."""
+    """A unit after its last step: `steps` are the digests of all its files, in order.
+
+    `shape` and `outputs` are of the ciphertexts, (n, w). Nobody holds those of all units at a
+    time: they are read anew whenever they are asked for.
+    """
 
     unit: Unit
     steps: tuple[bytes, ...]
-    outputs: Ciphertexts
+    shape: tuple[int, int]
+    read: Callable[[], Ciphertexts] = field(compare=False, repr=False)
+
+    @property
+    def outputs(self) -> Ciphertexts:
+        """What the last step put out; checked for membership by who made this, and not again.
+
+        Raises:
+            DecodingError: the file is not the one that `steps` names.
+        """
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +95,33 @@ class Tally:
         return concatenate_ciphertexts([neutral_sums(self.group, 0), *present])
 
     @property
-    def ciphertexts(self) -> Ciphertexts:
-        """All that is decrypted: the sums, then the outputs of each unit in C order; shape (n,)."""
-        outputs = [mixed.outputs.reshape((mixed.outputs.size,)) for mixed in self.units]
-        return concatenate_ciphertexts([self.sums, *outputs])
+    def size(self) -> int:
+        """How many ciphertexts are decrypted."""
+        return self.sums.size + sum(prod(mixed.shape) for mixed in self.units)
+
+    def chunks(self) -> Iterator[Ciphertexts]:
+        """All that is decrypted: the sums, then the outputs of each unit in C order.
+
+        `CHUNK` at a time, the last ones as many as are left; one unit is in memory.
+        """
+        held: list[Ciphertexts] = []
+        room = CHUNK
+        for part in self._parts():
+            start = 0
+            while start < part.size:
+                held.append(part[start : start + room])
+                start, room = start + held[-1].size, room - held[-1].size
+                if not room:
+                    yield concatenate_ciphertexts(held)
+                    held, room = [], CHUNK
+        if held:
+            yield concatenate_ciphertexts(held)
+
+    def _parts(self) -> Iterator[Ciphertexts]:
+        yield self.sums
+        for mixed in self.units:
+            outputs = mixed.outputs
+            yield outputs.reshape((outputs.size,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,12 +239,25 @@ def decode_tally(
             for contest, part in _contests(manifest, fields)
         ),
         units=tuple(
-            MixedUnit(unit=unit, steps=steps, outputs=_read_outputs(manifest, unit, steps, read))
-            for unit, steps in _read_units(manifest, fields)
+            mixed_unit(manifest, unit, steps, read) for unit, steps in _read_units(manifest, fields)
         ),
     )
     fields.end()
+    for mixed in tally.units:  # and let go: what is wrong with them is wrong with the tally
+        _read_outputs(manifest, mixed.unit, mixed.steps, read, known=False)
     return tally
+
+
+def mixed_unit(
+    manifest: Manifest, unit: Unit, steps: tuple[bytes, ...], read: ReadFile | None
+) -> MixedUnit:
+    """A unit whose outputs are read from the file of its last step, which was checked."""
+    return MixedUnit(
+        unit=unit,
+        steps=steps,
+        shape=unit_shape(manifest, unit),
+        read=partial(_read_outputs, manifest, unit, steps, read),
+    )
 
 
 def read_units(
@@ -242,7 +296,12 @@ def _text(value: JSON, where: str) -> str:
 
 
 def _read_outputs(
-    manifest: Manifest, unit: Unit, steps: tuple[bytes, ...], read: ReadFile | None
+    manifest: Manifest,
+    unit: Unit,
+    steps: tuple[bytes, ...],
+    read: ReadFile | None,
+    *,
+    known: bool = True,
 ) -> Ciphertexts:
     if read is None:
         raise ParameterError("a tally of mixed ballots is read with the mix servers' files")
@@ -250,7 +309,7 @@ def _read_outputs(
     data = read(name)
     if file_digest(data) != steps[-1]:
         raise DecodingError("not the file that tally.json names", where=name)
-    return step_outputs(manifest, unit, data, where=name)
+    return step_outputs(manifest, unit, data, known=known, where=name)
 
 
 def _parts(
@@ -326,17 +385,18 @@ def _read_contest_tally(manifest: Manifest, contest: Contest, fields: Fields) ->
 
 def encode_share(share: TallyShare) -> bytes:
     """The bytes of shares/NNN.json."""
-    return canonical_json(
+    rest = canonical_json(
         {
             "format": "evote/share",
             "version": 1,
             "election": encode_hex(share.election),
             "tally": encode_hex(share.tally),
             "trustee": share.trustee,
-            "shares": encode_base64url(share.decryption.shares.encode()),
+            "shares": "",
             "proofs": [encode_base64url(proof) for proof in encode_share_proofs(share.decryption)],
         }
     )
+    return write_long_field(rest, "shares", share.decryption.shares.encode())
 
 
 def share_size(group: Group, count: int) -> int:
@@ -348,19 +408,22 @@ def share_size(group: Group, count: int) -> int:
 def decode_share(manifest: Manifest, tally: Tally, data: bytes, *, where: str) -> TallyShare:
     """Read shares/NNN.json: one group member for each ciphertext of the tally.
 
+    The shares wait on the disk: of a large tally, use some at a time.
+
     Raises:
         DecodingError: at its place.
     """
-    count = tally.ciphertexts.size
+    count = tally.size
     limit = share_size(manifest.group, count)
-    fields = Fields(parse_json(data, where=where, max_bytes=limit), f"{where}: $")
+    fields = read_long_fields(data, ["shares"], where=where, max_bytes=limit)
     check_format(fields, "evote/share", 1)
     election, tally_digest = fields.hex("election", 32), fields.hex("tally", 32)
     trustee = fields.integer("trustee", 1, len(manifest.trustees))
     shares = manifest.group.decode_elements(
-        fields.packed("shares", count * manifest.group.element_size),
+        fields.stored("shares", count * manifest.group.element_size, Spool()),
         (count,),
         allow_identity=True,  # of a sum that is one
+        packed=True,
         where=fields.path("shares"),
     )
     packed = fields.packed_list("proofs", -(-count // CHUNK))

@@ -61,6 +61,7 @@ __all__ = [
     "verify_claim",
 ]
 
+_PART = 2**12  # terms of each list that are multiplied at a time
 _HIDING_BITS = 128  # how much longer eps is than v e': at most n 2^-128 of what k_E tells is new
 
 _Shape: TypeAlias = tuple[int, ...]
@@ -417,10 +418,18 @@ def _weighted_product(
         on_key = r_beta * k_f
         terms.append((claim.key, on_key if claim.key.shape else on_key.sum()))
     terms += [(group.generator, on_g), (claim.u, on_u), (claim.h, on_h)]
-    return group.multiexp(
-        concatenate([bases.reshape((bases.size,)) for bases, _ in terms]),
-        concatenate([exponents.reshape((exponents.size,)) for _, exponents in terms]),
-    )
+    return _product(group, [(b.reshape((b.size,)), e.reshape((e.size,))) for b, e in terms])
+
+
+def _product(group: Group, terms: Sequence[tuple[Elements, Scalars]]) -> Elements:
+    """The product of all powers; long lists part by part, because they may be packed."""
+    product = group.identity()
+    for start in range(0, max(len(bases) for bases, _ in terms), _PART):
+        part = slice(start, start + _PART)
+        some = [(bases[part], powers[part]) for bases, powers in terms if start < len(bases)]
+        bases, powers = zip(*some, strict=True)
+        product = product * group.multiexp(concatenate(bases), concatenate(powers))
+    return product
 
 
 def _given(part: _PartT | None) -> _PartT:

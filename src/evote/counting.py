@@ -48,6 +48,7 @@ __all__ = [
     "UNIT",
     "BordaCount",
     "ContestCount",
+    "ContestCounter",
     "IRVCount",
     "Outcome",
     "Rankings",
@@ -116,21 +117,95 @@ def count_selections(answers: ContestAnswers, weights: ArrayLike | None = None) 
     Args:
         weights: an integer from 1 for each ballot; each counts once when missing.
     """
-    contest = answers.contest
-    if contest.kind == "ranking":
-        raise ParameterError(f"contest {contest.id!r}: rankings are not added up")
-    each = _weights(answers, weights) * (answers.verdicts == Verdict.VALID)
-    votes = (answers.selections * each[:, None]).sum(axis=0)
-    texts: dict[str, int] = {}
-    for text, weight in zip(answers.write_ins, each.tolist(), strict=True):
-        if text:
-            texts[text] = texts.get(text, 0) + weight
-    marks = int(votes.sum()) + sum(texts.values())
-    return SelectionCount(
-        votes=tuple(votes.tolist()),
-        write_ins=tuple(sorted(texts.items(), key=lambda item: (-item[1], item[0]))),
-        undervotes=contest.maximum * int(each.sum()) - marks,
-    )
+    if answers.contest.kind == "ranking":
+        raise ParameterError(f"contest {answers.contest.id!r}: rankings are not added up")
+    sums = _Sums(answers.contest)
+    sums.add(answers, _weights(answers, weights))
+    return sums.finish()
+
+
+class _Sums:
+    """The sums of marks so far."""
+
+    def __init__(self, contest: Contest) -> None:
+        self._contest = contest
+        self._votes = np.zeros(len(contest.options), np.int64)
+        self._texts: dict[str, int] = {}
+        self._weight = 0
+
+    def add(self, answers: ContestAnswers, weights: NDArray[np.int64]) -> None:
+        each = weights * (answers.verdicts == Verdict.VALID)
+        self._votes += (answers.selections * each[:, None]).sum(axis=0)
+        for text, weight in zip(answers.write_ins, each.tolist(), strict=True):
+            if text:
+                self._texts[text] = self._texts.get(text, 0) + weight
+        self._weight += int(each.sum())
+
+    def finish(self) -> SelectionCount:
+        marks = int(self._votes.sum()) + sum(self._texts.values())
+        return SelectionCount(
+            votes=tuple(self._votes.tolist()),
+            write_ins=tuple(sorted(self._texts.items(), key=lambda item: (-item[1], item[0]))),
+            undervotes=self._contest.maximum * self._weight - marks,
+        )
+
+
+class _Orders:
+    """The rankings so far, alike ones of a batch together."""
+
+    def __init__(self, contest: Contest) -> None:
+        self._alike = [np.zeros((0, len(contest.options)), np.int16)]
+        self._numbers = [np.zeros(0, np.int64)]
+
+    def add(self, answers: ContestAnswers, weights: NDArray[np.int64]) -> None:
+        valid = answers.verdicts == Verdict.VALID
+        ranks = answers.selections[valid].astype(np.int16)  # there are 1000 options at most
+        alike, which = np.unique(ranks, axis=0, return_inverse=True)
+        numbers = np.zeros(len(alike), np.int64)
+        np.add.at(numbers, which.reshape(-1), weights[valid])
+        self._alike.append(alike)
+        self._numbers.append(numbers)
+
+    def finish(self) -> Rankings:
+        return group_rankings(np.concatenate(self._alike), np.concatenate(self._numbers))
+
+
+class ContestCounter:
+    """The count of a contest, of which ballots come in batches: nothing of them is kept but sums,
+    and of rankings each order of a batch once."""
+
+    def __init__(self, contest: Contest) -> None:
+        self._contest = contest
+        self._numbers = dict.fromkeys(Verdict, 0)
+        self._weight = 0
+        self._parts = _Sums(contest) if contest.count is None else _Orders(contest)
+
+    def add(self, answers: ContestAnswers, weights: ArrayLike | None = None) -> None:
+        """Add ballots of this contest; arguments and errors as of `count_contest`."""
+        if answers.contest != self._contest:
+            raise ParameterError(f"ballots of contest {self._contest.id!r} expected")
+        each = _weights(answers, weights)
+        self._weight += int(each.sum())
+        if self._weight > MAX_BALLOTS:
+            raise ParameterError(f"weights of {MAX_BALLOTS} together expected")
+        for verdict, number in answers.numbers().items():
+            self._numbers[verdict] += number
+        self._parts.add(answers, each)
+
+    def finish(self, lots: Sequence[int] | None = None) -> ContestCount:
+        """The count of all that was added; as `count_contest`."""
+        contest, outcome = self._contest, self._parts.finish()
+        if isinstance(outcome, Rankings):
+            assert contest.count is not None
+            try:
+                counted: Outcome = _count_rankings(contest.count, outcome, lots)
+            except ParameterError as error:
+                raise ParameterError(f"contest {contest.id!r}: {error}") from None
+        elif lots is not None:
+            raise ParameterError(f"contest {contest.id!r}: no lots where marks are added up")
+        else:
+            counted = outcome
+        return ContestCount(contest=contest.id, ballots=self._numbers, outcome=counted)
 
 
 def count_contest(
@@ -144,20 +219,9 @@ def count_contest(
     Raises:
         ParameterError: the lot has to decide and there is none, or `lots` for what is added up.
     """
-    contest = answers.contest
-    outcome: Outcome
-    if contest.count is None:
-        if lots is not None:
-            raise ParameterError(f"contest {contest.id!r}: no lots where marks are added up")
-        outcome = count_selections(answers, weights)
-    else:
-        valid = answers.verdicts == Verdict.VALID
-        rankings = group_rankings(answers.selections[valid], _weights(answers, weights)[valid])
-        try:
-            outcome = _count_rankings(contest.count, rankings, lots)
-        except ParameterError as error:
-            raise ParameterError(f"contest {contest.id!r}: {error}") from None
-    return ContestCount(contest=contest.id, ballots=answers.numbers(), outcome=outcome)
+    counter = ContestCounter(answers.contest)
+    counter.add(answers, weights)
+    return counter.finish(lots)
 
 
 def _count_rankings(count: Count, rankings: Rankings, lots: Sequence[int] | None) -> Outcome:

@@ -136,6 +136,10 @@ class Ciphertexts:
     def broadcast_to(self, shape: tuple[int, ...]) -> Ciphertexts:
         return Ciphertexts(alpha=self.alpha.broadcast_to(shape), beta=self.beta.broadcast_to(shape))
 
+    def within(self, group: Group) -> Ciphertexts:
+        """The same in `group`, which equals theirs: with its executor, or with none."""
+        return Ciphertexts(alpha=self.alpha.within(group), beta=self.beta.within(group))
+
     def elements(self) -> Elements:
         """alpha and beta side by side along a new last axis: the order of their encoding."""
         return groups.stack([self.alpha, self.beta], axis=-1)
@@ -176,6 +180,8 @@ def decode_ciphertexts(
     shape: tuple[int, ...] | None = None,
     *,
     allow_identity: bool = False,
+    packed: bool = False,
+    known: bool = False,
     where: str = "",
 ) -> Ciphertexts:
     """Read what `Ciphertexts.encode` wrote; every element is checked for membership.
@@ -185,6 +191,7 @@ def decode_ciphertexts(
         data: alpha and beta of each ciphertext in turn.
         shape: of the array of ciphertexts; one axis of as many as there are by default.
         allow_identity: only for sums, which may be neutral.
+        packed, known: as of `Group.decode_elements`.
         where: the place, for messages.
 
     Raises:
@@ -197,7 +204,12 @@ def decode_ciphertexts(
         shape = (len(data) // pair,)
     try:
         elements = group.decode_elements(
-            data, (*shape, 2), allow_identity=allow_identity, where=where
+            data,
+            (*shape, 2),
+            allow_identity=allow_identity,
+            packed=packed,
+            known=known,
+            where=where,
         )
     except DecodingError as error:
         indices = sorted({i // 2 for i in error.indices})

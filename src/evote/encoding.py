@@ -43,6 +43,7 @@ __all__ = [
     "encode_base64url",
     "encode_hex",
     "frame",
+    "long_digest",
     "parse_json",
     "uint32",
     "unique_keys",
@@ -58,6 +59,7 @@ _JSONPairs: TypeAlias = list[tuple[str, JSON]]
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
 MAX_BYTES = 16 * 2**20
+_LONG = 2**20  # bytes of a part that is hashed where it lies
 MAX_ITEMS = 2**20  # values of one JSON text: up to 300 bytes of memory each
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
@@ -334,12 +336,15 @@ class Fields:
     def packed(self, key: str, size: int | None = None, max_size: int | None = None) -> bytes:
         """Bytes in base64url: exactly `size`, or at most `max_size`."""
         value = self._string(key)
-        length = len(value) * 3 // 4
+        self.check_size(key, len(value) * 3 // 4, size, max_size)
+        return decode_base64url(value, where=self.path(key))
+
+    def check_size(self, key: str, length: int, size: int | None, max_size: int | None) -> None:
+        """Refuse bytes that are not exactly `size`, or more than `max_size`."""
         if size is not None and length != size:
             self.fail(key, f"{size} bytes expected, got {length}")
         if max_size is not None and length > max_size:
             self.fail(key, f"at most {max_size} bytes expected, got {length}")
-        return decode_base64url(value, where=self.path(key))
 
     def packed_list(self, key: str, max_length: int) -> _BytesList:
         """A list of byte strings in base64url."""
@@ -481,7 +486,20 @@ def frame(*parts: bytes) -> bytes:
 
 def digest(purpose: str, *parts: bytes) -> bytes:
     """SHA-256 of the framed purpose and parts: 32 bytes. Every digest of a record is this one."""
+    if len(parts) == 1 and len(parts[0]) > _LONG:
+        return long_digest(purpose, len(parts[0]), parts)  # without a copy
     return hashlib.sha256(frame(_purpose(purpose), *parts)).digest()
+
+
+def long_digest(purpose: str, size: int, pieces: Iterable[bytes]) -> bytes:
+    """The `digest` of one part of `size` bytes, which comes in pieces."""
+    hashed = hashlib.sha256(frame(_purpose(purpose)) + uint32(size))
+    for piece in pieces:
+        hashed.update(piece)
+        size -= len(piece)
+    if size:
+        raise ParameterError("the pieces are not as long as the part")
+    return hashed.digest()
 
 
 def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:

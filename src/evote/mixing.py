@@ -43,6 +43,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from evote._districts import merge_small
+from evote._long_fields import read_long_fields
+from evote._spool import Spool, Stored
 from evote._verificatum import ClaimOracle, Oracle, Protocol, decode_protinfo, encode_protinfo
 from evote.ballots import Ballots
 from evote.election import Manifest
@@ -55,7 +57,6 @@ from evote.encoding import (
     digest,
     encode_base64url,
     encode_hex,
-    parse_json,
     uint32,
 )
 from evote.errors import InvalidProof, ParameterError, VerificationError
@@ -100,6 +101,7 @@ __all__ = [
 ]
 
 MAX_UNITS = 1000
+_LISTS = ("outputs", "proof")
 _Class: TypeAlias = tuple[str, str, int]  # pack, style, weight
 
 
@@ -212,11 +214,12 @@ class MixPart:
 class MixInputs:
     """The packs of the counted ballots: add batches in the order of the log.
 
-    Memory: the encodings, 64 bytes for each element's pair in ristretto255.
+    They wait on the disk: 64 bytes for each element's pair in ristretto255.
     """
 
     def __init__(self) -> None:
-        self._parts: defaultdict[_Class, list[MixPart]] = defaultdict(list)
+        self._spool = Spool()
+        self._parts: defaultdict[_Class, list[tuple[int, Stored]]] = defaultdict(list)
 
     def add(self, ballots: Ballots, weights: Sequence[int]) -> None:
         """Add n ballots of one style, in the order of the log."""
@@ -239,23 +242,28 @@ class MixInputs:
     def merge(self, parts: Iterable[MixPart]) -> None:
         """Add what came of other batches."""
         for part in parts:
-            self._parts[part.pack, part.style, part.weight].append(part)
+            stored = part.ballots, self._spool.add(part.data)
+            self._parts[part.pack, part.style, part.weight].append(stored)
 
     def parts(self) -> list[MixPart]:
         """All that was added, class by class."""
-        return [part for parts in self._parts.values() for part in parts]
+        return [
+            MixPart(pack=pack, style=style, weight=weight, ballots=ballots, data=bytes(stored))
+            for (pack, style, weight), parts in self._parts.items()
+            for ballots, stored in parts
+        ]
 
     def units(self, manifest: Manifest) -> tuple[Unit, ...]:
         """The units of these ballots; raises as `mixing_units`."""
-        counts = {c: sum(part.ballots for part in parts) for c, parts in self._parts.items()}
+        counts = {c: sum(ballots for ballots, _ in parts) for c, parts in self._parts.items()}
         return mixing_units(manifest, counts)
 
     def encoded(self, unit: Unit) -> bytes:
         """What goes into the first step of a unit."""
         return b"".join(
-            part.data
+            bytes(stored)
             for style in unit.styles
-            for part in self._parts.get((unit.pack, style, unit.weight), ())
+            for _, stored in self._parts.get((unit.pack, style, unit.weight), ())
         )
 
 
@@ -286,10 +294,15 @@ class Cascade:
         """That of the election, with an executor if the key's has one."""
         return self.key.group
 
-    def decode(self, unit: Unit, data: bytes, where: str = "") -> Ciphertexts:
-        """The ciphertexts of a unit from their encoding; membership is checked."""
+    def decode(
+        self, unit: Unit, data: bytes, where: str = "", *, known: bool = False
+    ) -> Ciphertexts:
+        """The ciphertexts of a unit from their encoding, packed; membership is checked.
+
+        Where it was before, `known`, they are not checked again.
+        """
         shape = unit_shape(self.manifest, unit)
-        return decode_ciphertexts(self.group, data, shape, where=where)
+        return decode_ciphertexts(self.group, data, shape, packed=True, known=known, where=where)
 
     def oracle(self, unit: Unit, step: int) -> Transcript | ShuffleOracle:
         """Where the challenges of the proof of a step come from: the profile decides."""
@@ -445,13 +458,15 @@ def step_size(group: Group, ballots: int, width: int) -> int:
 def decode_step(cascade: Cascade, unit: Unit, step: int, data: bytes, *, where: str) -> MixStep:
     """Read a step of a unit; every element is checked for membership, and no proof yet.
 
+    Lists are kept packed.
+
     Raises:
         DecodingError: malformed, or of another election, unit, step or mix server.
     """
     group = cascade.group
     n, width = unit_shape(cascade.manifest, unit)
     limit = step_size(group, n, width)
-    fields = Fields(parse_json(data, where=where, max_bytes=limit), f"{where}: $")
+    fields = read_long_fields(data, _LISTS, where=where, max_bytes=limit)
     check_format(fields, "evote/mix", 1)
     if fields.hex("election", 32) != cascade.election:
         fields.fail("election", "a step of another election")
@@ -472,20 +487,29 @@ def decode_step(cascade: Cascade, unit: Unit, step: int, data: bytes, *, where: 
         step=step,
         inputs=inputs,
         outputs=cascade.decode(unit, outputs, fields.path("outputs")),
-        proof=decode_shuffle_proof(group, proof, (n, width), where=fields.path("proof")),
+        proof=decode_shuffle_proof(
+            group, proof, (n, width), packed=True, where=fields.path("proof")
+        ),
         signature=signature,
         signed=_signed_parts(cascade.election, unit, step, inputs, outputs, proof),
     )
 
 
-def step_outputs(manifest: Manifest, unit: Unit, data: bytes, *, where: str) -> Ciphertexts:
-    """The outputs alone of a step that was verified before: the caller compares its digest."""
+def step_outputs(
+    manifest: Manifest, unit: Unit, data: bytes, *, known: bool = False, where: str
+) -> Ciphertexts:
+    """The outputs alone of a step that was verified before: the caller compares its digest.
+
+    With `known` they are not checked for membership again.
+    """
     shape = unit_shape(manifest, unit)
     limit = step_size(manifest.group, *shape)
-    fields = Fields(parse_json(data, where=where, max_bytes=limit), f"{where}: $")
+    fields = read_long_fields(data, _LISTS, where=where, max_bytes=limit)
     size = shape[0] * shape[1] * 2 * manifest.group.element_size
     outputs = fields.packed("outputs", size)
-    return decode_ciphertexts(manifest.group, outputs, shape, where=fields.path("outputs"))
+    return decode_ciphertexts(
+        manifest.group, outputs, shape, packed=True, known=known, where=fields.path("outputs")
+    )
 
 
 def check_signature(cascade: Cascade, step: MixStep, where: str) -> None:

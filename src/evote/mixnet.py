@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +50,7 @@ from evote._terelius_wikstrom import (
 )
 from evote.commitments import derive_key
 from evote.elgamal import Ciphertexts, PublicKey, reencrypt
+from evote.encoding import uint32
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars, concatenate
 from evote.transcript import Transcript
@@ -79,6 +79,7 @@ __all__ = [
 
 _GENERATORS = b"evote/1/shuffle"  # their domain: the same for all elections
 _COMMITMENT_KEY = b"evote/1/bayer-groth"
+_GENERATED = 2**14  # generators that are derived at a time
 _DRAWS = 16  # of keys to sort, before a source that repeats itself is given up
 
 
@@ -145,9 +146,11 @@ class ShuffleProof:
 
 
 def decode_shuffle_proof(
-    group: Group, data: bytes, shape: tuple[int, int], *, where: str = ""
+    group: Group, data: bytes, shape: tuple[int, int], *, packed: bool = False, where: str = ""
 ) -> ShuffleProof:
     """Read what `ShuffleProof.encode` wrote, for ciphertexts of `shape` (n, w).
+
+    With `packed`, elements are kept as `Elements.packed` does.
 
     Raises:
         DecodingError: another length, an element that is none, or the identity.
@@ -158,7 +161,7 @@ def decode_shuffle_proof(
     total = size + scalars * group.scalar_size
     if len(data) != total:
         raise DecodingError(f"a proof of {total} bytes expected, got {len(data)}", where=where)
-    points = group.decode_elements(data[:size], (elements,), where=where)
+    points = group.decode_elements(data[:size], (elements,), packed=packed, where=where)
     numbers = group.decode_scalars(data[size:], (scalars,), where=where)
     columns = points[3 * n + 3 :].reshape((2, w))
     return ShuffleProof(
@@ -224,11 +227,23 @@ class TranscriptOracle:
         return self._transcript.weights(b"challenge", ())
 
 
-@lru_cache(maxsize=1)
+_kept: dict[Group, Elements] = {}  # of one group, without any executor
+
+
 def _generators(group: Group, count: int) -> Elements:
-    """Kept, because the other steps of a cascade need the same; without any executor."""
+    """The first `count`. The longest list is kept: the next step needs the same, or fewer."""
     plain = group.with_backend(group.backend)
-    return group.hash_to_elements(_GENERATORS, count).within(plain)
+    known = _kept.get(group, plain.identity((0,)))
+    if len(known) < count:
+        parts = [known] if len(known) else []
+        for start in range(len(known), count, _GENERATED):
+            indices = range(start, min(start + _GENERATED, count))
+            made = group.hash_messages(_GENERATORS, [uint32(index) for index in indices])
+            parts.append(made.within(plain).packed())
+        known = concatenate(parts)
+        _kept.clear()
+        _kept[group] = known
+    return known[:count]
 
 
 def shuffle(

@@ -45,7 +45,6 @@ __all__ = [
     "Packing",
     "Unpacked",
     "Verdict",
-    "join_answers",
     "patterns",
     "read_pack",
 ]
@@ -117,18 +116,6 @@ class ContestAnswers:
     def numbers(self) -> dict[Verdict, int]:
         """How many ballots there are of each verdict."""
         return {v: int(np.count_nonzero(self.verdicts == v)) for v in Verdict}
-
-
-def join_answers(parts: Sequence[ContestAnswers]) -> ContestAnswers:
-    """The ballots of several units in one contest, one unit after the other; at least one unit."""
-    if not parts or any(part.contest != parts[0].contest for part in parts):
-        raise ParameterError("units of one contest, and at least one, expected")
-    return ContestAnswers(
-        contest=parts[0].contest,
-        selections=np.concatenate([part.selections for part in parts]),
-        write_ins=tuple(text for part in parts for text in part.write_ins),
-        verdicts=np.concatenate([part.verdicts for part in parts]),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ say.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -46,7 +46,7 @@ from evote.board import (
     unpack_rows,
 )
 from evote.credentials import Roll
-from evote.encoding import JSON, digest
+from evote.encoding import JSON, long_digest
 from evote.errors import BrokenLog, ParameterError, VerificationError
 
 __all__ = [
@@ -68,6 +68,8 @@ REVOTE = ("last", "forbidden")
 SPOIL = ("allowed", "forbidden")
 
 _FIND_AT_ONCE = 4096
+_AT_ONCE = 2**16  # ballots of the counted set
+_COUNTED = np.dtype([("index", "<u4"), ("digest", "S32")])
 
 
 class Fate(IntEnum):
@@ -223,9 +225,15 @@ def count_by_district(roll: Roll, fates: Fates) -> tuple[Counts, ...]:
 
 def counted_digest(indices: NDArray[np.integer], digests: NDArray[np.bytes_]) -> bytes:
     """The digest of ballots that count: entry indices, ascending, and 32-byte digests."""
-    rows = np.empty(len(indices), dtype=[("index", "<u4"), ("digest", "S32")])
-    rows["index"], rows["digest"] = indices, digests
-    return digest("counted", rows.tobytes())
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(indices), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            rows = np.empty(len(indices[part]), _COUNTED)
+            rows["index"], rows["digest"] = indices[part], digests[part]
+            yield rows.tobytes()
+
+    return long_digest("counted", len(indices) * _COUNTED.itemsize, pieces())
 
 
 class Counting:
@@ -376,41 +384,42 @@ class Counting:
         self._voters.append(rows.astype(np.uint32))
         self._pending.clear()
 
-    def finish(self) -> Fates:
-        """The fates of the ballots added so far; more may be added after.
+    def finish(self, *, last: bool = False) -> Fates:
+        """The fates of the ballots added so far; more may be added after, if this is not the last.
 
         Raises:
             BrokenLog: naming the first entry that breaks a rule.
         """
         self._find()
         indices = np.array(self._indices, dtype=np.uint32)
-        digests = np.frombuffer(bytes(self._digests), dtype="S32")
+        if last:  # these are most of it
+            digests, self._digests = np.frombuffer(self._digests, dtype="S32"), bytearray()
+        else:
+            digests = np.frombuffer(bytes(self._digests), dtype="S32")
         voters = np.concatenate([np.empty(0, np.uint32), *self._voters])
         spoiled = np.frombuffer(bytes(self._actions), dtype=np.bool_)
-        order = np.argsort(digests, kind="stable")
-        twice = digests[order[1:]] == digests[order[:-1]]
-        if twice.any():
-            second = int(indices[order[1:][twice]].min())
+        if len(again := _repeated(digests)):
+            second = int(indices[again].min())
             raise BrokenLog("this ballot was submitted before", entry=second)
         cast = np.flatnonzero(~spoiled)
-        last = np.full(len(self._roll), -1, dtype=np.int64)
-        np.maximum.at(last, voters[cast], cast)
-        superseded = last[voters[cast]] != cast
+        latest = np.full(len(self._roll), -1, dtype=np.int64)
+        np.maximum.at(latest, voters[cast], cast)
+        superseded = latest[voters[cast]] != cast
         if self._revote == "forbidden" and superseded.any():
-            again = _repeats(voters[cast])
+            first = _repeats(voters[cast])
             message = "this voter has cast a ballot, and the manifest forbids another"
-            raise BrokenLog(message, entry=int(indices[cast[again]]))
+            raise BrokenLog(message, entry=int(indices[cast[first]]))
         fates = np.full(len(indices), Fate.SPOILED, dtype=np.uint8)
         causes = np.zeros(len(indices), dtype=np.uint32)
         fates[cast] = np.where(superseded, Fate.SUPERSEDED, Fate.COUNTED)
-        causes[cast[superseded]] = indices[last[voters[cast[superseded]]]]
+        causes[cast[superseded]] = indices[latest[voters[cast[superseded]]]]
         self._apply_rulings(cast[~superseded], voters, fates, causes)
         return Fates(
             indices=indices,
             voters=voters,
             fates=fates,
             digests=digests,
-            openings=self._match_openings(indices, digests, order, spoiled),
+            openings=self._match_openings(indices, digests, spoiled),
             causes=causes,
             reasons=dict(self._reasons),
             end=self._end,
@@ -437,11 +446,11 @@ class Counting:
         self,
         indices: NDArray[np.uint32],
         digests: NDArray[np.bytes_],
-        order: NDArray[np.intp],
         spoiled: NDArray[np.bool_],
     ) -> NDArray[np.int64]:
         """For each ballot the entry that opens it, -1 for none."""
         openings = np.full(len(indices), -1, dtype=np.int64)
+        order = np.argsort(digests, kind="stable") if self._openings else np.zeros(0, np.intp)
         for index, ballot in self._openings:
             place = int(np.searchsorted(digests, np.array(ballot, dtype="S32"), sorter=order))
             found = int(order[place]) if place < len(order) else -1
@@ -455,6 +464,17 @@ class Counting:
                 raise BrokenLog("it opens a ballot that is open", entry=index)
             openings[found] = index
         return openings
+
+
+def _repeated(digests: NDArray[np.bytes_]) -> NDArray[np.intp]:
+    """The places of digests that occurred before."""
+    heads = np.ascontiguousarray(digests).view("<u8")[::4]  # eight bytes tell nearly all apart
+    order = np.argsort(heads, kind="stable")
+    alike = np.flatnonzero(heads[order[1:]] == heads[order[:-1]])
+    some = order[np.union1d(alike, alike + 1)]
+    some = some[np.argsort(digests[some], kind="stable")]
+    places: NDArray[np.intp] = some[1:][digests[some[1:]] == digests[some[:-1]]]
+    return places
 
 
 def _repeats(items: NDArray[np.uint32]) -> int:

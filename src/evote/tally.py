@@ -15,12 +15,12 @@ Values and bytes only; `record` and `workflow` know the files. `tally.json`, `sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from evote._districts import merge_small
-from evote._mixed_results import count_mixed, decode_messages
+from evote._mixed_results import Messages, count_mixed, decode_messages
 from evote._pool import Workers, spread
 from evote._tally_files import (
     ContestResult,
@@ -37,6 +37,7 @@ from evote._tally_files import (
     encode_share,
     encode_tally,
     file_digest,
+    mixed_unit,
     neutral_sums,
     read_units,
     result_size,
@@ -48,10 +49,16 @@ from evote.counting import ContestCount, SelectionCount
 from evote.election import Manifest
 from evote.elgamal import Ciphertexts, stack_ciphertexts
 from evote.errors import ParameterError, QuorumError, VerificationError
-from evote.groups import Elements, Rng, Scalars, stack
+from evote.groups import Elements, Rng, Scalars, concatenate, stack
 from evote.groups.discrete_log import discrete_logs
 from evote.mixing import Unit
-from evote.threshold import combine, decryption_shares, verify_decryption_shares
+from evote.threshold import (
+    CHUNK,
+    DecryptionShares,
+    combine,
+    decryption_share_chunks,
+    verify_decryption_share_chunks,
+)
 
 __all__ = [
     "ContestResult",
@@ -74,6 +81,7 @@ __all__ = [
     "encode_tally",
     "file_digest",
     "mixed_messages",
+    "mixed_unit",
     "read_units",
     "result_lines",
     "result_problems",
@@ -301,15 +309,22 @@ def share_of_tally(
     rng: Rng | None = None,
 ) -> TallyShare:
     """A trustee's share of each ciphertext, proven; used by `ceremony.trustee_decrypt`."""
-    shares = decryption_shares(
+    group = spread(tally.group, jobs)
+    made = decryption_share_chunks(
         trustee,
         secret,
         verification_key,
-        tally.ciphertexts.alpha.within(spread(tally.group, jobs)),
+        (chunk.alpha.within(group) for chunk in tally.chunks()),
+        count=tally.size,
         context=(tally.election, tally_digest),
         rng=rng,
     )
-    return TallyShare(election=tally.election, tally=tally_digest, decryption=shares)
+    shares, proofs = [tally.group.identity((0,)).packed()], []
+    for part, proof in made:
+        shares.append(part.packed())
+        proofs.append(proof)
+    decryption = DecryptionShares(trustee=trustee, shares=concatenate(shares), proofs=tuple(proofs))
+    return TallyShare(election=tally.election, tally=tally_digest, decryption=decryption)
 
 
 def verify_share(
@@ -322,32 +337,34 @@ def verify_share(
     """
     if share.election != tally.election or share.tally != tally_digest:
         raise VerificationError(f"the share of trustee {share.trustee} is of another tally")
-    verify_decryption_shares(
+    verify_decryption_share_chunks(
         verification_key,
-        tally.ciphertexts.alpha,
+        (chunk.alpha for chunk in tally.chunks()),
         share.decryption,
         context=(tally.election, tally_digest),
     )
 
 
-def decrypted(manifest: Manifest, tally: Tally, shares: Sequence[TallyShare]) -> Elements:
-    """The plaintext of every ciphertext of a tally, from verified shares of a quorum; shape (n,).
+def decrypted(manifest: Manifest, tally: Tally, shares: Sequence[TallyShare]) -> Iterator[Elements]:
+    """The plaintexts of the ciphertexts of a tally, from verified shares of a quorum.
 
-    Of a sum it is g^total.
+    Of a sum it is g^total. They come by the chunks of the tally, in its order.
 
     Raises:
         QuorumError: fewer shares than the quorum; names the absent trustees.
         ParameterError: a trustee twice, or one that does not exist.
     """
-    ciphertexts = tally.ciphertexts
-    rows = [share.decryption.shares for share in shares]
-    powers = combine(
-        [share.trustee for share in shares],
-        stack(rows) if rows else manifest.group.identity((0, ciphertexts.size)),
-        quorum=manifest.quorum,
-        trustees=len(manifest.trustees),
-    )
-    return ciphertexts.beta / powers
+    start = 0
+    for chunk in tally.chunks():
+        rows = [share.decryption.shares[start : start + chunk.size] for share in shares]
+        powers = combine(
+            [share.trustee for share in shares],
+            stack(rows) if rows else manifest.group.identity((0, chunk.size)),
+            quorum=manifest.quorum,
+            trustees=len(manifest.trustees),
+        )
+        yield chunk.beta / powers
+        start += chunk.size
 
 
 def combine_shares(
@@ -360,50 +377,68 @@ def combine_shares(
         VerificationError: a sum holds no total that its ballots can have; names the contest.
     """
     used = sorted(shares, key=lambda share: share.trustee)[: manifest.quorum]
-    if not tally.ciphertexts.size:
+    if not tally.size:
         used = []
-        opened = manifest.group.identity((0,))
-    else:
-        opened = decrypted(manifest, tally, used)
+    sums, messages = _opened(tally, decrypted(manifest, tally, used))
     contests = []
     for contest, part, (start, stop) in _present(manifest, tally):
-        totals = _totals(contest, part, opened[start:stop]) if part.ballots else [0] * contest.width
+        totals = _totals(contest, part, sums[start:stop]) if part.ballots else [0] * contest.width
         contests.append(_contest_result(contest, part, totals))
     return Result(
         election=tally.election,
         tally=tally_digest,
         trustees=tuple(share.trustee for share in used),
         contests=tuple(contests),
-        mixed=_mixed_results(manifest, tally, opened[tally.sums.size :]),
+        mixed=_mixed_results(manifest, tally, messages),
     )
 
 
 def mixed_messages(
     manifest: Manifest, tally: Tally, shares: Sequence[TallyShare]
-) -> tuple[tuple[Unit, list[bytes | None]], ...]:
+) -> Iterator[tuple[Unit, list[bytes | None]]]:
     """The messages of every unit, from verified shares of a quorum, in the order of the outputs.
 
-    None stands for what is no message; that is a malformed ballot, and its voter's own doing.
+    Of a large unit some at a time. None stands for what is no message; that is a malformed ballot,
+    and its voter's own doing.
     """
-    if not tally.ciphertexts.size:
-        return ()
-    opened = decrypted(manifest, tally, shares)[tally.sums.size :]
-    return tuple(_messages(tally, opened))
+    return _opened(tally, decrypted(manifest, tally, shares))[1]
 
 
-def _messages(tally: Tally, opened: Elements) -> Iterator[tuple[Unit, list[bytes | None]]]:
-    start = 0
-    for mixed in tally.units:
-        stop = start + mixed.outputs.size
-        rows = opened[start:stop].reshape(mixed.outputs.shape)
-        yield mixed.unit, decode_messages(tally.group, rows)
-        start = stop
-
-
-def _mixed_results(manifest: Manifest, tally: Tally, opened: Elements) -> tuple[ContestCount, ...]:
-    return count_mixed(
-        manifest, tuple(_messages(tally, opened)), lots=(tally.election, tally.counted)
+def _opened(
+    tally: Tally, chunks: Iterator[Elements]
+) -> tuple[Elements, Iterator[tuple[Unit, list[bytes | None]]]]:
+    """The plaintexts of the sums, and then the messages of the units, some at a time."""
+    rows = [
+        (mixed.unit, min(CHUNK, mixed.shape[0] - start), mixed.shape[1])
+        for mixed in tally.units
+        for start in range(0, mixed.shape[0], CHUNK)
+    ]
+    sizes = [tally.sums.size, *(count * width for _, count, width in rows)]
+    parts = _parted(chunks, sizes, tally.group.identity((0,)))
+    sums = next(parts)
+    messages = (
+        (unit, decode_messages(tally.group, part.reshape((count, width))))
+        for (unit, count, width), part in zip(rows, parts, strict=True)
     )
+    return sums, messages
+
+
+def _parted(chunks: Iterator[Elements], sizes: Iterable[int], none: Elements) -> Iterator[Elements]:
+    """The same elements in parts of these sizes; they are as many together."""
+    rest = none
+    for size in sizes:
+        held = [rest[:size]]
+        while (wanted := size - sum(piece.size for piece in held)) > 0:
+            rest = next(chunks)
+            held.append(rest[:wanted])
+        yield concatenate(held)
+        rest = rest[held[-1].size :]
+
+
+def _mixed_results(
+    manifest: Manifest, tally: Tally, messages: Messages
+) -> tuple[ContestCount, ...]:
+    return count_mixed(manifest, messages, lots=(tally.election, tally.counted))
 
 
 def _present(
@@ -474,12 +509,12 @@ def result_problems(
     if result.election != tally.election or result.tally != tally_digest:
         raise VerificationError("the result is of another tally")
     _check_rows(tally, result)
-    if not tally.ciphertexts.size:
-        if result.trustees:
-            raise QuorumError("nothing was to be decrypted, yet trustees are named")
-        opened = manifest.group.identity((0,))
-    else:
-        opened = decrypted(manifest, tally, _named_shares(manifest, shares, result))
+    used: list[TallyShare] = []
+    if tally.size:
+        used = _named_shares(manifest, shares, result)
+    elif result.trustees:
+        raise QuorumError("nothing was to be decrypted, yet trustees are named")
+    sums, messages = _opened(tally, decrypted(manifest, tally, used))
     claims: list[int] = []
     names: list[str] = []
     neutral: list[str] = []
@@ -495,11 +530,10 @@ def result_problems(
         else:
             neutral += [label for label, total in zip(labels, totals, strict=True) if total]
     group = manifest.group
-    sums = opened[: len(claims)]
     right = (group.generator ** group.scalars(np.array(claims, dtype=np.int64))).equal_mask(sums)
     wrong = [names[i] for i in np.flatnonzero(~right)]
     problems = [f"{name}: the total is not what the shares decrypt" for name in [*wrong, *neutral]]
-    counted = _mixed_results(manifest, tally, opened[len(claims) :])
+    counted = _mixed_results(manifest, tally, messages)
     return problems + [
         f"contest {true.contest!r}: not what the decrypted ballots give"
         for true, claim in zip(counted, result.mixed, strict=True)

@@ -64,6 +64,7 @@ from evote._decryption import (
     decryption_shares,
     encode_share_proofs,
     lagrange_coefficients,
+    verify_decryption_share_chunks,
     verify_decryption_shares,
 )
 from evote.elgamal import PublicKey
@@ -106,6 +107,7 @@ __all__ = [
     "make_confirm",
     "make_reveal",
     "receive_shares",
+    "verify_decryption_share_chunks",
     "verify_decryption_shares",
     "verify_reveal_fits",
 ]

@@ -611,9 +611,10 @@ def check_roll_keys(roll: Roll) -> None:
     Raises:
         VerificationError: names the first row whose credential is not.
     """
-    rows = np.frombuffer(roll.credentials.tobytes(), dtype=np.uint8).reshape((len(roll), 32))
     for start in range(0, len(roll), _KEYS_AT_ONCE):
-        usable = decode_verification_keys(Strings(rows[start : start + _KEYS_AT_ONCE]))
+        data = roll.credentials[start : start + _KEYS_AT_ONCE].tobytes()
+        keys = Strings(np.frombuffer(data, dtype=np.uint8).reshape((-1, 32)))
+        usable = decode_verification_keys(keys)
         if not usable.all():
             row = start + int(np.argmin(usable))
             where = f"{rows_path(row // ROLL_BUNDLE)}: line {row % ROLL_BUNDLE + 1}"

@@ -30,7 +30,7 @@ from evote.ceremony import ceremony_parameters
 from evote.credentials import decode_roll, derive_voter_key, read_roll
 from evote.election import Manifest
 from evote.encoding import canonical_json, parse_json, uint32, xof
-from evote.groups import Elements, Scalars, stack
+from evote.groups import Elements, Scalars, concatenate, stack
 from evote.operators import decode_card, load_operator, signed_message
 from evote.policies import counted_set
 from evote.proofs import SchnorrStatement, verify_schnorr
@@ -232,7 +232,7 @@ def tally(record: Record, manifest: Manifest) -> dict[str, Any]:
         proofs.append({"trustee": i, **steps(*proof)})
         shares.append(share)
     result = decode_result(manifest, record.result_bytes())
-    opened = decrypted(manifest, made, shares)
+    opened = concatenate(list(decrypted(manifest, made, shares)))
     totals = [[*row.votes, *([] if row.blank is None else [row.blank])] for row in result.contests]
     flat = np.array([total for row in totals for total in row])
     assert manifest.group.generator ** manifest.group.scalars(flat) == opened

@@ -93,6 +93,8 @@ class Array(ABC):
 
     def __getitem__(self, key: Any) -> Self:
         """Any NumPy key over the shape: integers, slices, masks, integer arrays, None."""
+        if isinstance(key, slice) and len(self._shape) == 1:  # of a long array, a short part
+            return self._pick(np.arange(*key.indices(self._shape[0]), dtype=np.intp))
         try:
             positions = np.asarray(self._positions()[key])
         except (IndexError, TypeError, ValueError) as error:

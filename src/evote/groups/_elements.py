@@ -13,7 +13,7 @@ from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
 from evote.groups._kernel import cut
-from evote.groups._rows import Rows, join_items, take_items
+from evote.groups._rows import EncodedRows, Rows, join_items, take_items
 from evote.groups._scalars import Scalars, Secrecy
 
 if TYPE_CHECKING:
@@ -61,6 +61,15 @@ class Elements(Array):
         """The squares of these items, which are remembered."""
         items = self._group._kernel.multiply(halves, halves)
         return Elements._make(self._group, items, shape, None, halves)
+
+    def packed(self) -> Elements:
+        """The same elements in the least memory: encoded, where decoding again is cheap.
+
+        Each call that uses them then decodes them, so use such an array part by part, and seldom.
+        """
+        if not self._group._packs or isinstance(self._items, EncodedRows):
+            return self
+        return Elements._make(self._group, self._group._encoded(self.encode()), self._shape)
 
     def _pick(self, positions: NDArray[np.intp]) -> Elements:
         encoded = self._encoded
@@ -167,6 +176,8 @@ class Elements(Array):
 
     def encode(self) -> bytes:
         """All encodings, each `group.element_size` bytes, in C order."""
+        if isinstance(self._items, EncodedRows):
+            return bytes(self._items.data)
         if self._encoded is not None:
             return self._encoded
         counted(self._group, "encodes", self.size)

@@ -26,6 +26,7 @@ import numpy as np
 from gmpy2 import mpz
 
 from evote._accelerator import native_module
+from evote._spool import Stored
 from evote.encoding import uint32, xof
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
@@ -37,7 +38,7 @@ from evote.groups._gmp_scalars import GmpScalars
 from evote.groups._kernel import EncodesSquares, Kernel, ScalarKernel
 from evote.groups._messages import capacity, join_blocks, split_message
 from evote.groups._native import NativeScalars
-from evote.groups._rows import NumbersForm, Rows, join_items
+from evote.groups._rows import EncodedRows, NumbersForm, Rows, join_items
 from evote.groups._scalars import Scalars, Secrecy
 
 __all__ = [
@@ -55,6 +56,7 @@ Rng: TypeAlias = Callable[[int], bytes]
 """Returns that many random bytes; None stands for the operating system's."""
 
 _ArrayT = TypeVar("_ArrayT", Elements, Scalars)
+_PIECE = 2**14  # elements that are decoded at a time, where they are not kept
 
 
 class Group(ABC):
@@ -87,12 +89,14 @@ class Group(ABC):
     _scalar_byteorder: Any = "big"
     _keeps_encodings = False
     _spreads = False  # over an executor
+    _packs = False  # whether long lists may lie encoded: decoding them again is cheap
     _square_encoder: EncodesSquares | None = None
     _hash_size: int  # uniform bytes per element of `hash_to_elements`
 
     def _complete(self, kernel: Kernel, backend: str) -> None:
         """Finish construction: `name`, `order` and the sizes are already there."""
         self.backend = backend
+        self._packs = backend == "native" and self._keeps_encodings
         self._kernel = self._kernel_for_secrets = kernel
         self._q = mpz(self.order)
         self.scalar_size = (self.order.bit_length() + 7) // 8
@@ -154,7 +158,7 @@ class Group(ABC):
         twin = self.with_backend(self.backend)
         plain = self.with_backend(self.backend)
         kernel = ExecutorKernel(plain, executor, workers or worker_count(executor))
-        twin._kernel, twin._spreads = kernel, True
+        twin._kernel, twin._spreads, twin._packs = kernel, True, False
         if is_local(executor) if local is None else local:
             twin._kernel_for_secrets = kernel
         return twin
@@ -188,10 +192,12 @@ class Group(ABC):
 
     def decode_elements(
         self,
-        data: bytes | bytearray | memoryview,
+        data: bytes | bytearray | memoryview | Stored,
         shape: int | Shape | None = None,
         *,
         allow_identity: bool = False,
+        packed: bool = False,
+        known: bool = False,
         where: str = "",
     ) -> Elements:
         """Elements from their fixed-width encodings, each checked to be a member.
@@ -200,25 +206,45 @@ class Group(ABC):
             data: the encodings, one after the other.
             shape: of the result; None takes as many as there are, in one dimension.
             allow_identity: the neutral element is refused unless this is set.
+            packed: keep them as `Elements.packed` does, and `data` where it is.
+            known: these bytes were checked before. Packed ones are not checked again now; whoever
+                uses what is no element gets an error all the same.
             where: what a DecodingError calls the place.
 
         Raises:
             DecodingError: wrong length, or some are not canonical encodings of members;
                 `indices` then lists all of those, as positions in C order.
         """
-        data, shape = _check_length(data, shape, self.element_size, "elements", where)
+        stored, shape = _check_length(data, shape, self.element_size, "elements", where)
+        if packed and self._packs:
+            step = _PIECE * self.element_size
+            bad, encoded = [], self._encoded(stored)
+            for start in range(0, 0 if known else len(stored), step):
+                found = self._decoded(stored[start : start + step], allow_identity)[1]
+                bad += [start // self.element_size + i for i in found]
+            made = Elements._make(self, encoded, shape)
+        else:
+            data = bytes(stored)
+            items, bad = self._decoded(data, allow_identity)
+            made = Elements._make(self, items, shape, data if self._keeps_encodings else None)
+        if bad:
+            shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+            raise DecodingError(f"not a group element at index {shown}", where=where, indices=bad)
+        return made
+
+    def _decoded(self, data: bytes, allow_identity: bool) -> tuple[Sequence[Item], list[int]]:
+        """The items of some encodings, and the places where there is none, ascending."""
         items = self._kernel.decode(data)
         counted(self, "decodes", len(items))
         bad = set() if isinstance(items, Rows) else _places_of_none(items)
         width, neutral = self.element_size, self._neutral
         if not allow_identity and neutral in data:
             bad |= {i for i in range(len(items)) if data[i * width : (i + 1) * width] == neutral}
-        if bad:
-            shown = ", ".join(map(str, sorted(bad)[:10])) + (", ..." if len(bad) > 10 else "")
-            raise DecodingError(
-                f"not a group element at index {shown}", where=where, indices=sorted(bad)
-            )
-        return Elements._make(self, items, shape, data if self._keeps_encodings else None)
+        return items, sorted(bad)
+
+    def _encoded(self, data: bytes | Stored) -> EncodedRows:
+        """Items that lie encoded."""
+        return EncodedRows(self._kernel.decode, self.element_size, data)
 
     def decode_scalars(
         self,
@@ -239,8 +265,8 @@ class Group(ABC):
         where: str = "",
     ) -> Scalars:
         """Scalars with a mark, from a file only its owner reads."""
-        data, shape = _check_length(data, shape, self.scalar_size, "scalars", where)
-        items, bad = self._scalars.decode(data)
+        stored, shape = _check_length(data, shape, self.scalar_size, "scalars", where)
+        items, bad = self._scalars.decode(bytes(stored))
         if bad:
             shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
             raise DecodingError(f"not below the order at index {shown}", where=where, indices=bad)
@@ -508,15 +534,15 @@ def _gather(arrays: Sequence[_ArrayT]) -> _ArrayT:
 
 
 def _check_length(
-    data: bytes | bytearray | memoryview,
+    data: bytes | bytearray | memoryview | Stored,
     shape: int | Shape | None,
     width: int,
     what: str,
     where: str,
-) -> tuple[bytes, Shape]:
-    if not isinstance(data, bytes | bytearray | memoryview):
+) -> tuple[bytes | Stored, Shape]:
+    if not isinstance(data, bytes | bytearray | memoryview | Stored):
         raise ParameterError(f"bytes expected, got {type(data).__name__}")
-    data = bytes(data)
+    data = data if isinstance(data, Stored) else bytes(data)
     if shape is None:
         if len(data) % width:
             raise DecodingError(
