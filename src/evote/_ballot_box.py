@@ -17,12 +17,13 @@ import numpy as np
 from evote._audit_ballots import verify_opening
 from evote._ballot_tables import read_nonces
 from evote._files import make_directory, read_file, shown_path, write_file
-from evote._fingerprints import fingerprint_rows
+from evote._fingerprints import NO_MARKS, Marks, fingerprint_rows, join_marks, mark_rows
 from evote._pool import Work, run_jobs
 from evote._refusals import REASONS, RefusedBallot, sign_refusal
 from evote.ballots import (
     BallotContext,
     ballot_digest,
+    ballot_digests,
     ballot_tracker,
     ballots_hold,
     decode_ballots,
@@ -65,7 +66,8 @@ __all__ = [
 ]
 
 _Refuse = Callable[..., None]  # position, reason, words
-_CHUNK = 64  # ballots of one job
+_CHUNK = 64  # ballots of one job that encrypts
+_TOGETHER = 512  # ballots of one job that verifies, which begins with tables and proofs in common
 _AT_ONCE = 256  # ballots whose nonces are read together
 _MAX_FILE = 32 * 2**20  # bytes
 _BODY, _SECRET = "ballot.json", "secret.json"
@@ -381,29 +383,19 @@ class BallotBox:
             self._check_stage()
         if self._board.stage > Stage.CLOSED:
             return  # nothing is taken in any more
-        ballots = self._record.ballots(self._board.index.nonces)
+        ballots, group = self._record.ballots(self._board.index.nonces), self._context.group
         while some := list(islice(ballots, _AT_ONCE)):
-            self._note(some[-1][0] + 1, self._keys([body for _, _, body in some]))
+            nonces = read_nonces(self._context, [body for _, _, body in some])
+            marks = [
+                fingerprint_rows(b"".join(rows), group.element_size)
+                for rows in zip(*nonces, strict=True)
+            ]
+            self._board.index.add_nonces(some[-1][0] + 1, *marks)
 
     def _check_stage(self, *stages: Stage) -> None:
         if self._board.stage not in stages:
             stage = self._board.stage.name.lower()
             raise RefusedBallot(f"no ballots while the log is {stage}", 0, "closed")
-
-    def _note(self, size: int, keys: Sequence[tuple[set[int], set[int]]]) -> None:
-        """Remember nonces; those of the ballots among the first `size` entries are known then."""
-        ciphertexts, commitments = (set().union(*(own[which] for own in keys)) for which in (0, 1))
-        self._board.index.add_nonces(size, ciphertexts, commitments)
-
-    def _keys(self, bodies: Sequence[bytes]) -> list[tuple[set[int], set[int]]]:
-        size = self._context.group.element_size
-        return [
-            (
-                set(fingerprint_rows(ciphertexts, size).view(np.int64).tolist()),
-                set(fingerprint_rows(commitments, size).view(np.int64).tolist()),
-            )
-            for ciphertexts, commitments in read_nonces(self._context, bodies)
-        ]
 
     def submit(
         self,
@@ -447,7 +439,8 @@ class BallotBox:
         def left() -> list[int]:
             return [i for i in range(len(submissions)) if i not in refused]
 
-        keys: list[tuple[set[int], set[int]]] = []
+        entries = _entries(submissions)
+        nonces = NO_MARKS, NO_MARKS
         try:
             self._check_stage(Stage.VOTING)
         except RefusedBallot as closed:
@@ -455,45 +448,43 @@ class BallotBox:
             if not refused:
                 raise
         else:
-            self._check_entries(submissions, refuse)
+            self._check_entries(entries, refuse)
             if not (together and refused):
-                self._check_bodies(submissions, left(), refuse, jobs, progress)
+                nonces = self._check_bodies(submissions, left(), refuse, jobs, progress)
             if not (together and refused):
-                positions = left()
-                keys = self._keys([submissions[i].body for i in positions])
-                self._check_history(submissions, positions, keys, refuse)
-                keys = [own for i, own in zip(positions, keys, strict=True) if i not in refused]
+                self._check_history(entries, left(), nonces, refuse)
         taken = [] if together and refused else left()
-        entries = [submissions[i].entry for i in taken]
-        indices = self._board.append(entries, [submissions[i].body for i in taken])
+        indices = self._board.append(
+            [entries[i] for i in taken], [submissions[i].body for i in taken]
+        )
         if taken:
-            self._note(indices.stop, keys)
+            self._board.index.add_nonces(indices.stop, *(marks.of(taken) for marks in nonces))
         outcomes: dict[int, Receipt | RefusedBallot] = dict(
             zip(taken, self._board.receipts(indices), strict=True)
         )
         election, head = self._parameters.election_id, self._board.checkpoint
         for i, error in refused.items():
-            data = encode_entry(submissions[i].entry)
+            data = encode_entry(entries[i])
             error.refusal = sign_refusal(self._key, election, data, error.reason, head)
         outcomes.update(refused)
         return [outcomes[i] for i in sorted(outcomes)]
 
-    def _check_entries(self, submissions: Sequence[Submission], refuse: _Refuse) -> None:
+    def _check_entries(self, entries: Sequence[BallotEntry], refuse: _Refuse) -> None:
         manifest = self._parameters.manifest
         signed = verify_ballot_signatures(
             self._parameters.election_id,
-            [item.credential for item in submissions],
-            [item.digest for item in submissions],
-            [item.action for item in submissions],
-            [item.signature for item in submissions],
-        )
-        rows = self._roll.find([item.credential for item in submissions])
-        for i, item in enumerate(submissions):
+            [entry.credential for entry in entries],
+            [entry.digest for entry in entries],
+            [entry.action for entry in entries],
+            [entry.signature for entry in entries],
+        ).tolist()
+        rows = self._roll.find([entry.credential for entry in entries]).tolist()
+        for i, entry in enumerate(entries):
             if rows[i] < 0:
                 refuse(i, "voter")
             elif not signed[i]:
                 refuse(i, "signature")
-            elif item.action == "spoil" and manifest.spoil == "forbidden":
+            elif entry.action == "spoil" and manifest.spoil == "forbidden":
                 refuse(i, "spoil")
 
     def _check_bodies(
@@ -503,53 +494,61 @@ class BallotBox:
         refuse: _Refuse,
         jobs: int,
         progress: Progress | None,
-    ) -> None:
-        styles = self._roll.styles
-        some = [submissions[i] for i in positions]
-        rows = self._roll.find([item.credential for item in some])
+    ) -> tuple[Marks, Marks]:
+        """The nonces of the ballots, by positions; those of refused ones may be missing."""
+        rows = self._roll.find([submissions[i].credential for i in positions])
+        numbers = self._roll.style_numbers[rows]
+        order = np.argsort(numbers, kind="stable").tolist()  # those of a style are judged together
+        ordered = [positions[i] for i in order]
         items = [
-            (item.body, item.credential, styles[self._roll.style_numbers[row]])
-            for item, row in zip(some, rows, strict=True)
+            (submissions[i].body, submissions[i].credential, self._roll.styles[number])
+            for i, number in zip(ordered, numbers[order].tolist(), strict=True)
         ]
-        todo = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
+        todo = [items[start : start + _TOGETHER] for start in range(0, len(items), _TOGETHER)]
         work = Work(_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies)
-        done = 0
+        done, places = 0, np.array(ordered, dtype=np.intp)
+        found: list[tuple[Marks, Marks]] = []
         for outcome in run_jobs(work, todo, jobs if len(todo) > 1 else 1):
             if isinstance(outcome, EvoteError):
                 raise outcome
-            for reason in outcome:
+            own = places[done:]
+            found.append((outcome.ciphertexts.whose(own), outcome.commitments.whose(own)))
+            for reason in outcome.reasons:
                 if done < len(positions) and reason:
-                    refuse(positions[done], "ballot", reason)
+                    refuse(ordered[done], "ballot", reason)
                 done += 1
             if progress is not None:
                 progress("verifying", done, len(positions))
         if done != len(positions):
             raise VerificationError(f"{len(positions)} ballots to verify, {done} verified")
+        return join_marks([each for each, _ in found]), join_marks([each for _, each in found])
 
     def _check_history(
         self,
-        submissions: Sequence[Submission],
+        entries: Sequence[BallotEntry],
         positions: Sequence[int],
-        keys: Sequence[tuple[set[int], set[int]]],
+        nonces: tuple[Marks, Marks],
         refuse: _Refuse,
     ) -> None:
         """Revotes and copies, of ballots before and among these; what is refused is neither."""
         once = self._parameters.manifest.revote == "forbidden"
         cast: set[bytes] = set()
-        known = [
-            self._board.index.known_nonces(which, set().union(*(own[which] for own in keys)))
-            for which in (0, 1)
-        ]
-        for i, own in zip(positions, keys, strict=True):
-            voter, casts = submissions[i].credential, submissions[i].action == "cast"
+        seen, shared = list[set[int]](), list[dict[int, set[int]]]()
+        for which, marks in enumerate(nonces):
+            known = self._board.index.known_nonces(which, marks.values)
+            seen.append(set(marks.values[known].tolist()))
+            shared.append(marks.take(known | marks.shared()).by_owner())
+        for i in positions:
+            voter, casts = entries[i].credential, entries[i].action == "cast"
+            own = [marks.get(i, set()) for marks in shared]
             if once and casts and (voter in cast or self._board.index.has_cast(voter)):
                 refuse(i, "revote")
-            elif not known[0].isdisjoint(own[0]):
+            elif not seen[0].isdisjoint(own[0]):
                 refuse(i, "copy", "a ciphertext of another ballot occurs in it")
-            elif not known[1].isdisjoint(own[1]):
+            elif not seen[1].isdisjoint(own[1]):
                 refuse(i, "copy", "a proof of another occurs in it")
             else:
-                for before, new in zip(known, own, strict=True):
+                for before, new in zip(seen, own, strict=True):
                     before |= new
                 if casts:
                     cast.add(voter)
@@ -584,8 +583,16 @@ class BallotBox:
         return self._board.receipt(place)
 
 
-def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str]]) -> list[str]:
-    """Why each (body, credential, style) cannot be taken in; empty for those that can."""
+class Judged(NamedTuple):
+    """For each body why it cannot be taken in, empty for those that can; and their nonces."""
+
+    reasons: list[str]
+    ciphertexts: Marks
+    commitments: Marks
+
+
+def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str]]) -> Judged:
+    """Judge each (body, credential, style); the owners of nonces are positions among them."""
     reasons = [""] * len(items)
     batch = decode_ballots(context, [body for body, _, _ in items], ["ballot"] * len(items))
     for position, error in batch.errors.items():
@@ -605,7 +612,27 @@ def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str
                 reasons[position] = "the proofs do not hold"
             elif repeats:
                 reasons[position] = "it uses a nonce twice"
-    return reasons
+    places = [positions for positions, _ in batch.batches]
+    rows = list(zip(places, batch.nonces, strict=True))
+    return Judged(
+        reasons,
+        join_marks([mark_rows(own, found.ciphertexts, size) for own, found in rows]),
+        join_marks([mark_rows(own, found.commitments, size) for own, found in rows]),
+    )
+
+
+def _entries(submissions: Sequence[Submission]) -> list[BallotEntry]:
+    """The `entry` of each."""
+    digests = ballot_digests([item.body for item in submissions])
+    return [
+        BallotEntry(
+            action=item.action,
+            credential=item.credential,
+            digest=digest,
+            signature=item.signature,
+        )
+        for item, digest in zip(submissions, digests, strict=True)
+    ]
 
 
 def signed_roll(record: Record, parameters: ElectionParameters) -> Roll:
