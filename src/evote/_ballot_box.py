@@ -25,6 +25,7 @@ from evote.ballots import (
     ballot_digest,
     ballot_digests,
     ballot_tracker,
+    ballots_at_once,
     ballots_hold,
     decode_ballots,
     encode_ballots,
@@ -67,7 +68,6 @@ __all__ = [
 
 _Refuse = Callable[..., None]  # position, reason, words
 _CHUNK = 64  # ballots of one job that encrypts
-_TOGETHER = 512  # ballots of one job that verifies, which begins with tables and proofs in common
 _AT_ONCE = 256  # ballots whose nonces are read together
 _MAX_FILE = 32 * 2**20  # bytes
 _BODY, _SECRET = "ballot.json", "secret.json"
@@ -504,7 +504,8 @@ class BallotBox:
             (submissions[i].body, submissions[i].credential, self._roll.styles[number])
             for i, number in zip(ordered, numbers[order].tolist(), strict=True)
         ]
-        todo = [items[start : start + _TOGETHER] for start in range(0, len(items), _TOGETHER)]
+        most = ballots_at_once(self._context)
+        todo = [items[start : start + most] for start in range(0, len(items), most)]
         work = Work(_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies)
         done, places = 0, np.array(ordered, dtype=np.intp)
         found: list[tuple[Marks, Marks]] = []
