@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,7 @@ MAX_ROLL = 16 * 2**20  # bytes, of the header
 MAX_DISTRICTS = 100_000
 _MAX_SIGNATURES = 99
 _KEYS_AT_ONCE = 4096
+_COLUMNS = tuple(np.dtype(kind) for kind in ("S32", "u2", "u4", "i8", "?"))  # of a roll
 _MOST_KINDS = 2**16
 _HEAD = Form(b'{"credential":"' + HOLE.encode() * 64, ["hex"])
 
@@ -418,7 +419,7 @@ def read_roll(
     """
     kinds = _Kinds(styles, maximum_weight, place)
     tree, trees = CompactRange(), {name: CompactRange() for name in district_ids}
-    parts: list[tuple[NDArray[np.bytes_], NDArray[np.int64]]] = []
+    parts: tuple[list[NDArray[Any]], ...] = ([], [], [], [], [])
     previous = np.zeros(0, dtype="S32")
     for start, chunk in _chunks(rows):
         keys, columns = kinds.read(start, chunk)
@@ -438,19 +439,27 @@ def read_roll(
             if not (usable := decode_verification_keys(credentials)).all():
                 wrong = place(start + int(np.argmin(usable)))
                 raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
-        parts.append((keys, columns))
-    columns = np.concatenate([np.empty((0, 4), np.int64), *[part[1] for part in parts]])
+        for column, part, kind in zip((keys, *columns.T), parts, _COLUMNS, strict=True):
+            part.append(column.astype(kind))  # each byte is a megabyte of a million
+    everything = [_joined(part, kind) for part, kind in zip(parts, _COLUMNS, strict=True)]
     return Roll(
-        credentials=np.concatenate([np.empty(0, "S32"), *[part[0] for part in parts]]),
-        style_numbers=columns[:, 0].astype(np.uint16),
-        district_numbers=columns[:, 1].astype(np.uint32),
-        weights=columns[:, 2].copy(),
-        provisional=columns[:, 3].astype(np.bool_),
+        credentials=everything[0],
+        style_numbers=everything[1],
+        district_numbers=everything[2],
+        weights=everything[3],
+        provisional=everything[4],
         styles=tuple(styles),
         districts=tuple(kinds.districts),
         root=tree.root(),
         district_roots={name: each.root() for name, each in trees.items()},
     )
+
+
+def _joined(parts: list[NDArray[Any]], kind: np.dtype[Any]) -> NDArray[Any]:
+    """One array of all parts, which are given up."""
+    whole: NDArray[Any] = np.concatenate([np.empty(0, kind), *parts])
+    parts.clear()
+    return whole
 
 
 class _Kinds:
