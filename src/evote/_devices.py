@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from evote._ballot_box import Choice, Submission, encryption_job
+from evote._ballot_box import Submission
+from evote._encrypted_ballots import Choice, encryption_job
 from evote._founding import load_parameters
 from evote._pool import Work, run_jobs
 from evote.ballots import (
