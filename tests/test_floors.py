@@ -65,6 +65,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *(
             "_refusals",
+            "_encrypted_ballots",
             "_ballot_box",
             "_submissions",
             "_founding",

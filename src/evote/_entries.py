@@ -391,6 +391,31 @@ _FORMS = {
 }
 
 
+def encode_entries(entries: Sequence[Entry]) -> list[bytes]:
+    """The `encode_entry` of each; of ballots, which nearly all are, in a few calls."""
+    encoded = [b""] * len(entries)
+    for action, form in _FORMS.items():
+        where = [i for i, entry in enumerate(entries) if _has_form(entry, action)]
+        ballots = [entries[i] for i in where]
+        columns = [
+            to_rows([getattr(entry, name) for entry in ballots])
+            for name in ("credential", "digest", "signature")
+        ]
+        if where:
+            for i, data in zip(where, form.write(columns), strict=True):
+                encoded[i] = data
+    return [data or encode_entry(entry) for data, entry in zip(encoded, entries, strict=True)]
+
+
+def _has_form(entry: Entry, action: str) -> bool:
+    sizes = 32, 32, 64
+    return (
+        isinstance(entry, BallotEntry)
+        and entry.action == action
+        and (len(entry.credential), len(entry.digest), len(entry.signature)) == sizes
+    )
+
+
 def read_ballot_entries(entries: Sequence[bytes]) -> BallotColumns | None:
     """All entries of a bundle, where all are ballots: as nearly all are in a large election."""
     cast, casts = _FORMS["cast"].read(entries)

@@ -39,6 +39,7 @@ from evote._ballot_bodies import (
     BallotPack,
     Ballots,
     ContestBallots,
+    ballots_at_once,
     body_sizes,
     encode_ballots,
     rows_of,
@@ -49,6 +50,7 @@ from evote._forms import Strings, to_rows
 from evote._mixed_ballots import (
     PackBallots,
     commit_knowledge,
+    each_repeated,
     encrypt_pack,
     knowledge_equations,
     pack_nonces,
@@ -61,7 +63,7 @@ from evote.elgamal import (
     concatenate_ciphertexts,
     encrypt_with_nonces,
 )
-from evote.encoding import digest, digest_rows, digests, frame, uint32, xof
+from evote.encoding import digest, digest_rows, digests, frame, uint32, xofs
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
 from evote.groups import Elements, Rng, Scalars, Secrecy, concatenate
 from evote.proofs import (
@@ -87,6 +89,7 @@ __all__ = [
     "ballot_digests",
     "ballot_equations",
     "ballot_tracker",
+    "ballots_at_once",
     "ballots_hold",
     "body_sizes",
     "decode_ballots",
@@ -326,22 +329,20 @@ def _nonces(
 ) -> Scalars:
     """The nonces (n, width) that the seeds give: a pure function of its arguments."""
     election, name = context.election_id, contest.id.encode("ascii")
-    size = context.group.uniform_size
-    drawn = [
-        xof(
-            "ballot-nonce",
-            seed,
-            election,
-            credential,
-            name,
-            uint32(position),
-            uint32(value),
-            b"encryption",
-            length=size,
-        )
-        for seed, credential, row in zip(seeds, credentials, plaintexts.tolist(), strict=True)
-        for position, value in enumerate(row)
-    ]
+    values = plaintexts.ravel().tolist()
+    numbers = {value: uint32(value) for value in set(values)}
+    n, width = plaintexts.shape
+    drawn = xofs(
+        "ballot-nonce",
+        each_repeated(seeds, width),
+        election,
+        each_repeated(credentials, width),
+        name,
+        [uint32(position) for position in range(width)] * n,
+        [numbers[value] for value in values],
+        b"encryption",
+        length=context.group.uniform_size,
+    )
     return context.group.scalars_from_uniform(
         b"".join(drawn), plaintexts.shape, secrecy=Secrecy.ONE_TIME
     )

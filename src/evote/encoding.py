@@ -511,6 +511,12 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
     Raises:
         ParameterError: no column, or not all, say how many lists there are.
     """
+    sha256 = hashlib.sha256
+    return [sha256(data).digest() for data in _frames(purpose, columns)]
+
+
+def _frames(purpose: str, columns: Sequence[bytes | Sequence[bytes]]) -> Iterable[bytes]:
+    """The frame of the purpose and each list of parts."""
     counts = {len(column) for column in columns if not isinstance(column, bytes)}
     if len(counts) != 1:
         raise ParameterError(f"columns of one length expected, got {sorted(counts)}")
@@ -528,8 +534,7 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
         pieces += [heads[size] for size in sizes], column
         before = b""
     pieces.append(repeat(before, *counts))
-    sha256, join = hashlib.sha256, b"".join
-    return [sha256(join(parts)).digest() for parts in zip(*pieces, strict=True)]
+    return map(b"".join, zip(*pieces, strict=True))
 
 
 def digest_rows(purpose: str, *columns: bytes | Rows) -> Rows:
@@ -557,6 +562,14 @@ def xof(purpose: str, *parts: bytes, length: int) -> bytes:
     if length < 0:
         raise ParameterError("a negative number of bytes")
     return hashlib.shake_256(frame(_purpose(purpose), *parts)).digest(length)
+
+
+def xofs(purpose: str, *columns: bytes | Sequence[bytes], length: int) -> list[bytes]:
+    """The `xof` of each of n lists of parts; `columns` as of `digests`."""
+    if length < 0:
+        raise ParameterError("a negative number of bytes")
+    shake = hashlib.shake_256
+    return [shake(data).digest(length) for data in _frames(purpose, columns)]
 
 
 def _purpose(purpose: str) -> bytes:

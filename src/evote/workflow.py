@@ -25,19 +25,17 @@ from functools import partial
 from pathlib import Path
 
 from evote._audit_log import seal_parts
-from evote._ballot_box import (
-    BallotBox,
+from evote._ballot_box import BallotBox, Submission, signed_roll
+from evote._devices import Vote, make_submissions
+from evote._encrypted_ballots import (
     Choice,
     EncryptedBallot,
-    Submission,
     encrypt_all,
     erase_ballot,
     load_ballot,
     opening_of,
     save_ballot,
-    signed_roll,
 )
-from evote._devices import Vote, make_submissions
 from evote._files import make_directory, remove
 from evote._founding import (
     Credential,

@@ -27,7 +27,7 @@ from gmpy2 import mpz
 
 from evote._accelerator import native_module
 from evote._spool import Stored
-from evote.encoding import uint32, xof
+from evote.encoding import uint32, xofs
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
 from evote.groups._choice import Choice
@@ -380,17 +380,14 @@ class Group(ABC):
             if not missing:
                 counted(self, "hashes", count)
                 return self._elements(items, (count,))
-            seeds = [
-                xof(
-                    "hash-to-elements",
-                    parameters,
-                    domain,
-                    messages[index],
-                    uint32(attempt),
-                    length=self._hash_size,
-                )
-                for index in missing
-            ]
+            seeds = xofs(
+                "hash-to-elements",
+                parameters,
+                domain,
+                [messages[index] for index in missing],
+                uint32(attempt),
+                length=self._hash_size,
+            )
             found = self._kernel.from_uniform(b"".join(seeds))
             neutral = self._kernel.equal(found, [self._kernel.identity] * len(found))
             if not attempt and not any(neutral):
