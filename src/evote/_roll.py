@@ -496,22 +496,27 @@ class _Kinds:
         """
         cut = _HEAD.length
         found, holes = _HEAD.read([data[:cut] for data in chunk])
-        values = []
-        for i, data in enumerate(chunk):
-            known = self._known.get(data[cut:])
-            if known is None or len(found) < len(chunk):
-                row = decode_row(data, where=self._place(start + i))
-                known = self._judge(row, self._place(start + i))
+        first: dict[bytes, int] = {}  # the row of each kind that comes first
+        order = [first.setdefault(data[cut:], i) for i, data in enumerate(chunk)]
+        if len(found) < len(chunk):  # a row that can be read begins with its credential
+            bad = int(np.setdiff1d(np.arange(len(chunk)), found)[0])
+            for i, data in enumerate(chunk[: bad + 1]):
+                self._judge(decode_row(data, where=self._place(start + i)), start + i)
+            raise AssertionError("a row that canonical JSON does not begin with its credential")
+        numbers = np.zeros((len(chunk), 4), dtype=np.int64)
+        for kind, i in first.items():
+            known = self._known.get(kind)
+            if known is None:
+                row = decode_row(chunk[i], where=self._place(start + i))
+                known = self._judge(row, start + i)
                 if len(self._known) == _MOST_KINDS:
                     self._known.clear()
-                self._known[data[cut:]] = known
-            values.append(known)
-        # A row that could be read begins with its credential: canonical JSON sorts its keys.
-        keys = np.frombuffer(holes[0].tobytes(), dtype="S32")
-        assert len(keys) == len(chunk)
-        return keys, np.array(values, dtype=np.int64).reshape(-1, 4)
+                self._known[kind] = known
+            numbers[i] = known
+        return np.frombuffer(holes[0].tobytes(), dtype="S32"), numbers[order]
 
-    def _judge(self, row: RollRow, where: str) -> tuple[int, int, int, int]:
+    def _judge(self, row: RollRow, number: int) -> tuple[int, int, int, int]:
+        where = self._place(number)
         if row.style not in self._styles:
             raise DecodingError(f"no style {row.style!r}", where=f"{where}: $.style")
         if row.weight > self._maximum_weight:

@@ -511,6 +511,11 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
     Raises:
         ParameterError: no column, or not all, say how many lists there are.
     """
+    lists = [column for column in columns if not isinstance(column, bytes)]
+    alike = all(len(set(map(len, column))) == 1 for column in lists)
+    if alike and len({len(column) for column in lists}) == 1:
+        rows = [column if isinstance(column, bytes) else to_rows(column) for column in columns]
+        return from_rows(digest_rows(purpose, *rows))
     sha256 = hashlib.sha256
     return [sha256(data).digest() for data in _frames(purpose, columns)]
 
@@ -520,10 +525,6 @@ def _frames(purpose: str, columns: Sequence[bytes | Sequence[bytes]]) -> Iterabl
     counts = {len(column) for column in columns if not isinstance(column, bytes)}
     if len(counts) != 1:
         raise ParameterError(f"columns of one length expected, got {sorted(counts)}")
-    lengths = [set(map(len, c)) for c in columns if not isinstance(c, bytes)]
-    if all(len(each) == 1 for each in lengths):
-        rows = [column if isinstance(column, bytes) else to_rows(column) for column in columns]
-        return from_rows(digest_rows(purpose, *rows))
     before, pieces = frame(_purpose(purpose)), list[Iterable[bytes]]()
     for column in columns:
         if isinstance(column, bytes):

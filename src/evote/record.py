@@ -375,6 +375,11 @@ class Record:
             rest = b""
             while chunk := file.read(_LINES_AT_ONCE):
                 *lines, rest = (rest + chunk).split(b"\n")
+                fits = count is None or number + len(lines) <= count
+                if fits and max(map(len, (*lines, rest))) <= max_bytes:
+                    number += len(lines)
+                    yield from lines
+                    continue
                 for line in lines if len(rest) <= max_bytes else (*lines, rest):
                     number += 1
                     if count is not None and number > count:
