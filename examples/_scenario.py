@@ -32,6 +32,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
+from _stages import Stage, table
+from _witnesses import Witnesses, policy_text
 from numpy.typing import NDArray
 
 from evote import cli, workflow
@@ -42,11 +44,12 @@ from evote.counting import SelectionCount
 from evote.credentials import Status
 from evote.demo import numbered_options
 from evote.encoding import JSON
+from evote.errors import ParameterError
 from evote.operators import load_card, load_operator
 from evote.packing import Pack
 from evote.record import Record
 from evote.tally import Result, decode_result
-from evote.testing.seeded import ERRORS, SeededError, seed
+from evote.testing.seeded import ERRORS, SeededError, copy_record, seed
 
 __all__ = [
     "Election",
@@ -157,15 +160,6 @@ def write_list(path: Path, column: str, lines: Iterable[str]) -> int:
 # -- an election and its steps ---------------------------------------------------------------------
 
 
-class Stage(NamedTuple):
-    """A step, and what it took."""
-
-    name: str
-    wall: float
-    processor: float
-    megabytes: float
-
-
 class Election:
     """A scenario in a folder, taken from step to step."""
 
@@ -177,6 +171,7 @@ class Election:
         self.registrar = self.operators / "registrar-1"
         self.registered = self.ballots = self.rounds = 0
         self.digest = ""
+        self.policy, self.witnesses = folder / "witnesses.txt", Witnesses((), "")
         self._totals: dict[str, list[int]] = {}
         self.stages: list[Stage] = []
         self._begin = time.monotonic()
@@ -243,12 +238,35 @@ class Election:
         self.step("founding", _found)
         self.digest = Record(self.record).manifest_digest.hex()
         self.say(f"{self.scenario.title}: manifest {self.digest}")
+        self._watch()
         wanted = ["--map", self.offline / "map"] if self.scenario.rules else []
         wanted += ["--tags", self.offline / "tags"] if self.scenario.tags else []
         where = (self.record, self.registrar, voters, "-o", codes)
         self.evote("codes and roll", "registrar", "issue", *where, *wanted, *self._jobs())
         self.evote("open", "election", "open", self.record, *self.signing())
+        self.cosign()
         self.say(f"{self.registered} voters on the roll")
+
+    def _watch(self) -> None:
+        """Three witnesses, of whom two must have cosigned a head; the policy is published."""
+        log = Record(self.record).manifest.log_key.text
+        places = [self.operators / f"witness-{i}" for i in (1, 2, 3)]
+        keys = []
+        for place in places:
+            init = ("init", place, "--name", f"witness.example/{place.name}")
+            keys.append(self.evote("witnesses", "witness", *init).strip())
+        self.witnesses = Witnesses(places, log)
+        self.policy.write_text(policy_text(log, keys, self.witnesses.urls), encoding="ascii")
+
+    def cosign(self) -> None:
+        """The witnesses cosign the head of the log, if it has only grown since the last time."""
+        where = (self.record, "--board", self.board, "--witness-policy", self.policy)
+        self.evote("witnesses", "board", "cosign", *where)
+
+    def unwatch(self) -> None:
+        """The witnesses end."""
+        processor, largest = self.witnesses.stop()
+        self.stages.append(Stage("witness processes", 0.0, processor, largest / _MB))
 
     def _write_voters(self, path: Path) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -270,9 +288,11 @@ class Election:
             batches, answers = self.folder / "batches", self.folder / "answers"
             own = ("-o", answers, "--board", self.board, "--jobs", self.jobs)
             self.evote("deliver", "board", "append", self.record, *sorted(batches.iterdir()), *own)
+            self.cosign()
             return
         for number in rounds or range(1, self.rounds + 1):
             self.step(f"vote, round {number}", partial(_vote, number=number))
+            self.cosign()
 
     def rule(self, verb: str, voters: Path, reason: str) -> None:
         """Strike or confirm the voters of a list of credentials."""
@@ -315,6 +335,7 @@ class Election:
     def seal(self) -> None:
         """End of voting."""
         self.say(self.evote("seal", "election", "seal", self.record, *self.signing()).strip())
+        self.cosign()
 
     def mix(self) -> None:
         """Every mix server in turn."""
@@ -336,10 +357,12 @@ class Election:
         """Tally, shares of a quorum, result; it must be what was marked."""
         board = ("--board", self.board)
         self.evote("tally", "tally", self.record, *board, *self._jobs())
+        self.cosign()
         for i in range(1, self.scenario.quorum + 1):
             where = (self.record, self.operators / f"trustee-{i}", *self._pinned(), *self._jobs())
             self.evote(f"trustee {i}", "trustee", "decrypt", *where)
         self.evote("result", "result", self.record, *board)
+        self.cosign()
         record = Record(self.record)
         self._totals = _totals(decode_result(record.manifest, record.result_bytes()))
         expected = json.loads((self.folder / "expected.json").read_text(encoding="ascii"))
@@ -358,54 +381,44 @@ class Election:
         return [str(i + 1) for i in sorted(best)]
 
     def verify(self) -> None:
-        """The audit, by whoever wants: a process that has the record and the manifest's digest."""
+        """The audit, by whoever wants: who has the manifest's digest, and the witnesses' policy."""
         where = (self.record, *self._pinned(), *self._jobs())
         command = [sys.executable, "-m", "evote", "verify", *map(str, where)]
         found = self.run("verify", lambda: subprocess.run(command, check=False).returncode)
         print(found, flush=True)
 
     def errors(self) -> None:
-        """Errors of every class, each in a copy of its own: all are found, each by its check."""
-        key = load_operator(self.board, self.passphrase)
-        signer = NoteSigner(key=Record(self.record).manifest.log_key, sign=key.sign_note)
+        """An error of every class, each in a copy of its own: all are found, each by its check."""
         for error in ERRORS:
             copy = self.folder / "copy"
-            shutil.copytree(self.record, copy)
             try:
-                self.run("seed an error", partial(_seed, copy, signer, error))
-                found = self.evote("find it", "verify", copy, *self._jobs(), exit_code=1)
+                impossible = self.run("seed errors", partial(_seed, self, copy, error)).strip()
+                if impossible:
+                    self.say(f"{error.name}: not in this election: {impossible}")
+                    continue
+                found = self.evote("find errors", "verify", copy, *self._jobs(), exit_code=1)
             finally:
-                shutil.rmtree(copy)
+                shutil.rmtree(copy, ignore_errors=True)
             failed = [line.split()[1] for line in found.splitlines() if line.startswith("failed ")]
-            self.say(f"{error.name}: {' '.join(failed)}")
             if error.check not in failed:
-                raise SystemExit(f"{error.name}: not found by {error.check}")
+                raise SystemExit(f"{error.name}: {error.check} has not found it\n{found}")
+            failed.remove(error.check)
+            self.say(f"{error.name}: found by {error.check}; failed too: {' '.join(failed) or '-'}")
 
     def signing(self) -> tuple[object, ...]:
         """The options of whoever signs for the authorities and the board."""
         return "--authority", self.authority, "--board", self.board
 
     def _pinned(self) -> tuple[object, ...]:
-        return "--expect-manifest", self.digest
+        return "--expect-manifest", self.digest, "--witness-policy", self.policy
 
     def _jobs(self) -> tuple[object, ...]:
         return "--jobs", self.jobs, "--quiet"
 
     def table(self) -> None:
         """What every stage took, in the end."""
-        print(f"{'stage':<22}{'wall, s':>10}{'CPU, s':>10}{'peak, MB':>10}{'us/ballot':>11}")
-        total = Stage(
-            "all",
-            time.monotonic() - self._begin,
-            sum(stage.processor for stage in self.stages),
-            max(stage.megabytes for stage in self.stages),
-        )
-        for stage in (*self.stages, total):
-            each = 1e6 * stage.processor / max(self.ballots, 1)
-            numbers = f"{stage.wall:>10.1f}{stage.processor:>10.1f}{stage.megabytes:>10.0f}"
-            print(f"{stage.name:<22}{numbers}{each:>11.1f}")
+        rows = table(self.stages, time.monotonic() - self._begin, self.ballots)
         print(f"{self.ballots} ballots, scale {self.scale:g}, {self.jobs} jobs")
-        rows = [stage._asdict() for stage in (*self.stages, total)]
         text = json.dumps({"ballots": self.ballots, "scale": self.scale, "stages": rows}, indent=1)
         (self.folder / "stages.json").write_text(text, encoding="ascii")
 
@@ -444,8 +457,17 @@ def _become(task: Callable[[], int], output: int) -> NoReturn:
         os._exit(code)
 
 
-def _seed(record: Path, signer: NoteSigner, error: SeededError) -> int:
-    seed(record, signer, error)
+def _seed(election: Election, copy: Path, error: SeededError) -> int:
+    """Put an error into a copy of the record, or say why there is none of its class."""
+    copy_record(election.record, copy)
+    key, last = load_operator(election.board, election.passphrase), election.scenario.mixers
+    signer = NoteSigner(key=Record(copy).manifest.log_key, sign=key.sign_note)
+    names = [f"mixer-{last}"] if last and error.check.startswith("mix.") else []
+    mixers = {name: load_operator(election.operators / name, election.passphrase) for name in names}
+    try:
+        seed(copy, error, board=signer, mixers=mixers)
+    except ParameterError as reason:
+        print(reason)
     return 0
 
 
@@ -547,7 +569,9 @@ def start(scenario: Scenario | Callable[[float], Scenario], doc: str | None) -> 
             raise SystemExit(f"{folder} exists: a scenario starts from nothing")
         folder.mkdir(parents=True, exist_ok=True)
         election = Election(scenario, folder.resolve(), options.scale, options.jobs)
+        stack.callback(lambda: election.witnesses.stop())
         yield election
+        election.unwatch()
         if options.errors:
             election.errors()
         election.table()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 import threading
 import time
@@ -618,8 +619,14 @@ def test_a_board_three_witnesses_and_a_monitor(
             assert run(*asking, "--server", url, "--witness-policy", policy, "-o", place) == 0
             assert decode_receipt(place.read_bytes()).entry == receipt.entry
             verify_receipt(decode_receipt(place.read_bytes()), manifest.log_key, good)
-            until(lambda: run(*watch, "--max-delay", 60) == 0 and run(*watch) == 0)
-            assert "5 entries, 0 of them new" in capsys.readouterr().out
+
+            def all_seen() -> bool:
+                """The head with all entries, which may be cosigned after that of the receipt."""
+                if run(*watch, "--max-delay", 60) or run(*watch):
+                    return False
+                return "5 entries, 0 of them new" in capsys.readouterr().out
+
+            until(all_seen)
             head = fetch(f"{url}/board/checkpoint", limit=10**6).body
             checkpoint, counted = good.check(head)
             assert (checkpoint.size, len(counted)) == (5, 3)
@@ -638,6 +645,59 @@ def test_a_board_three_witnesses_and_a_monitor(
     # The servers are gone: nobody is accused.
     assert run(*watch) == 3
     assert run("ballot", "cast", made.path, tmp_path / "ballot-2", "--server", url) != 0
+
+
+@needs_server
+def test_a_board_without_a_server_is_witnessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """attacks: F1, F3. The heads between steps of operators, and one that does not continue."""
+    monkeypatch.setenv("EVOTE_PASSPHRASE", records.PASSPHRASE)
+    made = records.make_ready(tmp_path / "election", Plan())
+    records.open_small(made)
+    log, keys = Record(made.path).manifest.log_key.text, witnesses_of(tmp_path, 3, capsys)
+    old = tmp_path / "old"
+    policy = tmp_path / "policy"
+    cosign = ("board", "cosign", made.path, "--board", made.board, "--witness-policy", policy)
+    with (
+        serving("witness", "serve", tmp_path / "w1", "--log", log) as one,
+        serving("witness", "serve", tmp_path / "w2", "--log", log) as two,
+    ):
+        urls = (one, two, "http://127.0.0.1:9")  # nobody is there
+        lines = [
+            f"witness w{i} {key} {url}"
+            for i, (key, url) in enumerate(zip(keys, urls, strict=True), 1)
+        ]
+        policy.write_text("\n".join([f"log {log}", *lines, "group q 2 w1 w2 w3", "quorum q\n"]))
+        assert run(*cosign) == 0
+        said = capsys.readouterr()
+        assert said.out.splitlines() == [
+            "1 entries",
+            *(f"cosigned by witness.example/w{i}" for i in (1, 2)),
+        ]
+        assert said.err.startswith("w3: ")
+        audit(made.path, phase="voting", witness_policy=policy).raise_for_failure()
+        shutil.copytree(made.path, old)
+        records.vote_small(made)
+        report = audit(made.path, phase="voting", witness_policy=policy)
+        assert {finding.check for finding in report.failures()} == {"board.witnesses"}
+        assert run(*cosign) == 0
+        assert capsys.readouterr().out.startswith("6 entries")
+        audit(made.path, phase="voting", witness_policy=policy).raise_for_failure()
+        # The log put back and continued otherwise: a fork, which nobody cosigns.
+        (made.board / "index.sqlite").unlink()
+        shutil.rmtree(made.path)
+        shutil.copytree(old, made.path)
+        records.cast(made, [(i, records.marks(0, 1), "cast") for i in range(3)] * 3)
+        assert run(*cosign) == 3
+        said = capsys.readouterr()
+        assert "w1: status 422" in said.err
+        assert "w2: status 422" in said.err
+        assert "the quorum has not cosigned the head of 10 entries" in said.err
+        assert (made.path / "board" / "checkpoint").read_bytes().count(b"\n\xe2") == 1
+    # Nobody is left.
+    assert run(*cosign) == 3
+    assert run("board", "cosign", made.path, "--board", made.board) == 2
 
 
 def workflow_tracker(receipt: Receipt) -> str:

@@ -87,13 +87,13 @@ __all__ = [
     "check_signature",
     "check_step",
     "decode_step",
-    "encode_step",
     "list_digest",
     "make_step",
     "mix_path",
     "mixing_units",
     "read_unit",
     "session_name",
+    "sign_step",
     "step_outputs",
     "step_size",
     "unit_shape",
@@ -402,21 +402,22 @@ def make_step(
     statement = ShuffleStatement(key=public, inputs=inputs, outputs=outputs)
     proof = prove_shuffle(statement, witness, cascade.oracle(unit, step), rng=rng)
     before, listed, proven = list_digest(inputs.encode()), outputs.encode(), proof.encode()
-    parts = _signed_parts(cascade.election, unit, step, before, listed, proven)
-    data = encode_step(cascade, unit, step, before, listed, proven, key.sign("mix", *parts))
+    data = sign_step(cascade, unit, step, before, listed, proven, key)
     return MadeStep(data, outputs, witness)
 
 
-def encode_step(
+def sign_step(
     cascade: Cascade,
     unit: Unit,
     step: int,
     inputs: bytes,
     outputs: bytes,
     proof: bytes,
-    signature: bytes,
+    key: OperatorKey,
 ) -> bytes:
-    """The bytes of mixes/UUU/SS.json."""
+    """The bytes of mixes/UUU/SS.json: digest of the inputs, encoded outputs and proof, signed."""
+    parts = _signed_parts(cascade.election, unit, step, inputs, outputs, proof)
+    signature = key.sign("mix", *parts)
     return canonical_json(
         {
             "format": "evote/mix",

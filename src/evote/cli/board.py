@@ -12,6 +12,7 @@ from evote import workflow
 from evote._evidence import encode_evidence
 from evote._files import make_directory, read_file, write_file
 from evote._refusals import encode_refusal
+from evote._rulings import open_board
 from evote._submissions import decode_submission, submission_limit
 from evote.board import (
     Entry,
@@ -43,6 +44,7 @@ from evote.errors import BrokenLog, DecodingError
 from evote.fates import reckon
 from evote.record import Record
 from evote.server._web import Limits, listen, run_server
+from evote.server._witnessing import cosign_board
 from evote.server.board import BoardServer
 from evote.server.monitor import NOT_CHECKED, Broken, Late, monitor
 
@@ -244,6 +246,40 @@ def serve(
         with server.running():
             say(f"serving on {shown_address(at.getsockname())}")
             run_server(server.handle, at, Limits(connections=connections))
+
+
+@board.command("cosign")
+@record_argument
+@directory_option("--board", "Directory of the board.")
+@click.option(
+    "--witness-policy",
+    required=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The witnesses, with their URLs, and how many of them must cosign.",
+)
+@passphrase_option
+def cosign_(record: Path, board: Path, witness_policy: Path, passphrase_file: Path | None) -> int:
+    """Have the witnesses cosign the head of RECORD's log now, without a server.
+
+    A server has each head cosigned by itself, and keeps the board locked. This is for the heads
+    that there are without one: of the opening, of batches, of rulings, of the seal, of the result.
+
+    Exit code 3: their quorum has not cosigned it, and the head is as it was.
+    """
+    policy = decode_policy(read_file(witness_policy, _MAX_POLICY), where=witness_policy.name)
+    with open_board(record, board, passphrase(passphrase_file)) as opened:
+        cosignatures, problems = cosign_board(opened, policy)
+        size = opened.size
+    for name, problem in sorted(problems.items()):
+        warn(f"{name}: {problem}")
+    if cosignatures is None:
+        warn(f"evote: the quorum has not cosigned the head of {size} entries")
+        return 3
+    say(f"{size} entries")
+    for name in sorted(item.key.name for item in cosignatures):
+        say(f"cosigned by {name}")
+    return 0
 
 
 @board.command("monitor")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from evote._notes import MAX_LINES, Note, NoteSignature, decode_note
 from evote.board import (
     MAX_NOTE,
+    Board,
     Checkpoint,
     Cosignature,
     VerifierKey,
@@ -21,7 +22,7 @@ from evote.encoding import decode_decimal
 from evote.server._fetch import Unreachable, check_url, fetch
 from evote.server.witness import AddCheckpoint, encode_add_checkpoint
 
-__all__ = ["Witnessing"]
+__all__ = ["Witnessing", "cosign_board"]
 
 Prove = Callable[[int, int], Sequence[bytes]]
 _Line = tuple[NoteSignature, Cosignature]
@@ -146,6 +147,35 @@ class Witnessing:
         note, [cosignature] = open_note(answered, [key], where=name)
         lines = (s for s in note.signatures if (s.name, s.key_id) == _named(key))
         return max(lines, key=lambda line: line.signature[:8]), cosignature
+
+
+def cosign_board(
+    board: Board, policy: WitnessPolicy
+) -> tuple[tuple[Cosignature, ...] | None, Mapping[str, str]]:
+    """Ask the witnesses of a policy once, and put a quorum's cosignatures under the board's head.
+
+    For a board that no server shows: its log grew by steps of operators, or by batches.
+
+    Returns:
+        The cosignatures, None if they are no quorum and nothing was put; and why other witnesses
+        have not cosigned.
+
+    Raises:
+        ParameterError: the URL of a witness is none.
+        EvoteError: the quorum cosigned, and yet the policy does not accept the head.
+    """
+    one = threading.Lock()  # a board is not for several threads
+
+    def prove(old: int, new: int) -> Sequence[bytes]:
+        with one:
+            return board.consistency_proof(old, new)
+
+    witnessing = Witnessing(board.key, policy, prove)
+    cosigned, by = witnessing.cosign(board.checkpoint)
+    if not witnessing.satisfied(by):
+        return None, witnessing.problems
+    board.add_cosignatures(cosigned)
+    return by, witnessing.problems
 
 
 def _named(key: VerifierKey) -> tuple[str, bytes]:
