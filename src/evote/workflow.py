@@ -92,7 +92,6 @@ from evote.errors import (
     ParameterError,
     VerificationError,
 )
-from evote.interop.verificatum import write_second_proof
 from evote.mixing import Unit, make_step, mix_path
 from evote.operators import (
     Passphrase,
@@ -415,6 +414,8 @@ def mix(
         if unit.steps < step:
             made = make_step(cascade, unit.unit, step, unit.current, key)
             if verificatum is not None:
+                from evote.interop.verificatum import write_second_proof
+
                 write_second_proof(Path(verificatum), cascade, unit, step, made)
             make_directory(path.parent)
             write_file(path, made.data)
