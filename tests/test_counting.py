@@ -16,6 +16,7 @@ from evote.contests import Contest, Count, Method, Option, undervotes
 from evote.counting import (
     MAX_BALLOTS,
     UNIT,
+    ContestCounter,
     Rankings,
     STVCount,
     Tie,
@@ -587,6 +588,46 @@ def test_written_texts_are_counted_as_written() -> None:
     count = count_selections(given, [1, 1, 1, 1, 5])
     assert count.write_ins == (("Zo\u00eb", 2), ("Max", 1), ("max", 1))
     assert (count.votes, count.undervotes) == ((1, 5, 5), 3)
+
+
+def in_pieces(given: ContestAnswers, weights: list[int], size: int) -> ContestCounter:
+    counter = ContestCounter(given.contest)
+    for start in range(0, len(weights), size):
+        part = slice(start, start + size)
+        piece = replace(
+            given,
+            selections=given.selections[part],
+            write_ins=given.write_ins[part],
+            verdicts=given.verdicts[part],
+        )
+        counter.add(piece, weights[part])
+    return counter
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_ballots_are_counted_in_batches(size: int) -> None:
+    """As all together, whatever their contest; those of another one are refused."""
+    weights = [1, 2, 3, 4, 5]
+    marks = [[0, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 1]]
+    named = answers(NAMED, marks, write_ins=["Zo\u00eb", "Max", "Zo\u00eb", "max", ""])
+    blanks = answers(LIMITED, [[1, 0, 0], [0, 1, 1], [0, 0, 0]], blanks=[0, 0, 1])
+    borda = Count(method="borda", seats=2)
+    of = contest(kind="ranking", option_limit=3, maximum=3, minimum=0, count=borda)
+    ranked, lots = answers(of, RANKS), (1, 0, 2)
+    assert in_pieces(named, weights, size).finish() == count_contest(named, weights)
+    assert in_pieces(blanks, weights[:3], size).finish() == count_contest(blanks, weights[:3])
+    found = in_pieces(ranked, weights, size)
+    assert found.finish(lots) == count_contest(ranked, weights, lots=lots)
+    with pytest.raises(ParameterError, match="ballots of contest"):
+        found.add(named, weights)
+    with pytest.raises(ParameterError, match="weights"):
+        found.add(ranked, [MAX_BALLOTS - 5, 1, 1, 1, 1])
+
+
+def test_no_ballots_are_counted() -> None:
+    count = ContestCounter(NAMED).finish()
+    assert count == count_contest(answers(NAMED, np.zeros((0, 3), np.int64)))
+    assert sum(count.ballots.values()) == 0
 
 
 RANKS = [[1, 2, 3], [1, 2, 3], [0, 1, 0], [2, 0, 1], [0, 0, 0]]

@@ -9,18 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evote import ballots, mixing, workflow
+from evote import _decryption, _tally_files, ballots, mixing, workflow
+from evote import tally as tally_module
 from evote.ballots import BallotPack, Ballots, ballot_digest, encrypt_ballots
 from evote.contests import Style
 from evote.credentials import Action, derive_voter_key
 from evote.election import Manifest
 from evote.elgamal import encrypt_with_nonces
 from evote.encoding import canonical_json, decode_base64url, encode_base64url
-from evote.errors import ParameterError, VerificationError
+from evote.errors import DecodingError, ParameterError, VerificationError
 from evote.groups import Group, Secrecy
 from evote.mixing import Cascade, MixInputs, Unit, mix_path, mixing_units
 from evote.operators import load_operator
@@ -310,6 +312,51 @@ def test_the_tally_names_every_step(stages: dict[str, Path]) -> None:
         assert mixed.outputs.encode() == decode_base64url(json.loads(files[1])["outputs"])
     with pytest.raises(ParameterError, match="is read with the mix servers' files"):
         decode_tally(record.manifest, record.tally_bytes())
+
+
+def test_chunks_go_over_sums_and_units(
+    stages: dict[str, Path], voted: Made, at: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the chunks are, the same shares, messages and result."""
+    tally, _ = Record(stages["tallied"]).tally()
+    whole = [each.encode() for each in tally.chunks()]
+    shapes = [mixed.shape for mixed in tally.units]
+    assert len(whole) == 1
+    assert tally.size == tally.sums.size + sum(n * w for n, w in shapes)
+    before = list(workflow.mixed_answers(stages["finished"]))
+    for module in (_decryption, _tally_files, tally_module):
+        monkeypatch.setattr(module, "CHUNK", 2)
+    chunks = list(tally.chunks())
+    assert [len(each) for each in chunks[:-1]] == [2] * (len(chunks) - 1)
+    assert b"".join(each.encode() for each in chunks) == whole[0]
+    assert len(chunks) > 3
+    record = at("tallied")
+    workflow.decrypt_share(record, voted.trustees()[0], PASSPHRASE)
+    workflow.publish_result(record, voted.board, PASSPHRASE)
+    finished = Record(record)
+    assert finished.result_bytes() == Record(stages["finished"]).result_bytes()
+    assert audit(record).ok
+    found = list(workflow.mixed_answers(record))
+    assert len(found) > len(before)  # units come in parts
+    for unit, answers in before:
+        parts = [p for u, p in found if (u, p.contest) == (unit, answers.contest)]
+        selections = np.concatenate([part.selections for part in parts])
+        assert selections.tolist() == answers.selections.tolist()
+        verdicts = np.concatenate([part.verdicts for part in parts])
+        assert verdicts.tolist() == answers.verdicts.tolist()
+
+
+def test_outputs_are_read_again_and_are_those_that_were_verified(at: Copies) -> None:
+    record = at("mixed 2")
+    _, _, units = audited_mixes(record)
+    for unit in units:
+        read = json.loads((record / mix_path(unit.unit.number, 2)).read_bytes())
+        assert unit.current.encode() == decode_base64url(read["outputs"])
+    place, other = (record / mix_path(number, 2) for number in (0, 1))
+    place.write_bytes(other.read_bytes())
+    with pytest.raises(DecodingError, match=r"^mixes/000/02.json: not the file"):
+        units[0].current.encode()
+    assert units[1].current.encode() == units[1].finished().outputs.encode()
 
 
 def test_the_ballot_box_refuses_packs(voted: Made, monkeypatch: pytest.MonkeyPatch) -> None:

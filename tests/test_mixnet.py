@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evote import _terelius_wikstrom, mixnet
 from evote._terelius_wikstrom import commit_permutation, prove_claim, verify_claim
 from evote.elgamal import (
     Ciphertexts,
@@ -741,3 +742,27 @@ def test_processes_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     plain = decode_shuffle_proof(ristretto255, data, (n, 1))
     verify_shuffle(statement, plain, transcript(ristretto255))
+
+
+@pytest.mark.parametrize("n", [1, 4, 9])
+def test_long_shuffles_are_proven_and_verified_in_parts(
+    group: Group, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packed lists, computed and multiplied some at a time; a false statement still fails."""
+    if group.order < 2**200:
+        pytest.skip("in a tiny group a false proof may hold")
+    before = make(group, n, 2)
+    for name in ("_PART", "_COMPUTED"):
+        monkeypatch.setattr(_terelius_wikstrom, name, 3)
+    monkeypatch.setattr(mixnet, "_GENERATED", 2)
+    monkeypatch.setattr(mixnet, "_kept", {})
+    for made in (before, make(group, n, 2)):
+        proof = decode_shuffle_proof(group, made.proof.encode(), (n, 2), packed=True)
+        assert proof == made.proof
+        verify_shuffle(made.statement, proof, transcript(group))
+        wrong = dataclasses.replace(made.statement, outputs=made.statement.inputs)
+        with pytest.raises(InvalidProof):
+            verify_shuffle(wrong, proof, transcript(group))
+    known = mixnet._generators(group, n)
+    assert mixnet._generators(group, n + 3)[:n] == known == mixnet._generators(group, n)
+    assert known == group.hash_to_elements(b"evote/1/shuffle", n)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evote import policies
 from evote.board import (
     MAX_ENTRY,
     MAX_ROWS,
@@ -239,6 +240,37 @@ def test_a_look_in_between() -> None:
     counting.add(2, ballot(0, 1))
     assert names(counting.finish()) == ["superseded", "counted"]
     assert names(counting.finish()) == ["superseded", "counted"]
+
+
+def test_the_last_look_is_the_same() -> None:
+    spoiled = ballot(1, 1, "spoil")
+    entries: list[Entry] = [OPEN, ballot(0, 0), spoiled, opening(1), ballot(0, 2)]
+    found = []
+    for last in (False, True):
+        counting = Counting(ROLL, revote="last", spoil="allowed")
+        for index, entry in enumerate(entries):
+            counting.add(index, entry)
+        found.append(counting.finish(last=last))
+    assert names(found[0]) == names(found[1]) == ["superseded", "spoiled", "counted"]
+    assert found[0].openings.tolist() == found[1].openings.tolist() == [-1, 3, -1]
+    assert found[0].digest == found[1].digest
+
+
+def test_digests_that_begin_alike_are_told_apart() -> None:
+    """Twice the same is found among others that begin as it does, however many stand between."""
+    alike = [replace(ballot(0, 0), digest=bytes(31) + bytes([i])) for i in range(1, 6)]
+    assert names(fates([OPEN, *alike])) == ["superseded"] * 4 + ["counted"]
+    for again in alike:
+        broken([OPEN, *alike, ballot(1, 9), again], 7, "submitted before")
+    broken([OPEN, *alike, alike[3], alike[1]], 6, "submitted before")
+
+
+def test_the_counted_set_is_hashed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = fates([OPEN, *(ballot(i % 3, i) for i in range(7))])
+    whole = found.digest
+    for size in (1, 2, 3):
+        monkeypatch.setattr(policies, "_AT_ONCE", size)
+        assert found.digest == whole
 
 
 def test_the_digest_is_as_documented() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import evote
-from evote import _encrypted_ballots, verify, workflow
+from evote import _audit_jobs, _encrypted_ballots, verify, workflow
 from evote._audit_ballots import check_ballots
 from evote._report import Ledger
 from evote._rulings import open_board
@@ -484,6 +484,23 @@ def test_as_many_processes_as_you_like(large: Path) -> None:
     assert alone.finding("ballots.proofs").checked == BALLOTS + 1
     assert seen[-1] == ("ballots", BALLOTS + 1, BALLOTS + 1)
     assert audit(large, phase="sealed", jobs=2).to_json() == alone.to_json()
+
+
+def test_jobs_of_any_size_say_the_same(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs are cut by bytes: one ballot each, some, all; a ballot has its line in each."""
+    wrong = Path(shutil.copytree(large, tmp_path / "record"))
+    place = wrong / "ballots/000.jsonl"
+    lines = place.read_bytes().split(b"\n")
+    lines[2] = lines[2].replace(b"e", b"f", 1)
+    place.write_bytes(b"\n".join(lines))
+    whole = [audit(path, phase="sealed").to_json() for path in (large, wrong)]
+    assert b"ballots/000.jsonl: line 3" in whole[1]
+    size = len(lines[0])
+    for limit in (1, 5 * size, 300 * size):
+        monkeypatch.setattr(_audit_jobs, "_BYTES_AT_ONCE", limit)
+        assert [audit(path, phase="sealed").to_json() for path in (large, wrong)] == whole
 
 
 def test_failures_are_the_same_in_other_processes(large: Path, tmp_path: Path) -> None:

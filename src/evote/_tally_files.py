@@ -308,7 +308,7 @@ def _read_outputs(
     name = mix_path(unit.number, len(steps))
     data = read(name)
     if file_digest(data) != steps[-1]:
-        raise DecodingError("not the file that tally.json names", where=name)
+        raise DecodingError("not the file that was verified, or that tally.json names", where=name)
     return step_outputs(manifest, unit, data, known=known, where=name)
 
 

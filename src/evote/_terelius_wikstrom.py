@@ -35,7 +35,7 @@ D. Wikström, "How to implement a stand-alone verifier for the Verificatum mix-n
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from itertools import count
 from typing import Protocol, TypeAlias, TypeVar
@@ -61,6 +61,7 @@ __all__ = [
     "verify_claim",
 ]
 
+_COMPUTED = 2**14  # elements of a list that are computed at a time
 _PART = 2**12  # terms of each list that are multiplied at a time
 _HIDING_BITS = 128  # how much longer eps is than v e': at most n 2^-128 of what k_E tells is new
 
@@ -203,7 +204,14 @@ def commit_permutation(
     group = h.group
     hedged = hedged_rng(rng, permutation.tobytes(), h[:1].encode())
     r = group.random_scalars(h.shape, secrecy=Secrecy.ONE_TIME, rng=hedged)
-    return (group.generator**r * h).take(np.argsort(permutation)), r
+    u = _in_parts(len(h), lambda part: group.generator ** r[part] * h[part])
+    return u.take(np.argsort(permutation)), r
+
+
+def _in_parts(count: int, compute: Callable[[slice], Elements]) -> Elements:
+    """A long list that is computed part by part, and packed."""
+    starts = range(0, max(count, 1), _COMPUTED)
+    return concatenate([compute(slice(i, min(i + _COMPUTED, count))).packed() for i in starts])
 
 
 def prove_claim(
@@ -260,11 +268,13 @@ def prove_claim(
         y = group.linear_recurrence(e_prime, zero.broadcast_to((n,)), one)
         x_before = concatenate([zero.reshape((1,)), x])
         y_before = concatenate([one.reshape((1,)), y])
+        x_prime, y_prime = beta + x_before[:n] * epsilon, y_before[:n] * epsilon
         h_0 = claim.first
         chain = {
-            "b": g**x * h_0**y,  # B_i = g^x_i h_0^y_i
+            # B_i = g^x_i h_0^y_i
+            "b": _in_parts(n, lambda part: g ** x[part] * h_0 ** y[part]),
             # B'_i = g^(beta_i + x_{i-1} eps_i) h_0^(y_{i-1} eps_i)
-            "b_prime": g ** (beta + x_before[:n] * epsilon) * h_0 ** (y_before[:n] * epsilon),
+            "b_prime": _in_parts(n, lambda part: g ** x_prime[part] * h_0 ** y_prime[part]),
             "c_prime": g**gamma,
             "d_prime": g**delta,
         }

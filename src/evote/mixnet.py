@@ -257,7 +257,7 @@ def shuffle(
         raise ShapeMismatch(f"inputs of shape (n, w) expected, got {inputs.shape}")
     permutation = _random_permutation(len(inputs), rng)
     outputs, nonces = reencrypt(key, inputs.take(permutation), rng)
-    return outputs, ShuffleWitness(permutation=permutation, nonces=nonces)
+    return outputs.packed(), ShuffleWitness(permutation=permutation, nonces=nonces)
 
 
 def _random_permutation(n: int, rng: Rng | None) -> NDArray[np.intp]:
