@@ -6,9 +6,10 @@ a record holds: undecodable data are failures with a place. A check whose inputs
 checked, which is never success.
 
 The log is read twice for its files and phase, once for its order, its root and the counted set, and
-then bundle by bundle with the ballots, in as many processes as asked for. Memory: 50 bytes a
-ballot, 50 a voter of the roll, a few bundles for each process, the ciphertexts of all ballots that
-are mixed (`mixing.MixInputs`), and fingerprints that spill to temporary files.
+then bundle by bundle with the ballots, in as many processes as asked for. Memory: about 65 bytes a
+ballot, 65 a voter of the roll, a few bundles for each process, and one unit that is mixed, its
+lists encoded. In temporary files: fingerprints, the ciphertexts of all ballots that are mixed
+(`mixing.MixInputs`), and decryption shares.
 
 A record alone shows that it is consistent, not that it is the record of the election: whoever
 wrote it may have written all of it. The pins tie it to what was published elsewhere: the manifest's
