@@ -19,9 +19,9 @@ from typing import Any
 
 import gmpy2
 
+from evote._accelerator import native_module
 from evote._pool import processes
 from evote.groups import Group, ModPGroup, named_group
-from evote.groups._choice import native_module
 
 __all__ = [
     "Action",

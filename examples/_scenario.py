@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,6 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from _stages import Stage, table
 from _witnesses import Witnesses, policy_text
-from numpy.typing import NDArray
 
 from evote import cli, workflow
 from evote._pool import end_processes
@@ -63,7 +63,7 @@ __all__ = [
 ]
 
 Marks = dict[str, tuple[int, ...]]
-_AT_ONCE = 1024  # ballots of one append
+_AT_ONCE = 2048  # ballots of one append
 _MB = 1000 if sys.platform != "darwin" else 1_000_000  # units of ru_maxrss
 
 
@@ -492,9 +492,8 @@ class _Voting:
 
     def __init__(self, election: Election) -> None:
         self.election = election
-        self._sums: dict[str, NDArray[np.int64]] = {
-            contest.id: np.zeros(len(contest.options), dtype=np.int64)
-            for contest in election.scenario.contests
+        self._papers = {
+            contest.id: Counter[tuple[int, ...]]() for contest in election.scenario.contests
         }
 
     def votes(self, *rounds: int) -> Iterator[workflow.Vote]:
@@ -509,7 +508,7 @@ class _Voting:
                     marks = scenario.mark(rng, person)
                     if person.counts and person.ballots == number:
                         for name, values in marks.items():
-                            self._sums[name] += values
+                            self._papers[name][values] += 1
                     choice = workflow.Choice(contests=marks)
                     yield workflow.Vote(code=row["code"], style=person.style, choice=choice)
 
@@ -517,8 +516,12 @@ class _Voting:
         """Write what must come out, of these rounds and those before."""
         path = self.election.folder / "expected.json"
         before = json.loads(path.read_text(encoding="ascii")) if path.exists() else {}
-        sums = {name: (v + before.get(name, 0)).tolist() for name, v in self._sums.items()}
-        path.write_text(json.dumps(sums), encoding="ascii")
+        for contest in self.election.scenario.contests:
+            sums = np.array(before.get(contest.id, [0] * len(contest.options)))
+            for values, count in self._papers[contest.id].items():
+                sums += count * np.array(values)
+            before[contest.id] = sums.tolist()
+        path.write_text(json.dumps(before), encoding="ascii")
 
 
 def _vote(election: Election, number: int) -> None:

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import pytest
 
+from evote._accelerator import native_module
 from evote.errors import ParameterError
 from evote.groups import Group
-from evote.groups._choice import native_module
 
 BACKENDS = ("native", "gmp", "python")
 

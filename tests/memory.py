@@ -28,6 +28,7 @@ from evote import (
     verify,
 )
 from evote._batch import Equations
+from evote._forms import Strings
 from evote.groups._gmp_ristretto import RistrettoKernel
 
 
@@ -73,7 +74,7 @@ class Memory:
 
 
 def _lists(*arguments: Any, where: str = "") -> object:
-    return where, *(tuple(a) if isinstance(a, list | range) else a for a in arguments)
+    return where, *(tuple(a) if isinstance(a, list | range | Strings) else a for a in arguments)
 
 
 def _equations(equations: Sequence[Equations], *, rng: None = None) -> object:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from evote import _files
-from evote._entries import read_entry
+from evote._entries import encode_entries, read_entry
 from evote.board import (
     COSIGNER_KEY,
     LOG_KEY,
@@ -202,6 +202,14 @@ def test_entries_altered(entry: Entry) -> None:
 def test_hostile_entries(data: bytes) -> None:
     with pytest.raises(DecodingError):
         decode_entry(data, where="entry 0")
+
+
+def test_many_entries_are_encoded_as_each() -> None:
+    """Ballots together, whatever stands between them, also what no reader would take."""
+    odd = replace(BALLOT, signature=bytes(63))
+    mixed = [*ENTRIES, replace(BALLOT, action="spoil"), odd, *ballots(5)[0], *ENTRIES[::-1]]
+    for entries in (mixed, mixed[:1], []):
+        assert encode_entries(entries) == [encode_entry(entry) for entry in entries]
 
 
 @given(strategies.damaged(encode_entry(BALLOT)))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evote._log_files import LogFiles
 from evote.board import (
@@ -23,6 +26,7 @@ from evote.board import (
     leaf_hashes,
     open_checkpoint,
 )
+from evote.credentials import Action
 from evote.errors import BrokenLog, VerificationError
 from tests.test_board import BALLOT, ENTRIES, LOG, ballots, check_board_files, signer
 
@@ -138,6 +142,9 @@ def edited(*statements: str) -> Callable[[Path], None]:
         edited("UPDATE state SET size = -1"),
         edited("UPDATE state SET root = 'text'"),
         edited("UPDATE state SET stage = 77"),
+        edited("UPDATE numbers SET kind = 99"),
+        edited("UPDATE numbers SET data = x'0000'"),
+        edited("UPDATE numbers SET data = 'text'"),
     ],
 )
 def test_what_is_wrong_with_an_index_is_made_again(
@@ -305,25 +312,70 @@ def test_ballots_and_openings(tmp_path: Path) -> None:
         assert open_checkpoint(board.checkpoint, LOG.key).size == 5
 
 
+def numbers(*values: int) -> NDArray[np.uint64]:
+    return np.array(values, dtype=np.uint64)
+
+
 def test_nonces(tmp_path: Path) -> None:
     index = BoardIndex(tmp_path / "index", LOG.key.text)
     assert index.nonces == 0
-    index.add_nonces(7, {-(2**63), 0, 5}, {2**63 - 1})
-    index.add_nonces(9, {5, 6}, set())
+    index.add_nonces(7, numbers(2**63, 0, 5), numbers(2**64 - 1))
+    index.add_nonces(9, numbers(5, 6), numbers())
     assert index.nonces == 9
     for _ in range(2):
-        assert index.known_nonces(0, {-(2**63), 0, 5, 6, 7, 2**63 - 1}) == {-(2**63), 0, 5, 6}
-        assert index.known_nonces(1, {2**63 - 1, 5}) == {2**63 - 1}
-        assert index.known_nonces(1, set()) == set()
+        known = index.known_nonces(0, numbers(7, 2**63, 6, 2**64 - 1, 0, 5, 5))
+        assert known.tolist() == [False, True, True, False, True, True, True]
+        assert index.known_nonces(1, numbers(2**64 - 1, 5)).tolist() == [True, False]
+        assert index.known_nonces(1, numbers()).tolist() == []
         index.close()
         index = BoardIndex(tmp_path / "index", LOG.key.text)
+    index.close()
+
+
+def test_many_nonces_in_few_arrays(tmp_path: Path) -> None:
+    """Each batch is merged with those that are not much longer; none is lost, none invented."""
+    rng = random.Random(5)
+    index = BoardIndex(tmp_path / "index", LOG.key.text)
+    added, fresh = set[int](), [rng.getrandbits(64) for _ in range(500)]
+    for size in range(1, 200):
+        some = [rng.getrandbits(64) for _ in range(rng.randrange(40))]
+        added.update(some)
+        index.add_nonces(size, numbers(*some), numbers())
+        if size % 50 == 0:
+            index.close()
+            index = BoardIndex(tmp_path / "index", LOG.key.text)
+        assert index.known_nonces(0, numbers(*some)).all()
+    asked = sorted(added) + fresh
+    rng.shuffle(asked)
+    assert index.known_nonces(0, numbers(*asked)).tolist() == [value in added for value in asked]
+    [(arrays,)] = index._connection.execute("SELECT count(*) FROM numbers").fetchall()
+    assert arrays <= 12
+    index.close()
+
+
+def test_keys_that_begin_alike(tmp_path: Path) -> None:
+    """32 bits lead to the candidates; the rows decide."""
+    index = BoardIndex(tmp_path / "index", LOG.key.text)
+    keys = [head * 4 + bytes([i]) * 28 for head in (b"\0", b"\xff") for i in range(3)]
+    for place, key in enumerate(keys):
+        action: Action = "spoil" if place % 2 else "cast"
+        entry = BallotEntry(action=action, credential=key, digest=key[::-1], signature=bytes(64))
+        index.add(place, [key], [entry], bytes(32), Stage.VOTING)
+    for place, key in enumerate(keys):
+        assert index.place(key) == place
+        assert index.entries_of(key) == [place]
+        assert index.has_cast(key) is (place % 2 == 0)
+        assert index.submitted(key[::-1]) == place
+        assert index.spoiled(key[::-1]) == (place if place % 2 else None)
+    assert index.place(bytes(31) + b"\1") is None
+    assert index.entries_of(b"\xff" * 32) == []
     index.close()
 
 
 def test_an_index_that_fails_closes_the_board(tmp_path: Path) -> None:
     """What was being appended is there all the same: the checkpoint came first."""
     with begin(tmp_path, 5) as board:
-        board.index._connection.execute("DROP TABLE entries")
+        board.index._connection.execute("DROP TABLE ballots")
         with pytest.raises(OSError, match="index of the board"):
             board.append(*ballots(3, 5))
     with again(tmp_path) as board:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 
 import evote
 from evote import cli
-from evote.cli import _common
+from evote.cli import _common, audit
 from evote.cli.ballot import read_choice
 from evote.cli.election import read_draft
 from evote.demo import peoples_council_2013, run_election
@@ -62,15 +63,23 @@ def run(*arguments: str | Path) -> int:
     return leaving.value.code
 
 
+def verbs_of(command: click.Command) -> dict[str, click.Command]:
+    """What a group has; empty for a verb."""
+    if not isinstance(command, click.Group):
+        return {}
+    context = click.Context(command)
+    found = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return {name: verb for name, verb in found.items() if verb is not None}
+
+
 # -- help, usage, and everything that is not a verdict ------------------------------------------
 
 
 def test_all_verbs_have_help(capsys: pytest.CaptureFixture[str]) -> None:
     def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield path
-        if isinstance(command, click.Group):
-            for name, inner in command.commands.items():
-                yield from walk(inner, (*path, name))
+        for name, inner in verbs_of(command).items():
+            yield from walk(inner, (*path, name))
 
     verbs = list(walk(cli.command, ()))
     assert {("demo",), ("trustee", "rehearse"), ("ballot", "spoil"), ("verify",)} <= set(verbs)
@@ -84,6 +93,32 @@ def test_all_verbs_have_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert evote.__version__ in capsys.readouterr().out
+
+
+READERS = ("belenios", "electionguard", "helios", "swisspost", "verificatum")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verbs"),
+    [
+        (["--version"], []),
+        (["verify", "--help"], ["audit"]),
+        (["registrar", "--help"], ["registrar"]),
+        (["trustee", "--help"], ["trustee"]),
+        (["export", "--help"], ["export"]),
+    ],
+)
+def test_a_verb_loads_what_it_needs(arguments: list[str], verbs: list[str]) -> None:
+    program = "import sys; from evote import cli\ntry: cli.main(sys.argv[1:])\n"
+    command = [sys.executable, "-c", f"{program}finally: print(*sys.modules)", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert [name for name in loaded if re.fullmatch(r"evote\.cli\.[a-z]+", name)] == [
+        f"evote.cli.{verb}" for verb in verbs
+    ]
+    foreign = {f"evote.interop.{name}" for name in READERS} & set(loaded)
+    assert bool(foreign) == (arguments[0] == "export")
+    assert "jinja2" not in loaded
 
 
 @pytest.mark.parametrize(
@@ -137,7 +172,7 @@ def test_exit_codes(
         raise error
 
     monkeypatch.delenv("EVOTE_DEBUG", raising=False)
-    monkeypatch.setattr(cli.audit.doctor, "callback", doctor)
+    monkeypatch.setattr(audit.doctor, "callback", doctor)
     assert run("doctor") == code
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -150,7 +185,7 @@ def test_debug_shows_where(
     def doctor() -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(cli.audit.doctor, "callback", doctor)
+    monkeypatch.setattr(audit.doctor, "callback", doctor)
     monkeypatch.setenv("EVOTE_DEBUG", "1")
     assert run("doctor") == 70
     assert "Traceback" in capsys.readouterr().err
@@ -287,8 +322,10 @@ def test_verify_something_else(what: str, tmp_path: Path) -> None:
 
 def test_no_option_takes_a_secret() -> None:
     """Options name files; `ps` shows every argument to everyone."""
-    for group in cli.command.commands.values():
-        for verb in [group, *(group.commands.values() if isinstance(group, click.Group) else ())]:
+    groups = verbs_of(cli.command)
+    assert len(groups) > 20
+    for group in groups.values():
+        for verb in [group, *verbs_of(group).values()]:
             names = {name for option in verb.params for name in option.opts}
             assert not names & {"--passphrase", "--password", "--code", "--seed", "--secret"}
 

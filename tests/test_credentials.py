@@ -7,7 +7,7 @@ import json
 import pickle
 import traceback
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,13 @@ from evote.credentials import (
     decode_row,
     derive_credentials,
     derive_voter_key,
+    derive_voter_keys,
     draw_code,
     encode_code,
     joint_credentials,
     make_roll,
     read_roll,
+    sign_ballots,
     sign_roll,
     verify_ballot_signatures,
     verify_roll,
@@ -148,6 +150,41 @@ def test_a_code_gives_another_key_in_another_election() -> None:
     other = digest("test", b"another base")
     assert derive_voter_key(code, BASE).credential == derive_voter_key(code, BASE).credential
     assert derive_voter_key(code, BASE).credential != derive_voter_key(code, other).credential
+
+
+def test_keys_of_many_codes_are_those_of_each() -> None:
+    """As printed, as typed, and of several registrars: alone, and beside each other."""
+    printed = [encode_code(bytes(16)), encode_code(b"\x1f" + b"\xff" * 15)]
+    printed += [draw_code() for _ in range(20)]
+    typed = [code.lower().replace("-", " ") for code in printed]
+    parts = [f"{a}+{b}" for a, b in pairwise(printed)]
+    for codes in (printed, typed, parts, printed + typed + parts, []):
+        expected = [derive_voter_key(code, BASE).credential for code in codes]
+        keys = derive_voter_keys(codes, BASE)
+        assert [key.credential for key in keys] == expected
+        ballots = [digest("test", bytes([i])) for i in range(len(keys))]
+        actions: list[Action] = ["spoil" if i % 3 else "cast" for i in range(len(keys))]
+        signed = zip(keys, ballots, actions, strict=True)
+        alone = [key.sign_ballot(ELECTION, ballot, action) for key, ballot, action in signed]
+        assert sign_ballots(keys, ELECTION, ballots, actions) == alone
+        if "+" not in "".join(codes):
+            assert derive_credentials(codes, BASE) == expected
+    with pytest.raises(ParameterError, match="not 'read'"):
+        sign_ballots(keys[:0], ELECTION, [bytes(32)], ["read"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("place", range(0, 31, 3))
+def test_one_mistyped_code_among_many(place: int) -> None:
+    """attacks: C12. Each wrong character is found in bulk, too, and the code is not repeated."""
+    codes = [draw_code() for _ in range(5)]
+    for character in "0U?\u0661 ":
+        wrong = codes[3][:place] + character + codes[3][place + 1 :]
+        if wrong == codes[3] or (wrong[place] == " " and codes[3][place] == "-"):
+            continue  # a space stands for a hyphen
+        for derive in (derive_voter_keys, derive_credentials):
+            with pytest.raises(DecodingError) as caught:
+                derive([*codes[:3], wrong, codes[4]], BASE)
+            assert codes[3][:5] not in str(caught.value)
 
 
 def test_keys_do_not_show_their_secret() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evote import _ballot_box, cli, workflow
+from evote import _encrypted_ballots, cli, workflow
 from evote._refusals import (
     REASONS,
     Refusal,
@@ -140,7 +140,7 @@ def seeded(made: Made) -> Submission:
     code, patch = made.credentials[1].code, pytest.MonkeyPatch()
     with patch.context() as patched:
         seeded_alike = partial(encrypt_ballots, seeds=[bytes(32)])
-        patched.setattr(_ballot_box, "encrypt_ballots", seeded_alike)
+        patched.setattr(_encrypted_ballots, "encrypt_ballots", seeded_alike)
         first, second = (workflow.encrypt_ballot(made.path, code, marks(1, 0)) for _ in range(2))
     items = [workflow.sign_ballot(made.path, code, ballot, "cast") for ballot in (first, second)]
     with open_board(made.path, made.board, PASSPHRASE) as board:

@@ -32,6 +32,7 @@ from evote.encoding import (
     parse_json,
     uint32,
     xof,
+    xofs,
 )
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 
@@ -418,6 +419,8 @@ def test_integers_of_four_bytes() -> None:
             uint32(bad)
     with pytest.raises(ParameterError):
         xof("x", length=-1)
+    with pytest.raises(ParameterError):
+        xofs("x", [b"a"], length=-1)
 
 
 @pytest.mark.parametrize("text", [",", "[{", '\\",', "\\\\,["])
@@ -442,9 +445,13 @@ def test_digests_are_each_list_s_digest(rows: list[tuple[bytes, bytes]], same: b
     firsts, seconds = [a for a, _ in rows], [b for _, b in rows]
     expected = [digest("test", same, a, b, same) for a, b in rows]
     assert digests("test", same, firsts, seconds, same) == expected
+    drawn = [xof("test", same, a, b, same, length=70) for a, b in rows]
+    assert xofs("test", same, firsts, seconds, same, length=70) == drawn
 
 
 @pytest.mark.parametrize("columns", [[], [b"x"], [[b"a"], [b"a", b"b"]]])
 def test_digests_of_columns_that_do_not_say_how_many_are_refused(columns: list[Any]) -> None:
     with pytest.raises(ParameterError):
         digests("test", *columns)
+    with pytest.raises(ParameterError):
+        xofs("test", *columns, length=1)

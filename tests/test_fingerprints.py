@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evote._fingerprints import Fingerprints, fingerprint_rows
+from evote._fingerprints import (
+    NO_MARKS,
+    Fingerprints,
+    Marks,
+    fingerprint_rows,
+    join_marks,
+    mark_rows,
+)
 
 
 def array(values: list[int]) -> NDArray[np.uint64]:
@@ -78,3 +85,25 @@ def test_rows_by_their_ends(size: int) -> None:
 
 def test_no_rows() -> None:
     assert fingerprint_rows(b"", 32).shape == (0,)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=20))
+def test_marks_that_several_owners_have(pairs: list[tuple[int, int]]) -> None:
+    """Whatever one owner has twice is shared with nobody by that."""
+    values = np.array([value for value, _ in pairs], dtype=np.uint64)
+    marks = Marks(values, np.array([owner for _, owner in pairs], dtype=np.intp))
+    owners = {value: {o for v, o in pairs if v == value} for value, _ in pairs}
+    assert marks.shared().tolist() == [len(owners[value]) > 1 for value, _ in pairs]
+    expected = {o: {v for v, owner in pairs if owner == o} for _, o in pairs}
+    assert marks.by_owner() == expected
+    assert sorted(marks.of([0, 2]).tolist()) == sorted(v for v, o in pairs if o in (0, 2))
+    names = np.array([7, 5, 3, 1], dtype=np.intp)
+    both = join_marks([marks.whose(names), NO_MARKS])
+    assert both.by_owner() == {int(names[owner]): found for owner, found in expected.items()}
+
+
+def test_marks_of_rows() -> None:
+    rows = np.arange(4 * 20, dtype=np.uint8).reshape((2, 40))
+    marks = mark_rows(np.array([9, 4], dtype=np.intp), rows, 20)
+    assert marks.values.tolist() == fingerprint_rows(rows.tobytes(), 20).tolist()
+    assert marks.owners.tolist() == [9, 9, 4, 4]

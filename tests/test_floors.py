@@ -16,8 +16,8 @@ PACKAGE = Path(evote.__file__).parent
 # stand before the module whose weight they take.
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
-        *("errors", "encoding", "_forms", "_files", "_trees", "_archives", "_pool"),
-        *("_fingerprints", "_spool", "_long_fields"),
+        *("errors", "_accelerator", "_forms", "_hashes", "encoding", "_files", "_trees"),
+        *("_archives", "_pool", "_fingerprints", "_spool", "_long_fields"),
     ),
     ("groups",),
     ("transcript", "elgamal", "commitments"),
@@ -65,6 +65,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *(
             "_refusals",
+            "_encrypted_ballots",
             "_ballot_box",
             "_submissions",
             "_founding",

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evote import _accelerator
+from evote._accelerator import native_module
 from evote.errors import DecodingError, ParameterError
 from evote.groups import (
     GROUP_NAMES,
@@ -29,7 +31,6 @@ from evote.groups import (
     ristretto255,
     stack,
 )
-from evote.groups._choice import native_module
 from evote.groups._native import NativeKernel, NativeScalars, _Tables
 from evote.groups._rows import Rows
 from tests.backends import on
@@ -415,7 +416,7 @@ def test_without_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(_choice, "import_module", absent)
+    monkeypatch.setattr(_accelerator, "import_module", absent)
     monkeypatch.delenv("EVOTE_NATIVE", raising=False)
     assert _choice.choose("ristretto255") == ("gmp", "evote-native is not installed")
     with pytest.raises(ParameterError, match="evote-native is not installed"):
@@ -427,8 +428,8 @@ def test_without_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("value", "version", "reason"),
     [
-        ("off", "0.1.0", "EVOTE_NATIVE is off"),
-        ("", "0.2.0", "evote-native 0.2.0 is not 0.1.x, which evote knows"),
+        ("off", "0.2.0", "EVOTE_NATIVE is off"),
+        ("", "0.3.0", "evote-native 0.3.0 is not 0.2.x, which evote knows"),
     ],
 )
 def test_when_the_module_is_not_used(
@@ -438,7 +439,7 @@ def test_when_the_module_is_not_used(
         __version__ = version
         MODE = "ifma"
 
-    monkeypatch.setattr(_choice, "import_module", lambda name: Module)
+    monkeypatch.setattr(_accelerator, "import_module", lambda name: Module)
     monkeypatch.setenv("EVOTE_NATIVE", value)
     assert _choice.choose("P-256") == ("gmp", reason)
     assert _choice.choose("P-384") == ("gmp", "evote-native does not serve it")

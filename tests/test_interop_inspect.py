@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -500,6 +503,47 @@ def test_a_compressed_tar_is_read_in_any_order(
         assert tree.entries() == [(name, "file") for name in sorted(files)]
 
 
+# -- readers are loaded where they are needed ------------------------------------------------------
+
+READERS = {"belenios", "electionguard", "helios", "swisspost", "verificatum"}
+PROGRAM = """
+import sys
+from evote import cli
+try:
+    cli.main(sys.argv[1:])
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def readers(*arguments: str | Path) -> set[str]:
+    """The systems whose readers a command loads, in a process of its own."""
+    source = str(Path(cli.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source},
+        check=True,
+    )
+    loaded = done.stderr.split()
+    assert "evote.interop.recognition" in loaded
+    return {name for name in READERS if f"evote.interop.{name}" in loaded}
+
+
+@pytest.mark.parametrize(
+    "verb", [("verify", "--quiet", "--jobs", "1"), ("inspect",)], ids=["verify", "inspect"]
+)
+def test_only_the_readers_of_a_system_are_loaded(
+    verb: tuple[str, ...], election: Path, tmp_path: Path
+) -> None:
+    assert readers(*verb, KEPT / "v1-small" / "record") == set()
+    assert readers(*verb, election) == {"helios"}
+    protinfo = encode_protinfo(named_group("P-192"), sid="evote1")
+    write_election(tmp_path, protinfo, "shuffling", auxsid="first", count=2)
+    assert readers(*verb, tmp_path) == {"verificatum"}
+
+
 # -- documents -------------------------------------------------------------------------------------
 
 
@@ -512,9 +556,8 @@ def test_the_support_matrix_is_what_the_code_does() -> None:
         "at most {:,} files, {} GiB, and {} bytes for each compressed one".format(*limits) in text
     )
     assert f"a compressed tar at most {_archives.MAX_INFLATED >> 30} GiB" in text
-    for system in recognition.SYSTEMS:
-        for support in system.support:
-            assert f"| {support.system} | {support.versions} | {len(support.checks)} |" in page
+    for support in recognition.supported():
+        assert f"| {support.system} | {support.versions} | {len(support.checks)} |" in page
 
 
 TOY = (None, None, None, "p of 64 bits, q of 16")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import evote
-from evote._pool import Work, run_jobs
+from evote._pool import Work, run_jobs, start_processes
 from evote.errors import BrokenLog, DecodingError, EvoteError, InvalidProof, ParameterError
 
 
@@ -134,6 +134,51 @@ def test_at_least_one_process() -> None:
     for processes in (0, -1):
         with pytest.raises(ParameterError, match="at least 1"):
             outcomes([1], processes)
+
+
+AHEAD = """
+import os, time
+if __name__ == "__main__":
+    import quick
+    from evote import _pool
+    _pool.start_processes(1, 5, quick.work)
+    assert not _pool._pools
+    _pool.start_processes(3, 1, quick.work)
+    assert len(_pool._pools[3]._processes) == 1
+    _pool.start_processes(2, 5, quick.work)
+    while len(os.listdir("started")) < 4:  # three processes, and this one
+        time.sleep(0.05)
+    print(*_pool.run_jobs(_pool.Work(int, (), quick.work), range(4), 2))
+"""
+QUICK = """
+import os
+open(f"started/{os.getpid()}", "w").close()
+def work(state, job): return job
+"""
+
+
+def test_processes_start_ahead_of_their_jobs(tmp_path: Path) -> None:
+    """No more than there are jobs; they import the module of what they will do."""
+    (tmp_path / "started").mkdir()
+    (tmp_path / "quick.py").write_text(QUICK)
+    (tmp_path / "program.py").write_text(AHEAD)
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(evote.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout == "0 1 2 3\n"
+    assert len(list((tmp_path / "started").iterdir())) == 4
+
+
+def test_processes_start_again_after_a_death() -> None:
+    assert isinstance(outcomes([0, "exit"], 2)[1], EvoteError)
+    start_processes(2, 2, work)
+    assert outcomes([1, 2], 2) == [101, 102]
 
 
 PROGRAM = """

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from evote._batch import Product
 from evote._forms import to_rows
 from evote.elgamal import (
     Ciphertexts,
@@ -952,3 +953,48 @@ def test_one_challenge_for_a_whole_ballot() -> None:
     assert one_of_holds(case.statement, proof, other).tolist() == [True, True, False]
     with pytest.raises(ShapeMismatch):
         respond_one_of(state, ristretto255.random_scalars((4,)).publish())
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("known", [True, False])
+def test_products_in_a_batch(n: int, known: bool) -> None:
+    """A product of bases has the verdict of the element that it stands for."""
+    group = ristretto255
+    factors = group.generator ** group.random_scalars((n, 2, 3)).publish()
+    c = group.random_scalars((n, 2, 1)).publish()
+    product = factors.prod(-1).reshape((n, 2, 1))
+    right = (product**c) ** -1
+    own = factors**-1
+    wrong = right.reshape((n, 2, 1)) * group.generator ** group.scalars(
+        [[[int(i == n - 1)], [0]] for i in range(n)]
+    )
+    other: list[Equations] = []
+    if known:  # the factors are bases of the batch already
+        equal = ((factors, None), (own, None))
+        other = [Equations(group=group, shape=(n, 2, 3), relations=(equal,))]
+    for answer, expected in ((right, [True] * n), (wrong, [True] * (n - 1) + [False])):
+        for base in (Product(factors), product):
+            relation = ((base, c), (answer, None))
+            equations = Equations(group=group, shape=(n, 2, 1), relations=(relation,))
+            assert verify_batch([*other, equations]).tolist() == expected
+            assert equations.proofs_hold().tolist() == expected
+            last = equations.take(np.array([n - 1]))
+            assert verify_batch([last]).tolist() == expected[-1:]
+    with pytest.raises(ShapeMismatch):
+        Equations(group=group, shape=(n, 3, 1), relations=(((Product(factors), None),),))
+
+
+def test_a_product_shares_its_bases() -> None:
+    """Whose factors are bases takes no terms of its own."""
+    group = ristretto255
+    factors = group.generator ** group.random_scalars((4, 3)).publish()
+    equal = Equations(
+        group=group, shape=(4, 3), relations=(((factors, None), (factors**-1, None)),)
+    )
+    answer = (factors.prod(-1) ** -1).reshape((4, 1))
+    whole = Equations(
+        group=group, shape=(4, 1), relations=(((Product(factors), None), (answer, None)),)
+    )
+    with group.count() as counts:
+        assert verify_batch([equal, whole]).all()
+    assert counts.multiexp_terms == 2 * 12 + 4

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evote import cli, workflow
+from evote._fingerprints import NO_MARKS
 from evote._refusals import decode_refusal, verify_refusal
 from evote._submissions import decode_submission, encode_submission, submission_limit
 from evote.board import (
@@ -205,7 +206,8 @@ def test_a_failed_worker_fails_every_ballot_of_the_batch(
 
     before = server._box.board.size
     submissions = [signed(made, voter) for voter in (3, 4)]
-    monkeypatch.setattr(_ballot_box, "judge_bodies", lambda context, items: [""] * (len(items) - 1))
+    short = _ballot_box.Judged([""], NO_MARKS, NO_MARKS)
+    monkeypatch.setattr(_ballot_box, "judge_bodies", lambda context, items: short)
     assert [response.status for response in post(server, *submissions)] == [503, 503]
     assert server._box.board.size == before
     monkeypatch.undo()

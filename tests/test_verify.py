@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import evote
-from evote import _audit_jobs, _ballot_box, verify, workflow
+from evote import _audit_jobs, _encrypted_ballots, verify, workflow
 from evote._audit_ballots import check_ballots
 from evote._report import Ledger
 from evote._rulings import open_board
@@ -445,7 +445,7 @@ def test_repeated_nonces_are_counted_once(tmp_path: Path, monkeypatch: pytest.Mo
     made = make_ready(tmp_path)
     open_small(made)
     seeded = partial(encrypt_ballots, seeds=[bytes(32)])
-    monkeypatch.setattr(_ballot_box, "encrypt_ballots", seeded)
+    monkeypatch.setattr(_encrypted_ballots, "encrypt_ballots", seeded)
     code = made.credentials[0].code
     twice = [workflow.encrypt_ballot(made.path, code, marks(1, 0)) for _ in range(2)]
     signed = workflow.sign_ballots(made.path, [(code, ballot, "cast") for ballot in twice])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evote import _ballot_box, election, operators, workflow
+from evote import _encrypted_ballots, election, operators, workflow
 from evote import ballots as ballots_module
 from evote.board import OpenedContest, Opening, verify_receipt
 from evote.ceremony import trustee_check, trustee_commit, trustee_reveal
@@ -529,7 +529,7 @@ def test_one_ballot_one_fate(booth: Booth, order: tuple[str, str]) -> None:
 def test_ciphertexts_of_a_spoiled_ballot(booth: Booth, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same nonces under new proofs: the opened ballot would open the cast one."""
     seeded = partial(ballots_module.encrypt_ballots, seeds=[bytes(range(32))])
-    monkeypatch.setattr(_ballot_box, "encrypt_ballots", seeded)
+    monkeypatch.setattr(_encrypted_ballots, "encrypt_ballots", seeded)
     spoiled, again = booth.ballot(), booth.ballot()
     monkeypatch.undo()
     assert spoiled.body != again.body

@@ -16,6 +16,8 @@
 
 pub mod buffers;
 pub mod edwards;
+pub mod forms;
+pub mod hashes;
 pub mod modp;
 pub mod p256;
 pub mod scalars;
@@ -57,6 +59,8 @@ fn evote_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("MODE", mode())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(set_threads, module)?)?;
+    forms::register(module)?;
+    hashes::register(module)?;
     scalars::register(module)?;
     modp::register(module)?;
     edwards::register(module)?;

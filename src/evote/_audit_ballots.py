@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote._fingerprints import fingerprint_rows
-from evote._forms import Rows, from_rows, to_rows
+from evote._forms import Rows, Strings, to_rows
 from evote.ballots import (
     BallotContext,
     Ballots,
@@ -67,7 +67,7 @@ class BallotsJob:
     indices: NDArray[np.int64]
     lines: NDArray[np.int64]
     entries: BallotColumns
-    bodies: tuple[bytes, ...]
+    bodies: Sequence[bytes]
     problem: str
     styles: tuple[str, ...]
     weights: NDArray[np.int64]
@@ -105,8 +105,11 @@ class BallotsOutcome:
         self.failures.append((check, reason))
 
 
-def read_bodies(record: Record, number: int, count: int) -> tuple[list[bytes], str]:
+def read_bodies(record: Record, number: int, count: int) -> tuple[Sequence[bytes], str]:
     """The first `count` ballot bodies of a bundle, and why there are not exactly as many."""
+    alike = record.bodies_of_one_length(number, count)
+    if alike is not None:
+        return alike, ""
     bodies: list[bytes] = []
     try:
         lines = record.ballot_bodies(number)
@@ -160,7 +163,8 @@ def check_ballots(shared: Auditor, job: BallotsJob) -> BallotsOutcome:
     if job.problem:
         outcome.fail("ballots.form", job.problem)
     present = _check_digests(outcome, job)
-    batch = decode_ballots(context, [bodies[i] for i in present], _Places(job, present))
+    mine = bodies.take(present) if isinstance(bodies, Strings) else [bodies[i] for i in present]
+    batch = decode_ballots(context, mine, _Places(job, present))
     for position in sorted(batch.errors):
         outcome.fail("ballots.form", str(batch.errors[position]))
     outcome.did("ballots.form", total)
@@ -206,7 +210,7 @@ def _check_digests(outcome: BallotsOutcome, job: BallotsJob) -> list[int]:
 def _check_signatures(outcome: BallotsOutcome, context: BallotContext, job: BallotsJob) -> None:
     entries = job.entries
     actions: list[Action] = ["spoil" if spoiled else "cast" for spoiled in entries.spoiled.tolist()]
-    columns = map(from_rows, (entries.credentials, entries.digests, entries.signatures))
+    columns = map(Strings, (entries.credentials, entries.digests, entries.signatures))
     credentials, digests, signatures = columns
     holds = verify_ballot_signatures(context.election_id, credentials, digests, actions, signatures)
     for i in np.flatnonzero(~holds):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evote._audit_ballots import BallotsJob, read_bodies
 from evote._audit_log import LogSummary, bundle_digest
+from evote._forms import Strings
 from evote._report import Ledger
 from evote.board import (
     BUNDLE,
@@ -49,6 +50,8 @@ class _Bundle(NamedTuple):
     @property
     def size(self) -> int:
         """The bytes of the bodies."""
+        if isinstance(self.bodies, Strings):
+            return int(self.bodies.rows.size)
         return sum(map(len, self.bodies))
 
     def pieces(self) -> Iterator[_Bundle]:
@@ -145,7 +148,7 @@ class BallotJobs:
             indices=indices,
             lines=np.concatenate([bundle.lines for bundle in bundles]),
             entries=entries,
-            bodies=tuple([body for bundle in bundles for body in bundle.bodies]),
+            bodies=Strings.joined([bundle.bodies for bundle in bundles]),
             problem=problem,
             styles=_named(roll.styles, roll.style_numbers, rows),
             weights=weights,
@@ -171,7 +174,7 @@ def _named(
     return tuple([known[number] for number in found.tolist()])
 
 
-def entries_of_bundle(record: Record, size: int, number: int) -> list[bytes]:
+def entries_of_bundle(record: Record, size: int, number: int) -> Sequence[bytes]:
     """The entries of one bundle of a log of `size`."""
     width = min(BUNDLE, size - number * BUNDLE)
     name = bundle_path(number, width)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evote._evidence import LogEvidence
+from evote._forms import Strings
 from evote._report import Ledger
 from evote.board import (
     BallotColumns,
@@ -200,6 +201,9 @@ def _ballots(log: LogSummary, bundle: Sequence[bytes]) -> BallotColumns | None:
 
 def bundle_digest(bundle: Sequence[bytes]) -> bytes:
     """By which the same entries are known again: SHA-256 of their lengths, then of their bytes."""
+    if isinstance(bundle, Strings):
+        lengths = np.full(len(bundle), bundle.rows.shape[1], dtype="<u4")
+        return hashlib.sha256(lengths.tobytes() + bundle.rows.tobytes()).digest()
     lengths = np.array([len(data) for data in bundle], dtype="<u4")
     return hashlib.sha256(lengths.tobytes() + b"".join(bundle)).digest()
 

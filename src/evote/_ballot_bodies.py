@@ -38,12 +38,16 @@ __all__ = [
     "Ballots",
     "ContestBallots",
     "PackBallots",
+    "ballots_at_once",
     "body_form",
     "body_sizes",
     "contest_sizes",
     "encode_ballots",
     "rows_of",
 ]
+
+
+_AT_ONCE = 2 * 2**20  # bytes of bodies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +237,12 @@ def body_sizes(
         return len(body) + sum(-(-4 * size // 3) for size in sizes)
 
     return {style.id: size(style) for style in styles}
+
+
+def ballots_at_once(context: BallotContext) -> int:
+    """How many ballots one step takes: so many that what they share is nothing, in some memory."""
+    sizes = body_sizes(context.group, context.contests, context.styles, context.packs)
+    return max(_AT_ONCE // max(sizes.values()), 1)
 
 
 # The form that all bodies of a style have.

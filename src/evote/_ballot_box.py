@@ -1,14 +1,13 @@
-"""Ballots on their way: encrypted on a voter's device, kept until cast or spoiled, and taken in.
+"""The ballot box: what is sent in, verified and appended to the board, or refused.
 
 A private sibling of `workflow`, which is the public path to all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -16,97 +15,39 @@ import numpy as np
 
 from evote._audit_ballots import verify_opening
 from evote._ballot_tables import read_nonces
-from evote._files import make_directory, read_file, shown_path, write_file
-from evote._fingerprints import fingerprint_rows
+from evote._encrypted_ballots import context_arguments, make_context
+from evote._fingerprints import NO_MARKS, Marks, fingerprint_rows, join_marks, mark_rows
 from evote._pool import Work, run_jobs
 from evote._refusals import REASONS, RefusedBallot, sign_refusal
 from evote.ballots import (
     BallotContext,
     ballot_digest,
-    ballot_tracker,
+    ballot_digests,
+    ballots_at_once,
     ballots_hold,
     decode_ballots,
-    encode_ballots,
-    encrypt_ballots,
 )
 from evote.board import (
     BallotEntry,
     Board,
     Entry,
-    OpenedContest,
     Opening,
     Receipt,
     Stage,
     encode_entry,
     leaf_hash,
 )
-from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action, Roll, read_roll, verify_ballot_signatures
-from evote.election import ElectionParameters, Manifest, ballot_context, decode_manifest
-from evote.encoding import JSON, Fields, canonical_json, check_format, encode_hex, parse_json
-from evote.errors import DecodingError, EvoteError, ParameterError, VerificationError
+from evote.election import ElectionParameters
+from evote.errors import EvoteError, VerificationError
 from evote.operators import OperatorKey
 from evote.record import Record
 from evote.verify import Progress
 
-__all__ = [
-    "BallotBox",
-    "Choice",
-    "EncryptedBallot",
-    "EncryptionJob",
-    "Submission",
-    "encrypt_all",
-    "encryption_job",
-    "erase_ballot",
-    "load_ballot",
-    "opening_of",
-    "save_ballot",
-    "signed_roll",
-]
+__all__ = ["BallotBox", "Judged", "Submission", "judge_bodies", "signed_roll"]
 
 _Refuse = Callable[..., None]  # position, reason, words
-_CHUNK = 64  # ballots of one job
 _AT_ONCE = 256  # ballots whose nonces are read together
-_MAX_FILE = 32 * 2**20  # bytes
-_BODY, _SECRET = "ballot.json", "secret.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A voter's marks: for each contest of the style one integer per option; declared blanks.
-
-    In a ranking the integers are ranks, from 1, and 0 for who is not ranked. A contest that is left
-    out is left empty.
-    """
-
-    contests: Mapping[str, Sequence[int]] = field(repr=False)
-    blank: frozenset[str] = field(default=frozenset(), repr=False)
-    write_ins: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncryptedBallot:
-    """A ballot, and the seed that opens it: keep it until the ballot is cast or opened, no longer.
-
-    Show the voter the tracker before asking whether to cast or to spoil.
-    """
-
-    election: bytes
-    body: bytes = field(repr=False)
-    style: str
-    credential: bytes
-    seed: bytes = field(repr=False)
-    choice: Choice = field(repr=False)
-
-    @property
-    def digest(self) -> bytes:
-        """What is signed, and what the board shows."""
-        return ballot_digest(self.body)
-
-    @property
-    def tracker(self) -> str:
-        """The digest's form for people."""
-        return ballot_tracker(self.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,212 +73,6 @@ class Submission:
             digest=self.digest,
             signature=self.signature,
         )
-
-
-# -- encryption --------------------------------------------------------------------------------
-
-
-class EncryptionJob(NamedTuple):
-    """Arguments of `ballots.encrypt_ballots`, as other processes get them."""
-
-    style: str
-    credentials: tuple[bytes, ...]
-    selections: dict[str, list[list[int]]]
-    blanks: dict[str, list[int]]
-    write_ins: dict[str, list[str]]
-
-
-def _context(manifest_bytes: bytes, key: bytes, election_id: bytes) -> BallotContext:
-    """What a process of its own makes and checks ballots in."""
-    return ballot_context(decode_manifest(manifest_bytes), key, election_id)
-
-
-def _start(parameters: ElectionParameters, manifest_bytes: bytes) -> tuple[bytes, bytes, bytes]:
-    return manifest_bytes, parameters.key.element.encode(), parameters.election_id
-
-
-def _encrypt(context: BallotContext, job: EncryptionJob) -> list[tuple[bytes, bytes]]:
-    """Bodies and seeds."""
-    ballots, seeds = encrypt_ballots(
-        context, job.style, job.credentials, job.selections, job.blanks, job.write_ins
-    )
-    return list(zip(encode_ballots(context, ballots), seeds, strict=True))
-
-
-def encrypt_all(
-    parameters: ElectionParameters,
-    manifest_bytes: bytes,
-    voters: Sequence[tuple[bytes, str, Choice]],
-    *,
-    jobs: int = 1,
-    progress: Progress | None = None,
-) -> list[EncryptedBallot]:
-    """Encrypt for many voters, each a (credential, style, choice); the order is kept."""
-    by_style: dict[str, list[int]] = {}
-    for i, (_, style, _) in enumerate(voters):
-        by_style.setdefault(style, []).append(i)
-    parts = [
-        (style, places[start : start + _CHUNK])
-        for style, places in by_style.items()
-        for start in range(0, len(places), _CHUNK)
-    ]
-    todo = [
-        encryption_job(parameters.manifest, style, [(voters[i][0], voters[i][2]) for i in places])
-        for style, places in parts
-    ]
-    done: dict[int, EncryptedBallot] = {}
-    work = Work(_context, _start(parameters, manifest_bytes), _encrypt)
-    outcomes = run_jobs(work, todo, jobs if len(todo) > 1 else 1)
-    for (style, places), outcome in zip(parts, outcomes, strict=True):
-        if isinstance(outcome, EvoteError):
-            raise outcome
-        for i, (body, seed) in zip(places, outcome, strict=True):
-            done[i] = EncryptedBallot(
-                election=parameters.election_id,
-                body=body,
-                style=style,
-                credential=voters[i][0],
-                seed=seed,
-                choice=voters[i][2],
-            )
-        if progress is not None:
-            progress("encrypting", len(done), len(voters))
-    return [done[i] for i in range(len(voters))]
-
-
-def encryption_job(
-    manifest: Manifest, style: str, voters: Sequence[tuple[bytes, Choice]]
-) -> EncryptionJob:
-    """What `ballots.encrypt_ballots` takes of the choices of voters of one style."""
-    contests = manifest.style_contests(style)
-    names = {contest.id for contest in contests}
-    for _, choice in voters:
-        if unknown := {*choice.contests, *choice.blank, *choice.write_ins} - names:
-            raise ParameterError(f"style {style!r} has no contest {min(unknown)!r}")
-    return EncryptionJob(
-        style=style,
-        credentials=tuple(credential for credential, _ in voters),
-        selections={
-            contest.id: [
-                list(choice.contests.get(contest.id, [0] * len(contest.options)))
-                for _, choice in voters
-            ]
-            for contest in contests
-        },
-        blanks={
-            contest.id: [int(contest.id in choice.blank) for _, choice in voters]
-            for contest in contests
-        },
-        write_ins={
-            contest.id: [choice.write_ins.get(contest.id, "") for _, choice in voters]
-            for contest in contests
-        },
-    )
-
-
-def opening_of(ballot: EncryptedBallot, parameters: ElectionParameters) -> Opening:
-    """The entry that opens a spoiled ballot."""
-    choice = ballot.choice
-    return Opening(
-        ballot=ballot.digest,
-        seed=ballot.seed,
-        contests=tuple(
-            OpenedContest(
-                id=contest.id,
-                selections=tuple(choice.contests.get(contest.id, [0] * len(contest.options))),
-                blank=int(contest.id in choice.blank) if contest.counts_blanks else None,
-                write_in=choice.write_ins.get(contest.id, "") if contest.takes_write_ins else None,
-            )
-            for contest in parameters.manifest.style_contests(ballot.style)
-        ),
-    )
-
-
-# -- files of the voter's device -----------------------------------------------------------------
-
-
-def save_ballot(ballot: EncryptedBallot, directory: Path | str) -> None:
-    """Keep a ballot until it is cast or opened: ballot.json, and secret.json for the owner only.
-
-    Raises:
-        ParameterError: the directory has held a ballot. A secret alone, as a killed step leaves
-            it, is of a ballot that nobody has seen, and is replaced.
-    """
-    directory = Path(directory)
-    if (directory / _BODY).exists():
-        raise ParameterError(f"{shown_path(directory)} holds a ballot already: take a new folder")
-    make_directory(directory, mode=0o700)
-    choice = ballot.choice
-    contests: list[JSON] = [
-        {
-            "id": name,
-            "selections": list(map(int, choice.contests.get(name, ()))),
-            "blank": name in choice.blank,
-            "write_in": choice.write_ins.get(name, ""),
-        }
-        for name in dict.fromkeys((*choice.contests, *choice.blank, *choice.write_ins))
-    ]
-    secret = canonical_json(
-        {
-            "format": "evote/ballot-secret",
-            "version": 1,
-            "election": encode_hex(ballot.election),
-            "digest": encode_hex(ballot.digest),
-            "style": ballot.style,
-            "credential": encode_hex(ballot.credential),
-            "seed": encode_hex(ballot.seed),
-            "contests": contests,
-        }
-    )
-    write_file(directory / _SECRET, secret, mode=0o600, overwrite=True)
-    write_file(directory / _BODY, ballot.body)
-
-
-def load_ballot(directory: Path | str) -> EncryptedBallot:
-    """Read what `save_ballot` wrote.
-
-    Raises:
-        DecodingError: a file is missing (the ballot was cast or opened), or damaged.
-    """
-    directory = Path(directory)
-    body = read_file(directory / _BODY, _MAX_FILE)
-    if not (directory / _SECRET).exists():
-        reason = "file is missing: the ballot was cast or spoiled, and its secrets are erased"
-        raise DecodingError(reason, where=shown_path(directory / _SECRET))
-    data = read_file(directory / _SECRET, _MAX_FILE, where=_SECRET)
-    fields = Fields(parse_json(data, where=_SECRET), f"{_SECRET}: $")
-    check_format(fields, "evote/ballot-secret", 1)
-    digest = fields.hex("digest", 32)
-    contests, blank, write_ins = {}, set(), {}
-    for item in fields.objects("contests", 1000):
-        name = item.identifier("id")
-        if marks := tuple(item.integers("selections", 0, 255, 20_000)):
-            contests[name] = marks
-        if item.boolean("blank"):
-            blank.add(name)
-        if text := item.text("write_in", max_length=MAX_WRITE_IN, allow_empty=True):
-            write_ins[name] = text
-        item.end()
-    ballot = EncryptedBallot(
-        election=fields.hex("election", 32),
-        body=body,
-        style=fields.identifier("style"),
-        credential=fields.hex("credential", 32),
-        seed=fields.hex("seed", 32),
-        choice=Choice(contests=contests, blank=frozenset(blank), write_ins=write_ins),
-    )
-    fields.end()
-    if ballot.digest != digest:
-        raise DecodingError("not the ballot of this secret", where=_BODY)
-    return ballot
-
-
-def erase_ballot(directory: Path | str) -> None:
-    """Forget the seed, so that a cast ballot is never opened; what the disk keeps is its own."""
-    (Path(directory) / _SECRET).unlink(missing_ok=True)
-
-
-# -- taking ballots in -----------------------------------------------------------------------------
 
 
 class BallotBox:
@@ -381,29 +116,19 @@ class BallotBox:
             self._check_stage()
         if self._board.stage > Stage.CLOSED:
             return  # nothing is taken in any more
-        ballots = self._record.ballots(self._board.index.nonces)
+        ballots, group = self._record.ballots(self._board.index.nonces), self._context.group
         while some := list(islice(ballots, _AT_ONCE)):
-            self._note(some[-1][0] + 1, self._keys([body for _, _, body in some]))
+            nonces = read_nonces(self._context, [body for _, _, body in some])
+            marks = [
+                fingerprint_rows(b"".join(rows), group.element_size)
+                for rows in zip(*nonces, strict=True)
+            ]
+            self._board.index.add_nonces(some[-1][0] + 1, *marks)
 
     def _check_stage(self, *stages: Stage) -> None:
         if self._board.stage not in stages:
             stage = self._board.stage.name.lower()
             raise RefusedBallot(f"no ballots while the log is {stage}", 0, "closed")
-
-    def _note(self, size: int, keys: Sequence[tuple[set[int], set[int]]]) -> None:
-        """Remember nonces; those of the ballots among the first `size` entries are known then."""
-        ciphertexts, commitments = (set().union(*(own[which] for own in keys)) for which in (0, 1))
-        self._board.index.add_nonces(size, ciphertexts, commitments)
-
-    def _keys(self, bodies: Sequence[bytes]) -> list[tuple[set[int], set[int]]]:
-        size = self._context.group.element_size
-        return [
-            (
-                set(fingerprint_rows(ciphertexts, size).view(np.int64).tolist()),
-                set(fingerprint_rows(commitments, size).view(np.int64).tolist()),
-            )
-            for ciphertexts, commitments in read_nonces(self._context, bodies)
-        ]
 
     def submit(
         self,
@@ -447,7 +172,8 @@ class BallotBox:
         def left() -> list[int]:
             return [i for i in range(len(submissions)) if i not in refused]
 
-        keys: list[tuple[set[int], set[int]]] = []
+        entries = _entries(submissions)
+        nonces = NO_MARKS, NO_MARKS
         try:
             self._check_stage(Stage.VOTING)
         except RefusedBallot as closed:
@@ -455,45 +181,43 @@ class BallotBox:
             if not refused:
                 raise
         else:
-            self._check_entries(submissions, refuse)
+            self._check_entries(entries, refuse)
             if not (together and refused):
-                self._check_bodies(submissions, left(), refuse, jobs, progress)
+                nonces = self._check_bodies(submissions, left(), refuse, jobs, progress)
             if not (together and refused):
-                positions = left()
-                keys = self._keys([submissions[i].body for i in positions])
-                self._check_history(submissions, positions, keys, refuse)
-                keys = [own for i, own in zip(positions, keys, strict=True) if i not in refused]
+                self._check_history(entries, left(), nonces, refuse)
         taken = [] if together and refused else left()
-        entries = [submissions[i].entry for i in taken]
-        indices = self._board.append(entries, [submissions[i].body for i in taken])
+        indices = self._board.append(
+            [entries[i] for i in taken], [submissions[i].body for i in taken]
+        )
         if taken:
-            self._note(indices.stop, keys)
+            self._board.index.add_nonces(indices.stop, *(marks.of(taken) for marks in nonces))
         outcomes: dict[int, Receipt | RefusedBallot] = dict(
             zip(taken, self._board.receipts(indices), strict=True)
         )
         election, head = self._parameters.election_id, self._board.checkpoint
         for i, error in refused.items():
-            data = encode_entry(submissions[i].entry)
+            data = encode_entry(entries[i])
             error.refusal = sign_refusal(self._key, election, data, error.reason, head)
         outcomes.update(refused)
         return [outcomes[i] for i in sorted(outcomes)]
 
-    def _check_entries(self, submissions: Sequence[Submission], refuse: _Refuse) -> None:
+    def _check_entries(self, entries: Sequence[BallotEntry], refuse: _Refuse) -> None:
         manifest = self._parameters.manifest
         signed = verify_ballot_signatures(
             self._parameters.election_id,
-            [item.credential for item in submissions],
-            [item.digest for item in submissions],
-            [item.action for item in submissions],
-            [item.signature for item in submissions],
-        )
-        rows = self._roll.find([item.credential for item in submissions])
-        for i, item in enumerate(submissions):
+            [entry.credential for entry in entries],
+            [entry.digest for entry in entries],
+            [entry.action for entry in entries],
+            [entry.signature for entry in entries],
+        ).tolist()
+        rows = self._roll.find([entry.credential for entry in entries]).tolist()
+        for i, entry in enumerate(entries):
             if rows[i] < 0:
                 refuse(i, "voter")
             elif not signed[i]:
                 refuse(i, "signature")
-            elif item.action == "spoil" and manifest.spoil == "forbidden":
+            elif entry.action == "spoil" and manifest.spoil == "forbidden":
                 refuse(i, "spoil")
 
     def _check_bodies(
@@ -503,53 +227,63 @@ class BallotBox:
         refuse: _Refuse,
         jobs: int,
         progress: Progress | None,
-    ) -> None:
-        styles = self._roll.styles
-        some = [submissions[i] for i in positions]
-        rows = self._roll.find([item.credential for item in some])
+    ) -> tuple[Marks, Marks]:
+        """The nonces of the ballots, by positions; those of refused ones may be missing."""
+        rows = self._roll.find([submissions[i].credential for i in positions])
+        numbers = self._roll.style_numbers[rows]
+        order = np.argsort(numbers, kind="stable").tolist()  # those of a style are judged together
+        ordered = [positions[i] for i in order]
         items = [
-            (item.body, item.credential, styles[self._roll.style_numbers[row]])
-            for item, row in zip(some, rows, strict=True)
+            (submissions[i].body, submissions[i].credential, self._roll.styles[number])
+            for i, number in zip(ordered, numbers[order].tolist(), strict=True)
         ]
-        todo = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
-        work = Work(_context, _start(self._parameters, self._record.manifest_bytes), judge_bodies)
-        done = 0
+        most = ballots_at_once(self._context)
+        todo = [items[start : start + most] for start in range(0, len(items), most)]
+        arguments = context_arguments(self._parameters, self._record.manifest_bytes)
+        work = Work(make_context, arguments, judge_bodies)
+        done, places = 0, np.array(ordered, dtype=np.intp)
+        found: list[tuple[Marks, Marks]] = []
         for outcome in run_jobs(work, todo, jobs if len(todo) > 1 else 1):
             if isinstance(outcome, EvoteError):
                 raise outcome
-            for reason in outcome:
+            own = places[done:]
+            found.append((outcome.ciphertexts.whose(own), outcome.commitments.whose(own)))
+            for reason in outcome.reasons:
                 if done < len(positions) and reason:
-                    refuse(positions[done], "ballot", reason)
+                    refuse(ordered[done], "ballot", reason)
                 done += 1
             if progress is not None:
                 progress("verifying", done, len(positions))
         if done != len(positions):
             raise VerificationError(f"{len(positions)} ballots to verify, {done} verified")
+        return join_marks([each for each, _ in found]), join_marks([each for _, each in found])
 
     def _check_history(
         self,
-        submissions: Sequence[Submission],
+        entries: Sequence[BallotEntry],
         positions: Sequence[int],
-        keys: Sequence[tuple[set[int], set[int]]],
+        nonces: tuple[Marks, Marks],
         refuse: _Refuse,
     ) -> None:
         """Revotes and copies, of ballots before and among these; what is refused is neither."""
         once = self._parameters.manifest.revote == "forbidden"
         cast: set[bytes] = set()
-        known = [
-            self._board.index.known_nonces(which, set().union(*(own[which] for own in keys)))
-            for which in (0, 1)
-        ]
-        for i, own in zip(positions, keys, strict=True):
-            voter, casts = submissions[i].credential, submissions[i].action == "cast"
+        seen, shared = list[set[int]](), list[dict[int, set[int]]]()
+        for which, marks in enumerate(nonces):
+            known = self._board.index.known_nonces(which, marks.values)
+            seen.append(set(marks.values[known].tolist()))
+            shared.append(marks.take(known | marks.shared()).by_owner())
+        for i in positions:
+            voter, casts = entries[i].credential, entries[i].action == "cast"
+            own = [marks.get(i, set()) for marks in shared]
             if once and casts and (voter in cast or self._board.index.has_cast(voter)):
                 refuse(i, "revote")
-            elif not known[0].isdisjoint(own[0]):
+            elif not seen[0].isdisjoint(own[0]):
                 refuse(i, "copy", "a ciphertext of another ballot occurs in it")
-            elif not known[1].isdisjoint(own[1]):
+            elif not seen[1].isdisjoint(own[1]):
                 refuse(i, "copy", "a proof of another occurs in it")
             else:
-                for before, new in zip(known, own, strict=True):
+                for before, new in zip(seen, own, strict=True):
                     before |= new
                 if casts:
                     cast.add(voter)
@@ -584,8 +318,16 @@ class BallotBox:
         return self._board.receipt(place)
 
 
-def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str]]) -> list[str]:
-    """Why each (body, credential, style) cannot be taken in; empty for those that can."""
+class Judged(NamedTuple):
+    """For each body why it cannot be taken in, empty for those that can; and their nonces."""
+
+    reasons: list[str]
+    ciphertexts: Marks
+    commitments: Marks
+
+
+def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str]]) -> Judged:
+    """Judge each (body, credential, style); the owners of nonces are positions among them."""
     reasons = [""] * len(items)
     batch = decode_ballots(context, [body for body, _, _ in items], ["ballot"] * len(items))
     for position, error in batch.errors.items():
@@ -605,7 +347,27 @@ def judge_bodies(context: BallotContext, items: Sequence[tuple[bytes, bytes, str
                 reasons[position] = "the proofs do not hold"
             elif repeats:
                 reasons[position] = "it uses a nonce twice"
-    return reasons
+    places = [positions for positions, _ in batch.batches]
+    rows = list(zip(places, batch.nonces, strict=True))
+    return Judged(
+        reasons,
+        join_marks([mark_rows(own, found.ciphertexts, size) for own, found in rows]),
+        join_marks([mark_rows(own, found.commitments, size) for own, found in rows]),
+    )
+
+
+def _entries(submissions: Sequence[Submission]) -> list[BallotEntry]:
+    """The `entry` of each."""
+    digests = ballot_digests([item.body for item in submissions])
+    return [
+        BallotEntry(
+            action=item.action,
+            credential=item.credential,
+            digest=digest,
+            signature=item.signature,
+        )
+        for item, digest in zip(submissions, digests, strict=True)
+    ]
 
 
 def signed_roll(record: Record, parameters: ElectionParameters) -> Roll:

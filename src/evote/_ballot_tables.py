@@ -23,7 +23,7 @@ from evote._ballot_bodies import (
     body_form,
     contest_sizes,
 )
-from evote._forms import Rows, from_rows, to_rows
+from evote._forms import Rows, Strings, from_rows, to_rows
 from evote._mixed_ballots import BallotPack, PackBallots, pack_sizes
 from evote.contests import Contest
 from evote.elgamal import decode_ciphertexts
@@ -212,7 +212,11 @@ def _read_forms(
     context: BallotContext, bodies: Sequence[bytes]
 ) -> tuple[dict[str, _Table], list[int]]:
     """The bodies that have the form of a style, by style, and the positions of the others."""
-    lengths = np.array([len(body) for body in bodies], dtype=np.int64)
+    packed = bodies if isinstance(bodies, Strings) else None
+    if packed is not None:
+        lengths = np.full(len(packed), packed.rows.shape[1])
+    else:
+        lengths = np.array([len(body) for body in bodies], dtype=np.int64)
     rest = np.ones(len(bodies), dtype=np.bool_)
     tables = {}
     for style in context.styles:
@@ -224,7 +228,10 @@ def _read_forms(
         packs = list(zip(names[1], parts.pack_sizes, strict=True))
         form = body_form(context.election_id, style.id, contests, packs)
         likely = np.flatnonzero(rest & (lengths == form.length))
-        found, holes = form.read([bodies[i] for i in likely.tolist()])
+        if packed is not None:
+            found, holes = form.read(packed.take(likely))
+        else:
+            found, holes = form.read([bodies[i] for i in likely.tolist()])
         if not len(found):
             continue
         rest[likely[found]] = False

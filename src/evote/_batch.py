@@ -32,9 +32,44 @@ from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars, concatenate
 from evote.transcript import encode_shape, weights_from_bytes
 
-__all__ = ["Equations", "Relation", "Term", "draw_weights", "verify_batch"]
+__all__ = ["Equations", "Product", "Relation", "Term", "draw_weights", "verify_batch"]
 
-Term: TypeAlias = tuple[Elements, Scalars | None]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """Elements multiplied along their last axis, which stays as one of length 1.
+
+    In a batch they cost nothing where they are bases already: there they take another exponent.
+    """
+
+    factors: Elements
+
+    @property
+    def group(self) -> Group:
+        return self.factors.group
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.factors.shape[:-1], 1)
+
+    @property
+    def ndim(self) -> int:
+        return self.factors.ndim
+
+    def take(self, indices: NDArray[np.intp]) -> Product:
+        """Those at some places of the first axis."""
+        return Product(self.factors.take(indices))
+
+    def encode(self) -> bytes:
+        """The encodings of the factors."""
+        return self.factors.encode()
+
+    def value(self) -> Elements:
+        """The products."""
+        return self.factors.prod(-1).reshape(self.shape)
+
+
+Term: TypeAlias = tuple[Elements | Product, Scalars | None]
 Relation: TypeAlias = tuple[Term, ...]
 
 _WEIGHT_SIZE = 16  # bytes
@@ -89,7 +124,8 @@ class Equations:
         mask = np.ones(self.shape, dtype=np.bool_)
         for terms in self.relations:
             product = self.group.identity()
-            for element, scalar in terms:
+            for factor, scalar in terms:
+                element = factor.value() if isinstance(factor, Product) else factor
                 product = product * (element if scalar is None else element**scalar)
             mask &= product.is_identity()
         return mask
@@ -99,7 +135,7 @@ class Equations:
         rows = self.hold().reshape(len(self), prod(self.shape[1:]))
         return np.asarray(rows.all(axis=1), dtype=np.bool_)
 
-    def _shared(self, array: Elements | Scalars) -> bool:
+    def _shared(self, array: Elements | Product | Scalars) -> bool:
         return array.ndim < len(self.shape) or array.shape[0] != self.shape[0]
 
 
@@ -169,21 +205,38 @@ class _Batch:
         self.exponents: list[Scalars] = []
         self.shared: dict[bytes, tuple[Elements, Scalars]] = {}  # shape (k,); exponents (n, k)
         weights = _weights(equations, rng, context)
+        products: list[tuple[Product, Scalars, tuple[int, ...]]] = []
         for each in equations:
             for terms in each.relations:
                 weight = next(weights)
                 for element, scalar in terms:
                     exponent = weight if scalar is None else weight * scalar
-                    self._add(element, exponent, each.shape)
+                    if isinstance(element, Product):
+                        products.append((element, exponent, each.shape))
+                    else:
+                        self._add(element, exponent, each.shape)
+        for product, exponent, shape in products:  # last: their factors may be bases by then
+            self._add(product, exponent, shape)
 
-    def _add(self, element: Elements, exponent: Scalars, shape: tuple[int, ...]) -> None:
-        kept = (1,) * (len(shape) - element.ndim) + element.shape
+    def _add(self, base: Elements | Product, exponent: Scalars, shape: tuple[int, ...]) -> None:
+        kept = (1,) * (len(shape) - base.ndim) + base.shape
         for axis in range(len(shape) - 1, 0, -1):  # from the last: earlier axes keep their number
             if kept[axis] == 1 and shape[axis] != 1:
                 exponent = exponent.sum(axis)
         exponent = exponent.reshape((self.count, prod(kept[1:])))
+        element = base.factors if isinstance(base, Product) else base
+        if isinstance(base, Product):  # each factor has the exponent of the product
+            rows, width = exponent.shape, element.shape[-1]
+            exponent = exponent.reshape((*rows, 1)).broadcast_to((*rows, width))
+            exponent = exponent.reshape((self.count, rows[1] * width))
         if kept[0] == self.count and self.count > 1:
-            self.bases.append(element.reshape(exponent.shape))
+            element = element.reshape(exponent.shape)
+            if isinstance(base, Product):
+                for place, known in enumerate(self.bases):
+                    if known.shape == element.shape and known.encode() == element.encode():
+                        self.exponents[place] = self.exponents[place] + exponent
+                        return
+            self.bases.append(element)
             self.exponents.append(exponent)
             return
         flat = element.reshape((element.size,))

@@ -13,18 +13,23 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from evote._ballot_box import Choice, Submission, encryption_job
+from evote._ballot_box import Submission
+from evote._encrypted_ballots import Choice, encryption_job
 from evote._founding import load_parameters
 from evote._pool import Work, run_jobs
-from evote.ballots import BallotContext, ballot_digest, encode_ballots, encrypt_ballots
-from evote.credentials import Action, derive_voter_key
+from evote.ballots import (
+    BallotContext,
+    ballot_digests,
+    ballots_at_once,
+    encode_ballots,
+    encrypt_ballots,
+)
+from evote.credentials import Action, derive_voter_keys, sign_ballots
 from evote.election import Manifest, ballot_context, decode_manifest
 from evote.errors import EvoteError, ParameterError
 from evote.record import Record
 
 __all__ = ["Vote", "make_submissions"]
-
-_CHUNK = 512  # ballots of one job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ def _start(manifest_bytes: bytes, key: bytes, election_id: bytes, base_id: bytes
 
 def _vote(devices: _Devices, votes: Sequence[Vote]) -> list[Submission]:
     """Encrypt, prove and sign; seeds and voters' keys do not leave this call."""
-    keys = [derive_voter_key(vote.code, devices.base_id) for vote in votes]
+    keys = derive_voter_keys([vote.code for vote in votes], devices.base_id)
     by_style: dict[str, list[int]] = {}
     for i, vote in enumerate(votes):
         by_style.setdefault(vote.style, []).append(i)
@@ -61,15 +66,12 @@ def _vote(devices: _Devices, votes: Sequence[Vote]) -> list[Submission]:
         )
         ballots, _ = encrypt_ballots(devices.context, *job)
         bodies.update(zip(places, encode_ballots(devices.context, ballots), strict=True))
-    election = devices.context.election_id
+    made = [bodies[i] for i in range(len(votes))]
+    actions = [vote.action for vote in votes]
+    signatures = sign_ballots(keys, devices.context.election_id, ballot_digests(made), actions)
     return [
-        Submission(
-            body=bodies[i],
-            action=vote.action,
-            credential=key.credential,
-            signature=key.sign_ballot(election, ballot_digest(bodies[i]), vote.action),
-        )
-        for i, (vote, key) in enumerate(zip(votes, keys, strict=True))
+        Submission(body=body, action=action, credential=key.credential, signature=signature)
+        for body, action, key, signature in zip(made, actions, keys, signatures, strict=True)
     ]
 
 
@@ -98,8 +100,8 @@ def make_submissions(
     parameters = load_parameters(record)
     key = parameters.key.element.encode()
     arguments = opened.manifest_bytes, key, parameters.election_id, parameters.base_id
-    iterator = iter(votes)
-    todo = iter(lambda: list(islice(iterator, min(_CHUNK, at_once))), [])
+    iterator, most = iter(votes), min(ballots_at_once(parameters.ballot_context), at_once)
+    todo = iter(lambda: list(islice(iterator, most)), [])
     ready: deque[Submission] = deque()
     for outcome in run_jobs(Work(_start, arguments, _vote), todo, jobs):
         if isinstance(outcome, EvoteError):

@@ -9,15 +9,22 @@ fingerprints they go to temporary files by their low bits, and each file is sort
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fingerprints", "fingerprint_rows"]
+__all__ = [
+    "NO_MARKS",
+    "Fingerprints",
+    "Marks",
+    "fingerprint_rows",
+    "join_marks",
+    "mark_rows",
+]
 
 _PAIR = np.dtype([("value", "<u8"), ("owner", "<u8")])
 _BUCKETS = 256
@@ -113,3 +120,50 @@ def fingerprint_rows(data: bytes, size: int) -> NDArray[np.uint64]:
     last = np.zeros((len(rows), 8), dtype=np.uint8)
     last[:, :width] = rows[:, size - width :]
     return last.reshape(-1).view("<u8").astype(np.uint64)
+
+
+class Marks(NamedTuple):
+    """Fingerprints of some owners' items, in memory: `values[k]` is of an item of `owners[k]`."""
+
+    values: NDArray[np.uint64]
+    owners: NDArray[np.intp]
+
+    def take(self, which: NDArray[np.bool_]) -> Marks:
+        """Some of them."""
+        return Marks(self.values[which], self.owners[which])
+
+    def whose(self, owners: NDArray[np.intp]) -> Marks:
+        """The same, where owner i is called `owners[i]`."""
+        return Marks(self.values, owners[self.owners])
+
+    def of(self, owners: Collection[int]) -> NDArray[np.uint64]:
+        """The values of these owners."""
+        return self.values[np.isin(self.owners, np.fromiter(owners, dtype=np.intp))]
+
+    def shared(self) -> NDArray[np.bool_]:
+        """Which values several owners have."""
+        order = np.lexsort((self.owners, self.values))
+        values, owners = self.values[order], self.owners[order]
+        twice = (values[1:] == values[:-1]) & (owners[1:] != owners[:-1])
+        return np.isin(self.values, values[1:][twice])
+
+    def by_owner(self) -> dict[int, set[int]]:
+        """The values of each owner."""
+        found: dict[int, set[int]] = {}
+        for value, owner in zip(self.values.tolist(), self.owners.tolist(), strict=True):
+            found.setdefault(owner, set()).add(value)
+        return found
+
+
+NO_MARKS = Marks(np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.intp))
+
+
+def join_marks(parts: Sequence[Marks]) -> Marks:
+    """All of them."""
+    columns = zip(NO_MARKS, *parts, strict=True)
+    return Marks(*(np.concatenate(column) for column in columns))
+
+
+def mark_rows(owners: NDArray[np.intp], rows: NDArray[np.uint8], size: int) -> Marks:
+    """The fingerprints of the items of `size` bytes in each row, whose owner is beside it."""
+    return Marks(fingerprint_rows(rows.tobytes(), size), np.repeat(owners, rows.shape[1] // size))

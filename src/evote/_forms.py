@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOLE", "Form", "Kind", "Rows", "from_rows", "to_rows"]
+from evote._accelerator import native_module
+
+__all__ = ["HOLE", "Form", "Kind", "Rows", "Strings", "from_rows", "to_rows"]
 
 HOLE = "~"
 """What stands in the template for every character that differs; nowhere else in it."""
@@ -27,6 +29,54 @@ Rows: TypeAlias = NDArray[np.uint8]
 """n strings of bytes of one length, shape (n, length)."""
 
 Kind: TypeAlias = Literal["hex", "base64url"]
+
+
+class Strings(Sequence[bytes]):
+    """Strings of bytes of one length, which lie side by side."""
+
+    __slots__ = ("rows",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, key: int) -> bytes: ...
+    @overload
+    def __getitem__(self, key: slice) -> Strings: ...
+    def __getitem__(self, key: int | slice) -> bytes | Strings:
+        if isinstance(key, slice):
+            return Strings(self.rows[key])
+        data: bytes = self.rows[key].tobytes()
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        if not self.rows.size:
+            return iter([b""] * len(self))
+        size, data = self.rows.shape[1], self.rows.tobytes()
+        return iter([data[i : i + size] for i in range(0, len(data), size)])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def take(self, places: Sequence[int] | NDArray[np.intp]) -> Strings:
+        """Those at some places."""
+        wanted = np.asarray(places, dtype=np.intp)
+        if np.array_equal(wanted, np.arange(len(self))):
+            return self
+        return Strings(self.rows[wanted])
+
+    @staticmethod
+    def joined(parts: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
+        """All of these, one after the other; side by side if they were and have one length."""
+        rows = [part.rows for part in parts if isinstance(part, Strings)]
+        if len(rows) == len(parts) and len({some.shape[1] for some in rows}) == 1:
+            return Strings(np.concatenate(rows)) if len(rows) > 1 else parts[0]
+        return [item for part in parts for item in part]
+
 
 # What is no digit becomes "!", which no decoder takes.
 _TO_BASE64 = bytes(
@@ -55,25 +105,49 @@ class Form:
         self._fixed = np.where(self._template == ord(HOLE), 0, 0xFF).astype(np.uint8)
 
     def read(self, texts: Sequence[bytes]) -> tuple[NDArray[np.intp], list[Rows]]:
-        """Which texts have the form, ascending, and for each hole the bytes it holds in them.
-
-        Where a hole of any text has no value, none of them has the form: such texts are rare, and
-        the general reader will say which and why.
-        """
+        """Which texts have the form, ascending, and for each hole the bytes it holds in them."""
         length = self.length
-        where = np.flatnonzero([len(text) == length for text in texts])
-        chosen = [texts[i] for i in where.tolist()]
-        table = np.frombuffer(b"".join(chosen), dtype=np.uint8).reshape((len(where), length))
-        same = ~((table ^ self._template) & self._fixed).any(axis=1)
-        if not same.all():
-            where, table = where[same], table[same]
+        if isinstance(texts, Strings):
+            where = np.arange(len(texts) if texts.rows.shape[1] == length else 0)
+            table = texts.rows[: len(where)].reshape((len(where), length))
+        else:
+            where = np.flatnonzero([len(text) == length for text in texts])
+            table = to_rows([texts[i] for i in where.tolist()]).reshape((len(where), length))
+        module, _ = native_module()
+        good, values = self._read(table) if module is None else self._read_all(module, table)
+        return (where, values) if len(good) == len(where) else (where[good], values)
+
+    def _read_all(self, module: Any, table: Rows) -> tuple[NDArray[np.intp], list[Rows]]:
+        """Which rows have the form, and what their holes hold, by evote-native."""
+        holes = [(hole.start, hole.stop, hole.kind) for hole in self._holes]
+        mask, data = module.read_form(table.tobytes(), self._template.tobytes(), holes)
+        good = np.flatnonzero(np.frombuffer(mask, dtype=np.uint8))
+        sizes = [_size(hole.stop - hole.start, hole.kind) for hole in self._holes]
+        values = np.frombuffer(data, dtype=np.uint8).reshape((len(table), sum(sizes)))
+        if len(good) < len(table):
+            values = values[good]
+        ends = np.cumsum(sizes).tolist()
+        return good, [values[:, end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+    def _read(self, table: Rows) -> tuple[NDArray[np.intp], list[Rows]]:
+        good = np.flatnonzero(~((table ^ self._template) & self._fixed).any(axis=1))
+        if len(good) < len(table):
+            table = table[good]
         try:
-            return where, [
-                _decoded(table[:, hole.start : hole.stop], hole.kind) for hole in self._holes
-            ]
+            return good, self._values(table)
+        except ValueError:  # rare, so only now is it worth asking in which
+            right = [i for i in range(len(table)) if self._has_values(table[i : i + 1])]
+            return good[right], self._values(table[right])
+
+    def _values(self, table: Rows) -> list[Rows]:
+        return [_decoded(table[:, hole.start : hole.stop], hole.kind) for hole in self._holes]
+
+    def _has_values(self, row: Rows) -> bool:
+        try:
+            self._values(row)
         except ValueError:
-            nothing = np.zeros((0, length), dtype=np.uint8)
-            return where[:0], [_decoded(nothing[:, h.start : h.stop], h.kind) for h in self._holes]
+            return False
+        return True
 
     def write(self, values: Sequence[Rows]) -> list[bytes]:
         """The texts of this form that hold n values in each hole, from left to right."""
@@ -85,14 +159,20 @@ class Form:
 
 def to_rows(items: Sequence[bytes]) -> Rows:
     """Strings of bytes of one length as an array."""
+    if isinstance(items, Strings):
+        return items.rows
     size = len(items[0]) if items else 0
     return np.frombuffer(b"".join(items), dtype=np.uint8).reshape((len(items), size))
 
 
 def from_rows(rows: Rows) -> list[bytes]:
     """The strings of bytes of an array."""
-    size, data = rows.shape[1], rows.tobytes()
-    return [data[i : i + size] for i in range(0, len(data), size)]
+    return list(Strings(rows))
+
+
+def _size(digits: int, kind: Kind) -> int:
+    """How many bytes so many digits hold."""
+    return digits // 2 if kind == "hex" else digits * 3 // 4
 
 
 def _encoded(values: Rows, kind: Kind) -> Rows:

@@ -57,7 +57,7 @@ class LogFiles:
     def bundle(self, number: int, count: int) -> list[bytes]:
         """The entries of a bundle of `count`, which nothing has been compared with."""
         path = tile_path("entries", number, count)
-        return decode_bundle(self.fetch(path), count, where=BOARD + path)
+        return list(decode_bundle(self.fetch(path), count, where=BOARD + path))
 
     def any_entries(self) -> bool:
         """Whether there is any bundle."""

@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from evote._forms import from_rows, to_rows
+from evote._hashes import sha256_each, sha256_rows
 from evote.errors import BrokenLog, ParameterError
 
 __all__ = [
@@ -42,10 +44,9 @@ def leaf_hash(data: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + data).digest()
 
 
-def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
     """The leaf hash of each."""
-    sha256 = hashlib.sha256
-    return [sha256(b"\x00" + data).digest() for data in entries]
+    return sha256_each(b"\x00", entries)
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -55,9 +56,8 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def pair_hashes(hashes: Sequence[bytes]) -> list[bytes]:
     """The nodes over pairs of hashes, left to right; an odd last hash has none."""
-    sha256 = hashlib.sha256
-    pairs = zip(hashes[::2], hashes[1::2], strict=False)
-    return [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+    pairs = to_rows(hashes[: len(hashes) // 2 * 2]).reshape((-1, 2 * HASH_SIZE))
+    return from_rows(sha256_rows(b"\x01", pairs))
 
 
 def merkle_root(leaves: Iterable[bytes]) -> bytes:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from evote._linear import hedged_nonces
 from evote.contests import Contest
 from evote.elgamal import Ciphertexts, PublicKey, encrypt_with_nonces
-from evote.encoding import canonical_json, uint32, xof
+from evote.encoding import canonical_json, uint32, xofs
 from evote.errors import ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars, Secrecy
 from evote.packing import Packing
@@ -123,24 +123,25 @@ def pack_nonces(
 ) -> Scalars:
     """The nonces (n, width) that the seeds give: a pure function of its arguments."""
     name, width = pack.id.encode("ascii"), pack.width(group)
-    drawn = [
-        xof(
-            "ballot-nonce",
-            seed,
-            election,
-            credential,
-            name,
-            uint32(position),
-            message,
-            b"mixed",
-            length=group.uniform_size,
-        )
-        for seed, credential, message in zip(seeds, credentials, messages, strict=True)
-        for position in range(width)
-    ]
+    drawn = xofs(
+        "ballot-nonce",
+        each_repeated(seeds, width),
+        election,
+        each_repeated(credentials, width),
+        name,
+        [uint32(position) for position in range(width)] * len(messages),
+        each_repeated(messages, width),
+        b"mixed",
+        length=group.uniform_size,
+    )
     return group.scalars_from_uniform(
         b"".join(drawn), (len(messages), width), secrecy=Secrecy.ONE_TIME
     )
+
+
+def each_repeated(items: Sequence[bytes], times: int) -> list[bytes]:
+    """Every item so many times, one after the other."""
+    return [item for item in items for _ in range(times)]
 
 
 def encrypt_pack(

@@ -23,7 +23,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evote._batch import Equations, verify_batch
+from evote._batch import Equations, Product, verify_batch
 from evote._linear import absorb_statement, draw_row_challenges, hedged_nonces
 from evote.elgamal import Ciphertexts, PublicKey, decode_ciphertexts
 from evote.errors import (
@@ -33,7 +33,7 @@ from evote.errors import (
     ParameterError,
     ShapeMismatch,
 )
-from evote.groups import Group, Rng, Scalars, Secrecy, concatenate
+from evote.groups import Elements, Group, Rng, Scalars, Secrecy, concatenate
 from evote.transcript import Transcript
 
 __all__ = [
@@ -263,21 +263,32 @@ def respond_one_of(state: OneOfState, challenge: Scalars) -> OneOfProof:
     )
 
 
-def one_of_equations(statement: OneOfStatement, proof: OneOfProof, challenge: Scalars) -> Equations:
+def one_of_equations(
+    statement: OneOfStatement,
+    proof: OneOfProof,
+    challenge: Scalars,
+    *,
+    factors: Ciphertexts | None = None,
+) -> Equations:
     """The verifier's equations, with the claims' axes kept: the algebra without the hash.
 
     Args:
         statement: claims of shape (n, ...); at least one axis.
         proof: of as many claims.
         challenge: of a shape that is the beginning of the claims'.
+        factors: shape (n, ..., k), where w = 1: of which the statement's ciphertexts are products
+            along the last axis. A batch in which they are already needs no other bases.
     """
     _check_fit(statement, proof)
     group = statement.group
     g, y, v = group.generator, statement.key.element, group.scalars(statement.table())
-    alpha, beta = (
-        statement.ciphertexts.alpha[..., None, :],
-        statement.ciphertexts.beta[..., None, :],
-    )
+    alpha: Elements | Product
+    beta: Elements | Product
+    if factors is None:
+        alpha = statement.ciphertexts.alpha[..., None, :]
+        beta = statement.ciphertexts.beta[..., None, :]
+    else:
+        alpha, beta = Product(factors.alpha[..., None, :]), Product(factors.beta[..., None, :])
     last = _spread(challenge, statement.shape) - proof.challenges.sum(-1)
     c = concatenate([proof.challenges, last[..., None]], axis=-1)[..., None]
     s = -proof.responses

@@ -16,13 +16,21 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from evote.errors import EvoteError, ParameterError
 
-__all__ = ["Work", "Workers", "end_processes", "processes", "run_jobs", "spread"]
+__all__ = [
+    "Work",
+    "Workers",
+    "end_processes",
+    "processes",
+    "run_jobs",
+    "spread",
+    "start_processes",
+]
 
 S = TypeVar("S")
 J = TypeVar("J")
@@ -144,8 +152,11 @@ _pools: dict[int, ProcessPoolExecutor] = {}
 _lock = threading.Lock()
 
 
-def processes(count: int) -> ProcessPoolExecutor:
-    """A pool of that many processes; the one of the last call, if it still works."""
+def processes(count: int, work: Callable[..., Any] | None = None) -> ProcessPoolExecutor:
+    """A pool of that many processes; the one of the last call, if it still works.
+
+    Those of a new one import the module of `work` as they start.
+    """
     with _lock:
         pool = _pools.get(count)
         if pool is not None:
@@ -157,13 +168,28 @@ def processes(count: int) -> ProcessPoolExecutor:
                 pool = None
         if pool is None:
             pool = ProcessPoolExecutor(
-                count, mp_context=get_context("spawn"), initializer=_start_worker
+                count,
+                mp_context=get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(work,),  # read by its name, and so imported
             )
             _pools[count] = pool
         return pool
 
 
-def _start_worker() -> None:
+def start_processes(workers: Workers, count: int, work: Callable[..., Any]) -> None:
+    """Start the processes that `count` jobs will need: they start while their caller still reads.
+
+    Each imports the module of `work`. What goes wrong is an error of the jobs, and none here.
+    """
+    if isinstance(workers, int) and workers > 1:
+        with suppress(RuntimeError), _interrupts_blocked():  # a pool that has lost a process
+            pool = processes(workers, work)
+            for _ in range(min(count, workers)):
+                pool.submit(int)
+
+
+def _start_worker(work: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where they could not be blocked
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 

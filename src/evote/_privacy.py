@@ -83,13 +83,26 @@ def _classes(
     manifest: Manifest, roll: Roll, rows: NDArray[np.integer]
 ) -> dict[tuple[str, str, int], int]:
     """How many there are of each pack, style and weight."""
-    pairs = np.stack([roll.style_numbers[rows].astype(np.int64), roll.weights[rows]], axis=1)
-    kinds, counts = np.unique(pairs, axis=0, return_counts=True)
     found: dict[tuple[str, str, int], int] = {}
-    for (style, weight), count in zip(kinds.tolist(), counts.tolist(), strict=True):
+    for (style, weight), count in _kinds(roll.style_numbers[rows], roll.weights[rows]):
         for pack in manifest.style_packs(roll.styles[style]):
             found[pack.id, roll.styles[style], weight] = count
     return found
+
+
+def _kinds(*columns: NDArray[np.integer]) -> Iterator[tuple[tuple[int, ...], int]]:
+    """The rows of values that occur, ascending, and how often each does."""
+    code, values = np.zeros(len(columns[0]), dtype=np.int64), []
+    for column in columns:
+        distinct, place = np.unique(column, return_inverse=True)
+        values.append(distinct)
+        code = code * len(distinct) + place
+    codes, counts = np.unique(code, return_counts=True)
+    if not len(codes):
+        return
+    places = np.unravel_index(codes, [len(distinct) for distinct in values])
+    rows = [distinct[place].tolist() for distinct, place in zip(values, places, strict=True)]
+    yield from zip(zip(*rows, strict=True), counts.tolist(), strict=True)
 
 
 def _small_sums(manifest: Manifest, roll: Roll, counted: NDArray[np.integer]) -> Iterator[Notice]:
@@ -133,12 +146,11 @@ def _unique(roll: Roll) -> Iterator[Notice]:
     weights, counts = np.unique(roll.weights, return_counts=True)
     if alone := [f"weight {weight}" for weight in weights[counts == 1].tolist()]:
         yield Notice("unique-weight", f"of one voter alone: {_examples(alone)}")
-    columns = (roll.style_numbers, roll.district_numbers, roll.weights)
-    kinds = np.stack([column.astype(np.int64) for column in columns], axis=1)
-    rows, counts = np.unique(kinds, axis=0, return_counts=True)
+    kinds = _kinds(roll.style_numbers, roll.district_numbers, roll.weights)
     if single := [
         f"style {roll.styles[style]}, district {roll.districts[district]}, weight {weight}"
-        for style, district, weight in rows[counts == 1].tolist()
+        for (style, district, weight), count in kinds
+        if count == 1
     ]:
         yield Notice("unique-voter", f"one voter alone: {_examples(sorted(single))}")
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evote._forms import HOLE, Form
+from evote._forms import HOLE, Form, Strings, to_rows
 from evote._merkle import CompactRange, leaf_hash, leaf_hashes, merkle_root
 from evote.encoding import (
     JSON,
@@ -67,7 +68,8 @@ _MAX_SIGNATURES = 99
 _KEYS_AT_ONCE = 4096
 _MOST_KINDS = 2**16
 _COLUMNS = (np.uint16, np.uint32, np.int64, np.bool_)  # style, district, weight, provisional
-_HEAD = Form(b'{"credential":"' + HOLE.encode() * 64, ["hex"])
+_BEGIN = b'{"credential":"'
+_HEAD = Form(_BEGIN + HOLE.encode() * 64, ["hex"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +100,22 @@ class RollRow:
 
     def encode(self) -> bytes:
         """The row as canonical JSON: a leaf of the roll's tree."""
-        row: dict[str, JSON] = {
-            "credential": encode_hex(self.credential),
-            "district": self.district,
-            "style": self.style,
-            "weight": self.weight,
-        }
-        return canonical_json(row if self.status == "full" else row | {"status": self.status})
+        rest = _after_credential(self.style, self.weight, self.district, self.status)
+        return _BEGIN + encode_hex(self.credential).encode("ascii") + rest
+
+
+@lru_cache(maxsize=4096)
+def _after_credential(style: str, weight: int, district: str, status: Status) -> bytes:
+    """What follows the credential in a row, which few rows have to themselves."""
+    row: dict[str, JSON] = {
+        "credential": "",
+        "district": district,
+        "style": style,
+        "weight": weight,
+    }
+    data = canonical_json(row if status == "full" else row | {"status": status})
+    assert data.startswith(_BEGIN)  # the first of the sorted keys
+    return data[len(_BEGIN) :]
 
 
 def decode_row(data: bytes, *, where: str = "") -> RollRow:
@@ -377,9 +388,11 @@ class Roll:
         """
         if not len(self) or not len(credentials):
             return np.full(len(credentials), -1, np.int64)
-        if any(len(credential) != 32 for credential in credentials):
-            raise ParameterError("a credential is 32 bytes")
-        wanted = np.frombuffer(b"".join(credentials), dtype="S32")
+        if not isinstance(credentials, np.ndarray):
+            if any(len(credential) != 32 for credential in credentials):
+                raise ParameterError("a credential is 32 bytes")
+            credentials = to_rows(credentials)
+        wanted = np.frombuffer(credentials.tobytes(), dtype="S32")
         rows = np.searchsorted(self.credentials, wanted).astype(np.int64)
         found = self.credentials[np.minimum(rows, len(self) - 1)] == wanted
         return np.where(found & (rows < len(self)), rows, -1)
@@ -435,8 +448,8 @@ def read_roll(
             mine = np.flatnonzero(numbers[:, 1] == kinds.districts.get(name, -1))
             each.extend([leaves[i] for i in mine.tolist()])
         if check_keys:
-            publics = list(map(bytes, keys.view(np.uint8).reshape((-1, 32))))
-            if not (usable := decode_verification_keys(publics)).all():
+            usable = decode_verification_keys(Strings(keys.view(np.uint8).reshape((-1, 32))))
+            if not usable.all():
                 wrong = place(start + int(np.argmin(usable)))
                 raise VerificationError(f"{wrong}: the credential is no Ed25519 key of prime order")
         credentials += keys.tobytes()
@@ -483,22 +496,27 @@ class _Kinds:
         """
         cut = _HEAD.length
         found, holes = _HEAD.read([data[:cut] for data in chunk])
-        values = []
-        for i, data in enumerate(chunk):
-            known = self._known.get(data[cut:])
-            if known is None or len(found) < len(chunk):
-                row = decode_row(data, where=self._place(start + i))
-                known = self._judge(row, self._place(start + i))
+        first: dict[bytes, int] = {}  # the row of each kind that comes first
+        order = [first.setdefault(data[cut:], i) for i, data in enumerate(chunk)]
+        if len(found) < len(chunk):  # a row that can be read begins with its credential
+            bad = int(np.setdiff1d(np.arange(len(chunk)), found)[0])
+            for i, data in enumerate(chunk[: bad + 1]):
+                self._judge(decode_row(data, where=self._place(start + i)), start + i)
+            raise AssertionError("a row that canonical JSON does not begin with its credential")
+        numbers = np.zeros((len(chunk), 4), dtype=np.int64)
+        for kind, i in first.items():
+            known = self._known.get(kind)
+            if known is None:
+                row = decode_row(chunk[i], where=self._place(start + i))
+                known = self._judge(row, start + i)
                 if len(self._known) == _MOST_KINDS:
                     self._known.clear()
-                self._known[data[cut:]] = known
-            values.append(known)
-        # A row that could be read begins with its credential: canonical JSON sorts its keys.
-        keys = np.frombuffer(holes[0].tobytes(), dtype="S32")
-        assert len(keys) == len(chunk)
-        return keys, np.array(values, dtype=np.int64).reshape(-1, 4)
+                self._known[kind] = known
+            numbers[i] = known
+        return np.frombuffer(holes[0].tobytes(), dtype="S32"), numbers[order]
 
-    def _judge(self, row: RollRow, where: str) -> tuple[int, int, int, int]:
+    def _judge(self, row: RollRow, number: int) -> tuple[int, int, int, int]:
+        where = self._place(number)
         if row.style not in self._styles:
             raise DecodingError(f"no style {row.style!r}", where=f"{where}: $.style")
         if row.weight > self._maximum_weight:

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from jinja2 import Environment
-
 from evote._files import make_directory
 from evote._voters import private_file, read_code_rows
 from evote.errors import ParameterError
@@ -53,6 +51,8 @@ def write_sheets(
     """
     if pages < 1:
         raise ParameterError("at least one page for each file")
+    from jinja2 import Environment  # the other steps of a registrar do without it
+
     template = Environment(autoescape=True).from_string(_PAGE)
     make_directory(folder, mode=0o700)
     made = []

@@ -246,7 +246,7 @@ class TileTree(ProvingTree):
             entries = decode_bundle(self._fetch(whole), BUNDLE, where=whole)[: len(leaves)]
         if leaf_hashes(entries) != leaves:
             raise BrokenLog(f"{path}: its entries do not lead to the root")
-        return entries
+        return list(entries)
 
     def inclusion_proof(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
         """The siblings from leaf `index` up to the root over `size` leaves."""

@@ -39,16 +39,18 @@ from evote._ballot_bodies import (
     BallotPack,
     Ballots,
     ContestBallots,
+    ballots_at_once,
     body_sizes,
     encode_ballots,
     rows_of,
 )
 from evote._ballot_tables import DecodedBatch, decode_ballots
 from evote._base32 import grouped, to_digits
-from evote._forms import to_rows
+from evote._forms import Strings, to_rows
 from evote._mixed_ballots import (
     PackBallots,
     commit_knowledge,
+    each_repeated,
     encrypt_pack,
     knowledge_equations,
     pack_nonces,
@@ -61,7 +63,7 @@ from evote.elgamal import (
     concatenate_ciphertexts,
     encrypt_with_nonces,
 )
-from evote.encoding import digest, digests, frame, uint32, xof
+from evote.encoding import digest, digest_rows, digests, frame, uint32, xofs
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
 from evote.groups import Elements, Rng, Scalars, Secrecy, concatenate
 from evote.proofs import (
@@ -87,6 +89,7 @@ __all__ = [
     "ballot_digests",
     "ballot_equations",
     "ballot_tracker",
+    "ballots_at_once",
     "ballots_hold",
     "body_sizes",
     "decode_ballots",
@@ -326,22 +329,20 @@ def _nonces(
 ) -> Scalars:
     """The nonces (n, width) that the seeds give: a pure function of its arguments."""
     election, name = context.election_id, contest.id.encode("ascii")
-    size = context.group.uniform_size
-    drawn = [
-        xof(
-            "ballot-nonce",
-            seed,
-            election,
-            credential,
-            name,
-            uint32(position),
-            uint32(value),
-            b"encryption",
-            length=size,
-        )
-        for seed, credential, row in zip(seeds, credentials, plaintexts.tolist(), strict=True)
-        for position, value in enumerate(row)
-    ]
+    values = plaintexts.ravel().tolist()
+    numbers = {value: uint32(value) for value in set(values)}
+    n, width = plaintexts.shape
+    drawn = xofs(
+        "ballot-nonce",
+        each_repeated(seeds, width),
+        election,
+        each_repeated(credentials, width),
+        name,
+        [uint32(position) for position in range(width)] * n,
+        [numbers[value] for value in values],
+        b"encryption",
+        length=context.group.uniform_size,
+    )
     return context.group.scalars_from_uniform(
         b"".join(drawn), plaintexts.shape, secrecy=Secrecy.ONE_TIME
     )
@@ -409,7 +410,10 @@ def ballot_equations(context: BallotContext, ballots: Ballots) -> list[Equations
     for part in ballots.contests:
         statements = _statements(context.key, part.contest, part.ciphertexts)
         equations.append(one_of_equations(statements.options, part.options, challenges))
-        equations.append(one_of_equations(statements.sums, part.sums, challenges))
+        summed = None
+        if not part.contest.counts_blanks:
+            summed = part.ciphertexts[:, : len(part.contest.options)]
+        equations.append(one_of_equations(statements.sums, part.sums, challenges, factors=summed))
     equations += [knowledge_equations(part, challenges) for part in ballots.packs]
     return equations
 
@@ -529,8 +533,10 @@ def ballot_digest(body: bytes) -> bytes:
     return digest("ballot", body)
 
 
-def ballot_digests(bodies: Sequence[bytes]) -> list[bytes]:
+def ballot_digests(bodies: Sequence[bytes]) -> Sequence[bytes]:
     """The `ballot_digest` of each body."""
+    if isinstance(bodies, Strings):
+        return Strings(digest_rows("ballot", bodies.rows))
     return digests("ballot", bodies)
 
 

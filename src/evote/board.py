@@ -20,7 +20,6 @@ is checked under a policy that names them. Judging what the entries say is `veri
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -60,6 +59,7 @@ from evote._entries import (
     decode_bundle,
     decode_entry,
     encode_bundle,
+    encode_entries,
     encode_entry,
     entry_place,
     next_stage,
@@ -133,7 +133,7 @@ from evote._tiles import (
     tile_paths,
 )
 from evote._witnesses import WitnessPolicy, decode_policy
-from evote.encoding import digest
+from evote.encoding import digests
 from evote.errors import BrokenLog, DecodingError, EvoteError, ParameterError
 
 __all__ = [
@@ -388,7 +388,7 @@ class Board:
             try:
                 for index, entry in enumerate(entries, first):
                     after = next_stage(after, entry, index)
-                some = [encode_entry(entry) for entry in entries]
+                some = encode_entries(entries)
                 lines += _body_lines(entries, bodies)
             except EvoteError as error:
                 outcomes.append(error)
@@ -575,15 +575,15 @@ def _body_lines(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[bytes
     ballots = [isinstance(entry, BallotEntry) for entry in entries]
     if sum(ballots) != len(bodies):
         raise ParameterError(f"{len(bodies)} bodies of {sum(ballots)} ballot entries")
-    rest, lines = iter(bodies), []
+    rest, lines = zip(bodies, digests("ballot", bodies), strict=True), []
     for entry in entries:
         if not isinstance(entry, BallotEntry):
             lines.append(b"")
             continue
-        body = next(rest)
+        body, found = next(rest)
         if b"\n" in body or not 0 < len(body) <= MAX_BODY:
             raise ParameterError(f"the body of a ballot is one line of at most {MAX_BODY} bytes")
-        if not hmac.compare_digest(digest("ballot", body), entry.digest):
+        if found != entry.digest:
             raise ParameterError("the body of a ballot does not have the digest of its entry")
         lines.append(body + b"\n")
     return lines

@@ -36,7 +36,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from evote._base32 import from_digits, grouped, grouped_rows, read_digits, to_digits
+from evote._base32 import (
+    from_digits,
+    grouped,
+    grouped_rows,
+    read_digits,
+    read_grouped,
+    to_digits,
+)
+from evote._forms import Strings, from_rows
 from evote._roll import (
     MAX_DISTRICTS,
     MAX_ROLL,
@@ -59,7 +67,7 @@ from evote._roll import (
     verify_roll,
     verify_roll_signatures,
 )
-from evote.encoding import digest, digests, xof
+from evote.encoding import digest, digest_rows, digests, xof
 from evote.errors import DecodingError, ParameterError
 from evote.groups import Rng
 from evote.groups.eddsa import verify_signatures
@@ -89,6 +97,7 @@ __all__ = [
     "decode_row",
     "derive_credentials",
     "derive_voter_key",
+    "derive_voter_keys",
     "draw_code",
     "draw_codes",
     "encode_code",
@@ -96,6 +105,7 @@ __all__ = [
     "make_roll",
     "read_roll",
     "roll_root",
+    "sign_ballots",
     "sign_roll",
     "verify_ballot_signatures",
     "verify_roll",
@@ -184,9 +194,25 @@ def draw_codes(count: int, rng: Rng | None = None) -> list[str]:
     drawn = np.frombuffer((rng or os.urandom)(16 * count), dtype=np.uint8).reshape(count, 16)
     bits = np.unpackbits(drawn, axis=1)[:, :_CODE_BITS].reshape(count, _CODE_DIGITS, 5)
     digits = bits @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)
-    places = np.arange(_CODE_DIGITS)
-    checks = np.bitwise_xor.reduce(_MULTIPLES[places, digits], axis=1)
-    return grouped_rows(np.concatenate([digits, checks[:, None]], axis=1))
+    return grouped_rows(np.concatenate([digits, _check_digits(digits)[:, None]], axis=1))
+
+
+def _check_digits(digits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The `_check_digit` of each row."""
+    chosen = _MULTIPLES[np.arange(_CODE_DIGITS), digits]
+    checks: NDArray[np.uint8] = np.bitwise_xor.reduce(chosen, axis=1)
+    return checks
+
+
+def _decode_printed(codes: Sequence[str]) -> list[bytes] | None:
+    """The `decode_code` of each, if all are single codes exactly as they are printed."""
+    digits = read_grouped(codes, _CODE_DIGITS + 1)
+    if digits is None or (_check_digits(digits[:, :-1]) != digits[:, -1]).any():
+        return None
+    bits = digits[:, :-1, None] >> np.arange(4, -1, -1, dtype=np.uint8) & 1
+    padded = np.zeros((len(codes), 128), dtype=np.uint8)
+    padded[:, 128 - _CODE_BITS :] = bits.reshape((len(codes), _CODE_BITS))
+    return from_rows(np.packbits(padded, axis=1))
 
 
 def draw_code(rng: Rng | None = None) -> str:
@@ -223,17 +249,28 @@ def derive_voter_key(code: str, base_id: bytes) -> VoterKey:
     Raises:
         DecodingError: a mistyped code.
     """
-    seeds = [_derive_seed(part, base_id) for part in decode_codes(code)]
-    if len(seeds) == 1:
-        signing = SeedKey(seeds[0])
-        return VoterKey(credential=signing.public, signing=signing)
-    joint = sum_key(seeds, _joint_factors(public_keys(seeds)))
-    return VoterKey(credential=joint.public, signing=joint)
+    return derive_voter_keys([code], base_id)[0]
+
+
+def derive_voter_keys(codes: Sequence[str], base_id: bytes) -> list[VoterKey]:
+    """The `derive_voter_key` of each of many voters."""
+    printed, keys = _decode_printed(codes), []
+    for parts in map(decode_codes, codes) if printed is None else zip(printed, strict=True):
+        seeds = [_derive_seed(part, base_id) for part in parts]
+        signing: SeedKey | SumKey
+        if len(seeds) == 1:
+            signing = SeedKey(seeds[0])
+        else:
+            signing = sum_key(seeds, _joint_factors(public_keys(seeds)))
+        keys.append(VoterKey(credential=signing.public, signing=signing))
+    return keys
 
 
 def derive_credentials(codes: Sequence[str], base_id: bytes) -> list[bytes]:
     """The credentials, or parts of credentials, that single codes give; for whoever issues them."""
-    return public_keys([_derive_seed(decode_code(code), base_id) for code in codes])
+    printed = _decode_printed(codes)
+    decoded = list(map(decode_code, codes)) if printed is None else printed
+    return public_keys([_derive_seed(code, base_id) for code in decoded])
 
 
 def joint_credentials(parts: Sequence[Sequence[bytes]]) -> list[bytes]:
@@ -258,6 +295,20 @@ def ballot_message(election_id: bytes, ballot: bytes, action: Action) -> bytes:
     return digest("ballot-signature", election_id, ballot, action.encode("ascii"))
 
 
+def sign_ballots(
+    keys: Sequence[VoterKey],
+    election_id: bytes,
+    ballots: Sequence[bytes],
+    actions: Sequence[Action],
+) -> list[bytes]:
+    """The `sign_ballot` of each of many voters."""
+    if other := sorted(set(actions) - set(ACTIONS)):
+        raise ParameterError(f"a ballot is cast or spoiled, not {other[0]!r}")
+    words = [action.encode("ascii") for action in actions]
+    messages = digests("ballot-signature", election_id, ballots, words)
+    return [key.signing.sign(message) for key, message in zip(keys, messages, strict=True)]
+
+
 def verify_ballot_signatures(
     election_id: bytes,
     credentials: Sequence[bytes],
@@ -271,7 +322,12 @@ def verify_ballot_signatures(
     if other := sorted(set(actions) - set(ACTIONS)):
         raise ParameterError(f"a ballot is cast or spoiled, not {other[0]!r}")
     words = {action: action.encode("ascii") for action in ACTIONS}
-    messages = digests(
-        "ballot-signature", election_id, ballots, [words[action] for action in actions]
-    )
+    messages: Sequence[bytes]
+    if len(set(actions)) == 1 and isinstance(ballots, Strings):
+        word = words[actions[0]]
+        messages = Strings(digest_rows("ballot-signature", election_id, ballots.rows, word))
+    else:
+        messages = digests(
+            "ballot-signature", election_id, ballots, [words[action] for action in actions]
+        )
     return verify_signatures(credentials, messages, signatures)

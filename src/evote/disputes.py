@@ -412,7 +412,7 @@ class _Case:
             if holds:
                 return reason, REASONS[reason]
         style = roll.styles[roll.style_numbers[row]]
-        if words := judge_bodies(context, [(item.body, item.credential, style)])[0]:
+        if words := judge_bodies(context, [(item.body, item.credential, style)]).reasons[0]:
             return "ballot", words
         return ("copy", REASONS["copy"]) if self._copied(item.body, size) else ("", "")
 

@@ -22,6 +22,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
+from evote._forms import Rows, from_rows, to_rows
+from evote._hashes import sha256_rows
 from evote.errors import DecodingError, ParameterError, UnsupportedError
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "decode_decimal",
     "decode_hex",
     "digest",
+    "digest_rows",
     "digests",
     "encode_base64url",
     "encode_hex",
@@ -508,6 +511,17 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
     Raises:
         ParameterError: no column, or not all, say how many lists there are.
     """
+    lists = [column for column in columns if not isinstance(column, bytes)]
+    alike = all(len(set(map(len, column))) == 1 for column in lists)
+    if alike and len({len(column) for column in lists}) == 1:
+        rows = [column if isinstance(column, bytes) else to_rows(column) for column in columns]
+        return from_rows(digest_rows(purpose, *rows))
+    sha256 = hashlib.sha256
+    return [sha256(data).digest() for data in _frames(purpose, columns)]
+
+
+def _frames(purpose: str, columns: Sequence[bytes | Sequence[bytes]]) -> Iterable[bytes]:
+    """The frame of the purpose and each list of parts."""
     counts = {len(column) for column in columns if not isinstance(column, bytes)}
     if len(counts) != 1:
         raise ParameterError(f"columns of one length expected, got {sorted(counts)}")
@@ -521,8 +535,27 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
         pieces += [heads[size] for size in sizes], column
         before = b""
     pieces.append(repeat(before, *counts))
-    sha256, join = hashlib.sha256, b"".join
-    return [sha256(join(parts)).digest() for parts in zip(*pieces, strict=True)]
+    return map(b"".join, zip(*pieces, strict=True))
+
+
+def digest_rows(purpose: str, *columns: bytes | Rows) -> Rows:
+    """The `digest` of each of n lists of parts, shape (n, 32).
+
+    Args:
+        columns: for each part, bytes that all lists have there, or an array of shape (n, bytes);
+            one of these at least.
+    """
+    prefix, parts = frame(_purpose(purpose)), list[Rows]()
+    count = next(len(column) for column in columns if not isinstance(column, bytes))
+    for column in columns:
+        text = frame(column) if isinstance(column, bytes) else uint32(column.shape[1])
+        if not parts:
+            prefix += text
+        else:
+            parts.append(np.tile(np.frombuffer(text, dtype=np.uint8), (count, 1)))
+        if not isinstance(column, bytes):
+            parts.append(column)
+    return sha256_rows(prefix, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
 
 def xof(purpose: str, *parts: bytes, length: int) -> bytes:
@@ -530,6 +563,14 @@ def xof(purpose: str, *parts: bytes, length: int) -> bytes:
     if length < 0:
         raise ParameterError("a negative number of bytes")
     return hashlib.shake_256(frame(_purpose(purpose), *parts)).digest(length)
+
+
+def xofs(purpose: str, *columns: bytes | Sequence[bytes], length: int) -> list[bytes]:
+    """The `xof` of each of n lists of parts; `columns` as of `digests`."""
+    if length < 0:
+        raise ParameterError("a negative number of bytes")
+    shake = hashlib.shake_256
+    return [shake(data).digest(length) for data in _frames(purpose, columns)]
 
 
 def _purpose(purpose: str) -> bytes:

@@ -20,14 +20,17 @@ may write while a record is read: readers take no lock, and see a half-made step
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from evote._files import shown_path, write_file
+from evote._forms import Strings
 from evote._record_files import (
     ALWAYS,
     CHECKPOINT,
@@ -100,6 +103,7 @@ __all__ = [
 ]
 
 _LINES_AT_ONCE = 1 << 18  # bytes
+_BODIES_AT_ONCE = 1 << 25  # bytes
 
 
 class Phase(IntEnum):
@@ -371,6 +375,11 @@ class Record:
             rest = b""
             while chunk := file.read(_LINES_AT_ONCE):
                 *lines, rest = (rest + chunk).split(b"\n")
+                fits = count is None or number + len(lines) <= count
+                if fits and max(map(len, (*lines, rest))) <= max_bytes:
+                    number += len(lines)
+                    yield from lines
+                    continue
                 for line in lines if len(rest) <= max_bytes else (*lines, rest):
                     number += 1
                     if count is not None and number > count:
@@ -402,14 +411,14 @@ class Record:
         """
         return open_checkpoint(self.checkpoint_bytes(), self.manifest.log_key, where=CHECKPOINT)
 
-    def entry_bundles(self) -> Iterator[tuple[int, list[bytes]]]:
+    def entry_bundles(self) -> Iterator[tuple[int, Sequence[bytes]]]:
         """Index of the first entry and the entries, bundle by bundle, as the checkpoint has them.
 
         The root is not checked here: append the leaf hashes to a `CompactRange` and compare.
         """
         return self._entry_bundles(self.checkpoint().size)
 
-    def _entry_bundles(self, size: int, start: int = 0) -> Iterator[tuple[int, list[bytes]]]:
+    def _entry_bundles(self, size: int, start: int = 0) -> Iterator[tuple[int, Sequence[bytes]]]:
         for number, width in _bundles(size, start):
             name = bundle_path(number, width)
             yield number * BUNDLE, decode_bundle(self.read(name), width, where=name)
@@ -424,6 +433,23 @@ class Record:
     def ballot_bodies(self, bundle: int) -> Iterator[bytes]:
         """The bodies of the ballot entries of a bundle, in order, none longer than one can be."""
         return self._lines(bodies_path(bundle), self._body_size + 1)
+
+    def bodies_of_one_length(self, bundle: int, count: int) -> Strings | None:
+        """The bodies of a bundle, if they are `count` lines of one length that a ballot can have.
+
+        Nothing is wrong where they are not: `ballot_bodies` reads them, or says what is.
+        """
+        most = min(count * (self._body_size + 1), _BODIES_AT_ONCE)
+        try:
+            with self._tree.open(bodies_path(bundle), most) as file:
+                data = file.read(most + 1)
+        except DecodingError:
+            return None
+        size, rest = divmod(len(data), max(count, 1))
+        if rest or size < 2 or len(data) > most or data.count(b"\n") != count:
+            return None
+        lines = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
+        return Strings(lines[:, :-1]) if (lines[:, -1] == ord("\n")).all() else None
 
     @cached_property
     def _body_size(self) -> int:

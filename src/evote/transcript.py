@@ -26,8 +26,9 @@ from math import prod
 from typing import Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from evote._forms import Rows, to_rows
+from evote._hashes import shake128_rows
 from evote.encoding import frame, uint32
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Scalars
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 _RATE = 168  # bytes of SHAKE128
+_SHORT = 4096  # bytes
 _SESSION_LABEL = b"irtf-cfrg-fiat-shamir/session-id"
 _PURPOSE = re.compile(rb"[a-z0-9][a-z0-9-]*")
 _FLAVOURS = (b"DSFS", b"CDS")
@@ -67,39 +69,46 @@ class Encodes(Protocol):
 class Sponge:
     """The duplex sponge of the draft: each squeeze is SHAKE128 of all bytes absorbed so far."""
 
-    __slots__ = ("_hash", "_position")
+    __slots__ = ("_absorbed", "_hash", "_position")
 
     def __init__(self, session_id: bytes) -> None:
         """Start on a session id of 32 bytes."""
         if len(session_id) != 32:
             raise ParameterError(f"a session id is 32 bytes, got {len(session_id)}")
-        self._hash = hashlib.shake_128(session_id + bytes(_RATE - 32))
-        self._position = 0
+        start = session_id + bytes(_RATE - 32)
+        self._hash, self._position = hashlib.shake_128(start), 0
+        self._absorbed: bytes | None = start  # all of it, while it is short
 
     def absorb(self, data: bytes | memoryview) -> None:
         """Absorb bytes. No framing: the caller's encodings must be prefix-free."""
         if len(data):
             self._hash.update(data)
             self._position = 0
+            if self._absorbed is not None:
+                short = len(self._absorbed) + len(data) <= _SHORT
+                self._absorbed = self._absorbed + data if short else None
 
     def squeeze(self, length: int) -> bytes:
         """The next `length` bytes of output."""
         start, self._position = self._position, self._position + length
         return self._hash.digest(self._position)[start:]
 
-    def squeeze_each(self, rows: NDArray[np.uint8], length: int) -> list[bytes]:
+    def squeeze_each(self, rows: Rows, length: int) -> Rows:
         """What forks of this would squeeze first, each after it absorbs its row, of some bytes."""
+        if self._absorbed is not None:
+            return shake128_rows(self._absorbed, rows, length)
         copy, drawn = self._hash.copy, []
         for row in rows:
             twin = copy()
             twin.update(row)
             drawn.append(twin.digest(length))
-        return drawn
+        return to_rows(drawn).reshape((len(rows), length))
 
     def fork(self) -> Sponge:
         """A copy that goes its own way."""
         twin = Sponge.__new__(Sponge)
         twin._hash, twin._position = self._hash.copy(), self._position
+        twin._absorbed = self._absorbed
         return twin
 
 
@@ -256,13 +265,13 @@ class Transcripts:
     def __init__(self, start: Transcript, count: int) -> None:
         """Fork `start`, which stays as it is, `count` times."""
         self._start, self._count = start, count
-        self._columns: list[NDArray[np.uint8]] = []  # shape (1, bytes), or (n, bytes)
+        self._columns: list[Rows] = []  # shape (1, bytes), or (n, bytes)
 
     def append(self, label: bytes, message: bytes) -> None:
         """Absorb the same message in all of them."""
         self._absorb(frame(b"append", label, message))
 
-    def append_rows(self, label: bytes, rows: NDArray[np.uint8]) -> None:
+    def append_rows(self, label: bytes, rows: Rows) -> None:
         """Absorb in each its row of an array of shape (n, bytes)."""
         if rows.ndim != 2 or len(rows) != self._count:
             raise ShapeMismatch(f"rows {rows.shape} for {self._count} transcripts")
@@ -275,8 +284,8 @@ class Transcripts:
         width = len(data) // self._count if self._count else 0
         self.append_rows(label, data.reshape((self._count, width)))
 
-    def squeeze(self, label: bytes, length: int) -> list[bytes]:
-        """Draw bytes from each. It is their last word."""
+    def squeeze(self, label: bytes, length: int) -> Rows:
+        """Draw bytes from each, shape (n, length). It is their last word."""
         self._absorb(frame(b"squeeze", label, uint32(length)))
         total = sum(column.shape[1] for column in self._columns)
         table = np.empty((self._count, total), dtype=np.uint8)
@@ -290,7 +299,7 @@ class Transcripts:
         """One challenge from each, shape (n,)."""
         group = self._start.group
         drawn = self.squeeze(label, group.uniform_size)
-        return group.scalars_from_uniform(b"".join(drawn), (self._count,))
+        return group.scalars_from_uniform(drawn.tobytes(), (self._count,))
 
     def _absorb(self, data: bytes) -> None:
         self._columns.append(np.frombuffer(data, dtype=np.uint8)[None, :])

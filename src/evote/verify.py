@@ -46,7 +46,8 @@ from evote._ballot_tables import read_nonces
 from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
-from evote._pool import Work, Workers, run_jobs, spread
+from evote._forms import Strings
+from evote._pool import Work, Workers, run_jobs, spread, start_processes
 from evote._privacy import privacy_notices
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Notice, Outcome, Report
 from evote._trees import Directory, SingleFile, Tree
@@ -55,6 +56,7 @@ from evote.board import (
     BUNDLE,
     BallotEntry,
     WitnessPolicy,
+    bodies_path,
     decode_policy,
     decode_receipt,
     entry_place,
@@ -108,6 +110,7 @@ _PINS = ("board.witnesses", "board.receipts", "board.evidence")
 _MAX_FILE = 2**20  # bytes, of a policy or a receipt
 _KEYS_AT_ONCE = 4096
 _ONE_JOB = BUNDLE  # ballots: no more are not worth another process
+_MANY = 8  # bundles that are work for all processes
 _REPEATS = 50  # repeated values told apart in full; a record with one is rejected anyway
 
 
@@ -297,6 +300,8 @@ class _Audit:
     ) -> None:
         """All checks, each stage on what the stages before it have established."""
         ledger = self.ledger
+        if self.record.has(bodies_path(_MANY)):
+            start_processes(self.jobs, _MANY, check_ballots)  # they start while this one reads
         manifest = self._manifest(expected)
         self._files()
         if manifest is None:
@@ -613,7 +618,7 @@ def check_roll_keys(roll: Roll) -> None:
     """
     for start in range(0, len(roll), _KEYS_AT_ONCE):
         data = roll.credentials[start : start + _KEYS_AT_ONCE].tobytes()
-        keys = [data[i : i + 32] for i in range(0, len(data), 32)]
+        keys = Strings(np.frombuffer(data, dtype=np.uint8).reshape((-1, 32)))
         usable = decode_verification_keys(keys)
         if not usable.all():
             row = start + int(np.argmin(usable))

@@ -25,19 +25,17 @@ from functools import partial
 from pathlib import Path
 
 from evote._audit_log import seal_parts
-from evote._ballot_box import (
-    BallotBox,
+from evote._ballot_box import BallotBox, Submission, signed_roll
+from evote._devices import Vote, make_submissions
+from evote._encrypted_ballots import (
     Choice,
     EncryptedBallot,
-    Submission,
     encrypt_all,
     erase_ballot,
     load_ballot,
     opening_of,
     save_ballot,
-    signed_roll,
 )
-from evote._devices import Vote, make_submissions
 from evote._files import make_directory, remove
 from evote._founding import (
     Credential,
@@ -94,7 +92,6 @@ from evote.errors import (
     ParameterError,
     VerificationError,
 )
-from evote.interop.verificatum import write_second_proof
 from evote.mixing import Unit, make_step, mix_path
 from evote.operators import (
     Passphrase,
@@ -417,6 +414,8 @@ def mix(
         if unit.steps < step:
             made = make_step(cascade, unit.unit, step, unit.current, key)
             if verificatum is not None:
+                from evote.interop.verificatum import write_second_proof
+
                 write_second_proof(Path(verificatum), cascade, unit, step, made)
             make_directory(path.parent)
             write_file(path, made.data)

@@ -133,9 +133,9 @@ def recording() -> Iterator[tuple[list[tuple[bytes, bytes]], list[bytes]]]:
         messages.extend((label, row.tobytes()) for row in rows)
         append_rows(self, label, rows)
 
-    def recording_squeeze_all(self: Transcripts, label: bytes, length: int) -> list[bytes]:
+    def recording_squeeze_all(self: Transcripts, label: bytes, length: int) -> Any:
         drawn = squeeze_all(self, label, length)
-        squeezed.extend(drawn)
+        squeezed.extend(row.tobytes() for row in drawn)
         return drawn
 
     with (

@@ -18,31 +18,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
 import evote
-from evote.cli import (
-    audit,
-    ballot,
-    board,
-    demo,
-    disputes,
-    election,
-    export,
-    fates,
-    mixing,
-    motions,
-    operators,
-    reconcile,
-    registrar,
-    results,
-    trustee,
-    turnout,
-    witness,
-)
 from evote.cli._common import warn
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 
@@ -51,40 +33,53 @@ __all__ = ["command", "main"]
 FAILED, USAGE, UNREADABLE, INTERNAL, INTERRUPTED = 1, 2, 4, 70, 130
 
 
+# The verbs, and the module of each: a step loads what it needs, and not all of evote.
+_MODULES = {
+    "authority": "operators",
+    "ballot": "ballot",
+    "board": "board",
+    "demo": "demo",
+    "dispute": "disputes",
+    "doctor": "audit",
+    "election": "election",
+    "export": "export",
+    "inspect": "audit",
+    "mix": "mixing",
+    "motion": "motions",
+    "reconcile": "reconcile",
+    "registrar": "registrar",
+    "result": "results",
+    "tally": "results",
+    "tracker": "fates",
+    "trustee": "trustee",
+    "turnout": "turnout",
+    "verify": "audit",
+    "voter": "registrar",
+    "witness": "witness",
+}
+
+
+class _Verbs(click.Group):
+    """A group whose `commands` are names alone: a verb is loaded once it is called for."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        module = import_module(f"evote.cli.{_MODULES[cmd_name]}")
+        verb: click.Command = getattr(module, cmd_name)
+        return verb
+
+
 @click.group(
     name="evote",
+    cls=_Verbs,
+    commands={name: click.Command(name) for name in _MODULES},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Passphrases come from --passphrase-file, from EVOTE_PASSPHRASE, or from a prompt.",
 )
 @click.version_option(evote.__version__, prog_name="evote")
 def command() -> None:
     """Run and audit elections that nobody has to trust."""
-
-
-for verb in (
-    demo.demo,
-    election.election,
-    registrar.registrar,
-    registrar.voter,
-    reconcile.reconcile,
-    motions.motion,
-    operators.authority,
-    board.board,
-    witness.witness,
-    mixing.mix,
-    trustee.trustee,
-    ballot.ballot,
-    fates.tracker,
-    disputes.dispute,
-    results.tally,
-    results.result,
-    turnout.turnout,
-    audit.inspect,
-    audit.verify,
-    export.export,
-    audit.doctor,
-):
-    command.add_command(verb)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

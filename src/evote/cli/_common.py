@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import click
 
 from evote._pool import Workers
-from evote.record import Record
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -172,23 +171,6 @@ def pin_options(function: F) -> F:
         help="Whose cosignatures the log's head must bear.",
     )
     return digest(policy(function))
-
-
-def of_belenios(record: Path) -> bool:
-    """Whether an election is one of the profile `belenios`, whose steps are that profile's."""
-    return Record(record).manifest.profile == "belenios"
-
-
-def refuse_belenios(record: Path, what: str) -> None:
-    """Refuse a step that the profile `belenios` does not have."""
-    if of_belenios(record):
-        raise click.UsageError(f"an election of the profile belenios has no {what}")
-
-
-def refuse_witnesses(policy: Path | None) -> None:
-    """Refuse a policy for cosignatures where nobody cosigns."""
-    if policy is not None:
-        raise click.UsageError("an election of the profile belenios has no witnesses")
 
 
 @contextmanager

@@ -27,21 +27,18 @@ from evote.board import (
 )
 from evote.cli._common import (
     CODE_VARIABLE,
-    of_belenios,
     passphrase,
     passphrase_option,
     plain,
     record_argument,
-    refuse_belenios,
-    refuse_witnesses,
     say,
     secret,
 )
+from evote.cli._profiles import of_belenios, refuse_belenios, refuse_witnesses
 from evote.credentials import decode_codes, verify_ballot_signatures
 from evote.election import Manifest
 from evote.errors import BrokenLog, DecodingError, VerificationError
 from evote.fates import reckon
-from evote.interop.belenios import profile
 from evote.record import Record
 from evote.server._fetch import check_url
 from evote.server.client import fetch_receipt, send_ballot, send_opening
@@ -123,6 +120,8 @@ def encrypt(
     """
     choice = read_choice(Record(record).manifest, choices, blanks, rankings, write_ins)
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         code = secret("voting code", CODE_VARIABLE, code_file)
         [ballot] = profile.encrypt_ballots(record, [(code, choice)])
         profile.save_ballot(ballot, folder)
@@ -156,6 +155,8 @@ def cast(
     """
     check_destination(board, server)
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         if board is None:
             raise click.UsageError("an election of the profile belenios has no server")
         target = receipt or folder / "receipt.json"
@@ -329,6 +330,8 @@ def check(record: Path, receipt: Path, witness_policy: Path | None) -> None:
     """
     opened = Record(record)
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         refuse_witnesses(witness_policy)
         shown = profile.check_receipt(record, read_file(receipt, RECEIPT_LIMIT))
         say(f"event {shown.height} of the archive: cast {shown.tracker}")

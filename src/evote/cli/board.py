@@ -31,10 +31,11 @@ from evote.cli._common import (
     passphrase_option,
     plain,
     record_argument,
-    refuse_belenios,
     say,
     warn,
 )
+from evote.cli._profiles import refuse_belenios
+from evote.cli.fates import counts, fates
 from evote.cli.operators import board
 from evote.cli.witness import listen_options, shown_address
 from evote.election import Manifest
@@ -63,6 +64,10 @@ policy_option = click.option(
 def read_policy(file: Path | None) -> WitnessPolicy | None:
     """The policy in a file."""
     return None if file is None else decode_policy(read_file(file, _MAX_POLICY), where=file.name)
+
+
+board.add_command(fates)
+board.add_command(counts)
 
 
 @board.command()

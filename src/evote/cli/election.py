@@ -15,7 +15,6 @@ from evote._privacy import privacy_notices
 from evote.cli._common import (
     F,
     directory_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     plain,
@@ -23,9 +22,9 @@ from evote.cli._common import (
     say,
     warn,
 )
+from evote.cli._profiles import of_belenios
 from evote.encoding import JSON, decode_hex
 from evote.errors import DecodingError
-from evote.interop.belenios import profile
 from evote.operators import decode_card
 from evote.record import Record
 
@@ -118,6 +117,8 @@ def open_(
     """Open the election: from here on ballots are accepted."""
     secret = passphrase(passphrase_file)
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         profile.open_election(record, authority, board, secret)
         say("open")
         return
@@ -266,6 +267,8 @@ def seal(
     """Close the election and fix which ballots count."""
     secret = passphrase(passphrase_file)
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         sealed = profile.seal_election(record, authority, board, secret)
         parts = f"{sealed.counted} counted + {sealed.superseded} superseded"
         say(f"sealed: {sealed.cast} cast = {parts}")

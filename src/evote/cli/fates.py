@@ -12,12 +12,11 @@ import click
 from evote.board import Stage
 from evote.cli._common import plain, record_argument, say, table
 from evote.cli.election import shown_time
-from evote.cli.operators import board
 from evote.encoding import JSON, canonical_json
 from evote.errors import DecodingError
 from evote.fates import Reckoning, reckon
 
-__all__ = ["tracker"]
+__all__ = ["counts", "fates", "tracker"]
 
 NOT_FOUND = 1
 COUNTS = ("voters", "submitted", "spoiled", "cast", "counted", "superseded", "struck")
@@ -77,7 +76,7 @@ def _comma_separated(fields: Iterable[JSON]) -> str:
     return text.getvalue()
 
 
-@board.command()
+@click.command()
 @record_argument
 @form_option
 def fates(record: Path, form: str) -> None:
@@ -88,7 +87,7 @@ def fates(record: Path, form: str) -> None:
     write_lines((ballot.to_json() for ballot in reckon(record).ballots()), form)
 
 
-@board.command()
+@click.command()
 @record_argument
 @click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text")
 def counts(record: Path, form: str) -> None:

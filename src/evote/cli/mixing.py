@@ -12,7 +12,6 @@ from evote.cli._common import (
     cluster_option,
     directory_argument,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     pin_options,
@@ -20,14 +19,12 @@ from evote.cli._common import (
     progress,
     quiet_option,
     record_argument,
-    refuse_belenios,
-    refuse_witnesses,
     say,
     workers,
 )
+from evote.cli._profiles import of_belenios, refuse_belenios, refuse_witnesses
 from evote.cli.operators import mix
 from evote.encoding import JSON, canonical_json
-from evote.interop.belenios import profile
 from evote.packing import ContestAnswers, Verdict
 from evote.record import Record
 from evote.verify import audited_mixes
@@ -69,6 +66,8 @@ def shuffle(
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
         if of_belenios(record):
+            from evote.interop.belenios import profile
+
             refuse_witnesses(witness_policy)
             if verificatum is not None:
                 raise click.UsageError("shuffles of the profile belenios have one proof")
@@ -146,6 +145,8 @@ def ballots(record: Path, contest: str | None) -> None:
     if contest is not None and contest not in known:
         raise click.UsageError(f"no contest {plain(contest)!r}: {', '.join(known)}")
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         found = profile.mixed_answers(record)
         _print_answers((a for a in found if contest in (None, a.contest.id)), {"weight": 1})
         return

@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from evote.cli._common import directory_argument, passphrase, passphrase_option, say
-from evote.cli.registrar import registrar
 from evote.operators import Role, create_operator
 
-__all__ = ["authority", "board", "mix", "registrar"]
+__all__ = ["authority", "board", "mix"]
 
 
 @click.group()

@@ -11,17 +11,15 @@ from evote.cli._common import (
     directory_argument,
     directory_option,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     progress,
     quiet_option,
     record_argument,
-    refuse_belenios,
     say,
 )
+from evote.cli._profiles import of_belenios, refuse_belenios
 from evote.groups import named_group
-from evote.interop.belenios import profile
 from evote.operators import create_operator
 
 __all__ = ["registrar", "voter"]
@@ -128,6 +126,8 @@ def issue(
     """
     secret = passphrase(passphrase_file)
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         if part is not None or sealed_map is not None or tags is not None:
             raise click.UsageError("an election of the profile belenios has no parts, map or tags")
         count = profile.issue_credentials(record, directory, voters, codes, secret)

@@ -11,7 +11,6 @@ from evote.cli._common import (
     cluster_option,
     directory_option,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     progress,
@@ -21,8 +20,8 @@ from evote.cli._common import (
     table,
     workers,
 )
+from evote.cli._profiles import of_belenios
 from evote.election import Manifest
-from evote.interop.belenios import profile
 from evote.record import Record
 from evote.tally import Result, decode_result, result_lines
 
@@ -48,6 +47,8 @@ def tally(
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as show, workers(jobs, cluster) as where:
         if of_belenios(record):
+            from evote.interop.belenios import profile
+
             say(profile.compute_tally(record, board, secret, progress=show))
             return
         workflow.compute_tally(record, board, secret, jobs=where, progress=show)
@@ -69,6 +70,8 @@ def result(record: Path, board: Path | None, passphrase_file: Path | None) -> No
     Printing checks nothing: `evote verify` does.
     """
     if of_belenios(record):
+        from evote.interop.belenios import profile
+
         outcome = (
             profile.result_of(record)
             if board is None

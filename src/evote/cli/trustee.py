@@ -11,19 +11,17 @@ from evote.cli._common import (
     cluster_option,
     directory_argument,
     jobs_option,
-    of_belenios,
     passphrase,
     passphrase_option,
     pin_options,
     progress,
     quiet_option,
     record_argument,
-    refuse_witnesses,
     say,
     workers,
 )
+from evote.cli._profiles import of_belenios, refuse_witnesses
 from evote.groups import named_group
-from evote.interop.belenios import profile
 from evote.operators import backup_operator, create_operator, restore_operator
 
 __all__ = ["trustee"]
@@ -42,8 +40,11 @@ def trustee() -> None:
 
 def refuse_without_shares(record: Path) -> None:
     """Refuse what is about shares where every trustee has a key of its own."""
-    if of_belenios(record) and not profile.has_shares(record):
-        raise click.UsageError("all trustees decrypt, each with a key of its own: no shares")
+    if of_belenios(record):
+        from evote.interop.belenios import profile
+
+        if not profile.has_shares(record):
+            raise click.UsageError("all trustees decrypt, each with a key of its own: no shares")
 
 
 @trustee.command()
@@ -65,8 +66,12 @@ def init(directory: Path, identifier: str, group: str, passphrase_file: Path | N
 @passphrase_option
 def commit(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Round 1: post the hash of this trustee's polynomial."""
-    step = profile.commit if of_belenios(record) else ceremony.trustee_commit
-    say(step(directory, record, passphrase(passphrase_file)))
+    if of_belenios(record):
+        from evote.interop.belenios import profile
+
+        say(profile.commit(directory, record, passphrase(passphrase_file)))
+    else:
+        say(ceremony.trustee_commit(directory, record, passphrase(passphrase_file)))
 
 
 @trustee.command()
@@ -75,8 +80,12 @@ def commit(record: Path, directory: Path, passphrase_file: Path | None) -> None:
 @passphrase_option
 def reveal(record: Path, directory: Path, passphrase_file: Path | None) -> None:
     """Round 2, once all have committed: post the polynomial's commitments and the shares."""
-    step = profile.reveal if of_belenios(record) else ceremony.trustee_reveal
-    say(step(directory, record, passphrase(passphrase_file)))
+    if of_belenios(record):
+        from evote.interop.belenios import profile
+
+        say(profile.reveal(directory, record, passphrase(passphrase_file)))
+    else:
+        say(ceremony.trustee_reveal(directory, record, passphrase(passphrase_file)))
 
 
 @trustee.command()
@@ -88,8 +97,13 @@ def check(
     context: click.Context, record: Path, directory: Path, passphrase_file: Path | None
 ) -> None:
     """Check everybody's files; confirm the key, or say what is wrong and whose it is."""
-    step = profile.check if of_belenios(record) else ceremony.trustee_check
-    outcome = step(directory, record, passphrase(passphrase_file))
+    outcome: Path | ceremony.CheckOutcome
+    if of_belenios(record):
+        from evote.interop.belenios import profile
+
+        outcome = profile.check(directory, record, passphrase(passphrase_file))
+    else:
+        outcome = ceremony.trustee_check(directory, record, passphrase(passphrase_file))
     if isinstance(outcome, Path):
         say(outcome)
         return
@@ -171,6 +185,8 @@ def decrypt(
     secret = passphrase(passphrase_file)
     with progress(quiet=quiet) as report, workers(jobs, cluster) as where:
         if of_belenios(record):
+            from evote.interop.belenios import profile
+
             refuse_witnesses(witness_policy)
             path = profile.decrypt_share(
                 record,

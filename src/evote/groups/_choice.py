@@ -1,23 +1,13 @@
-"""Which backend serves a group, and why.
-
-`evote-native` is a distribution of its own: found when it is installed, of the version that this
-module knows, and not switched off by the environment variable EVOTE_NATIVE=off. EVOTE_NATIVE=
-portable keeps it from instructions that not every processor has.
-"""
+"""Which backend serves a group, and why."""
 
 from __future__ import annotations
 
-import os
-from functools import cache
-from importlib import import_module
-from multiprocessing import parent_process
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from evote._accelerator import native_module
 from evote.errors import ParameterError
 
-__all__ = ["Choice", "choose", "native_module", "resolve", "restored"]
-
-_VERSION = "0.1."  # of evote-native, whose classes these are
+__all__ = ["Choice", "choose", "resolve", "restored"]
 
 # Kinds of groups that the module serves, and whether it is the fastest where the processor lacks
 # the instructions for eight numbers at once: as measured, see docs/performance.md.
@@ -36,25 +26,6 @@ class Choice(NamedTuple):
 
     backend: str
     reason: str
-
-
-@cache
-def native_module() -> tuple[Any, str]:
-    """The module, or None; and its mode, or why there is none."""
-    if os.environ.get("EVOTE_NATIVE") == "off":
-        return None, "EVOTE_NATIVE is off"
-    try:
-        module: Any = import_module("evote_native")
-    except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "evote_native"
-        return None, "evote-native is not installed" if missing else f"evote-native: {error}"
-    if not module.__version__.startswith(_VERSION):
-        return None, f"evote-native {module.__version__} is not {_VERSION}x, which evote knows"
-    if parent_process() is not None:  # the processes of a pool are as many as there are processors
-        module.set_threads(1)
-    elif hasattr(os, "register_at_fork"):  # threads do not live on in a forked process
-        os.register_at_fork(after_in_child=lambda: module.set_threads(1))
-    return module, module.MODE
 
 
 def choose(kind: str) -> Choice:

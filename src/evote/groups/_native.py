@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evote.groups._choice import native_module
+from evote._accelerator import native_module
+from evote._forms import Strings, to_rows
 from evote.groups._kernel import Kernel, Mask
 from evote.groups._rows import Item, NumbersForm, Rows
 
@@ -155,11 +156,16 @@ class NativeEd25519(NativeKernel):
         return self._rows(items), _mask(mask)
 
     def sha512(self, prefixes: Sequence[bytes], messages: Sequence[bytes]) -> bytes:
-        offsets = np.zeros(len(messages) + 1, dtype="<u8")
-        np.cumsum([len(message) for message in messages], out=offsets[1:])
-        rows, width = b"".join(prefixes), len(prefixes[0])
-        data = b"".join(messages)
-        digests: bytes = native_module()[0].sha512_rows(rows, width, data, offsets.tobytes())
+        rows = to_rows(prefixes)
+        if isinstance(messages, Strings):
+            size = messages.rows.shape[1]
+            offsets, data = size * np.arange(len(messages) + 1), messages.rows.tobytes()
+        else:
+            offsets = np.zeros(len(messages) + 1, dtype=np.int64)
+            np.cumsum([len(message) for message in messages], out=offsets[1:])
+            data = b"".join(messages)
+        places, width = offsets.astype("<u8").tobytes(), rows.shape[1]
+        digests: bytes = native_module()[0].sha512_rows(rows.tobytes(), width, data, places)
         return digests
 
     def is_small_order(self, items: Sequence[Item]) -> Mask:

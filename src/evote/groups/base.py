@@ -25,11 +25,12 @@ from typing import Any, Self, TypeAlias, TypeVar
 import numpy as np
 from gmpy2 import mpz
 
+from evote._accelerator import native_module
 from evote._spool import Stored
-from evote.encoding import uint32, xof
+from evote.encoding import uint32, xofs
 from evote.errors import DecodingError, GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Item, Shape, check_shape, common_shape, normal_axis
-from evote.groups._choice import Choice, native_module
+from evote.groups._choice import Choice
 from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
@@ -379,17 +380,14 @@ class Group(ABC):
             if not missing:
                 counted(self, "hashes", count)
                 return self._elements(items, (count,))
-            seeds = [
-                xof(
-                    "hash-to-elements",
-                    parameters,
-                    domain,
-                    messages[index],
-                    uint32(attempt),
-                    length=self._hash_size,
-                )
-                for index in missing
-            ]
+            seeds = xofs(
+                "hash-to-elements",
+                parameters,
+                domain,
+                [messages[index] for index in missing],
+                uint32(attempt),
+                length=self._hash_size,
+            )
             found = self._kernel.from_uniform(b"".join(seeds))
             neutral = self._kernel.equal(found, [self._kernel.identity] * len(found))
             if not attempt and not any(neutral):

@@ -19,12 +19,13 @@ from typing import TypeAlias
 
 from gmpy2 import jacobi, mpz
 
+from evote._accelerator import native_module
 from evote.encoding import digest, frame
 from evote.errors import DecodingError, ParameterError
 from evote.groups import _edwards25519 as ed
 from evote.groups import _gmp_ed25519, _gmp_edwards, _gmp_ristretto, _gmp_weierstrass, _python
 from evote.groups._arrays import Item
-from evote.groups._choice import Choice, choose, native_module, resolve, restored
+from evote.groups._choice import Choice, choose, resolve, restored
 from evote.groups._curve_parameters import CURVES
 from evote.groups._inverses import inverses
 from evote.groups._kernel import Kernel

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from evote._forms import Strings, to_rows
 from evote.errors import ShapeMismatch
 from evote.groups._kernel import Kernel, Mask
 from evote.groups._rows import Item, Rows, join_items, take_items
@@ -60,19 +61,28 @@ def verify_signatures(
             f"{len(publics)} keys, {len(messages)} messages, {len(signatures)} signatures"
         )
     verdict = np.zeros(len(publics), dtype=np.bool_)
-    whole = [
-        i
-        for i, (public, signature) in enumerate(zip(publics, signatures, strict=True))
-        if len(public) == 32 and len(signature) == 64
-    ]
-    if whole:
+    whole = _of_length(publics, 32)
+    if len(signed := _of_length(signatures, 64)) < len(signatures):
+        whole = np.intersect1d(whole, signed)
+    if not len(whole):
+        return verdict
+    if len(whole) == len(publics):
+        claims = _Claims(to_rows(publics), messages, to_rows(signatures))
+    else:
         claims = _Claims(
-            [bytes(publics[i]) for i in whole],
+            to_rows([publics[i] for i in whole]),
             [messages[i] for i in whole],
-            [bytes(signatures[i]) for i in whole],
+            to_rows([signatures[i] for i in whole]),
         )
-        verdict[np.array(whole)[claims.true()]] = True
+    verdict[whole[claims.true()]] = True
     return verdict
+
+
+def _of_length(items: Sequence[bytes], size: int) -> _Places:
+    """The places of the items of so many bytes."""
+    if isinstance(items, Strings):
+        return np.arange(len(items) if items.rows.shape[1] == size else 0)
+    return np.flatnonzero([len(item) == size for item in items])
 
 
 def decode_verification_keys(publics: Sequence[bytes]) -> NDArray[np.bool_]:
@@ -80,32 +90,42 @@ def decode_verification_keys(publics: Sequence[bytes]) -> NDArray[np.bool_]:
 
     Each is checked alone: in a random combination torsion would cancel too often.
     """
-    mask = np.array([len(public) == 32 for public in publics], dtype=np.bool_)
-    kernel, data = _kernel(), b"".join([bytes(public) for public in publics if len(public) == 32])
-    points = kernel.decode(data)
+    mask, whole = np.zeros(len(publics), dtype=np.bool_), _of_length(publics, 32)
+    kernel = _kernel()
+    if len(whole) == len(publics):
+        rows = to_rows(publics).reshape((-1, 32))
+    else:
+        rows = to_rows([publics[i] for i in whole]).reshape((-1, 32))
+    points = kernel.decode(rows.tobytes())
+    neutral = np.frombuffer(kernel.encode([kernel.identity]), dtype=np.uint8)
+    good = (rows != neutral).any(axis=1)
     if not isinstance(points, Rows):  # of which all are members
-        mask[mask] = [point is not None for point in points]
-    neutral = kernel.encode([kernel.identity])
-    return mask & np.array([bytes(public) != neutral for public in publics], dtype=np.bool_)
+        good &= np.array([point is not None for point in points], dtype=np.bool_)
+    mask[whole] = good
+    return mask
 
 
 class _Claims:
     """Signatures to check: [8](s B - r - k a) = 0, each a of a key of `whose`."""
 
     def __init__(
-        self, publics: list[bytes], messages: list[bytes], signatures: list[bytes]
+        self,
+        publics: NDArray[np.uint8],
+        messages: Sequence[bytes],
+        signatures: NDArray[np.uint8],
     ) -> None:
+        """Keys of shape (n, 32), n messages, and signatures of shape (n, 64)."""
         kernel, scalars = _kernel(), ed25519._scalars
-        places = {public: place for place, public in enumerate(dict.fromkeys(publics))}
-        self._whose = np.array([places[public] for public in publics], dtype=np.intp)
-        self._a, usable = kernel.decode_points(b"".join(places))
+        keys = np.ascontiguousarray(publics).view("S32").reshape(-1)
+        _, first, self._whose = np.unique(keys, return_index=True, return_inverse=True)
+        self._a, usable = kernel.decode_points(publics[first].tobytes())
         usable = np.array(usable) & ~np.array(kernel.is_small_order(self._a))
-        self._r, decoded = kernel.decode_points(b"".join([x[:32] for x in signatures]))
-        self._s, above = scalars.decode(b"".join([x[32:] for x in signatures]))
+        self._r, decoded = kernel.decode_points(signatures[:, :32].tobytes())
+        self._s, above = scalars.decode(signatures[:, 32:].tobytes())
         good = np.array(decoded) & usable[self._whose]
         good[above] = False
         self._good = np.flatnonzero(good)
-        prefixes = [s[:32] + public for s, public in zip(signatures, publics, strict=True)]
+        prefixes = Strings(np.concatenate([signatures[:, :32], publics], axis=1))
         self._k = scalars.from_uniform(kernel.sha512(prefixes, messages), 64)
         self._minus_base = kernel.invert([kernel.generator])
 

@@ -12,10 +12,11 @@ from functools import lru_cache
 
 import gmpy2
 
+from evote._accelerator import native_module
 from evote.encoding import digest, frame
 from evote.errors import ParameterError
 from evote.groups import _gmp, _python
-from evote.groups._choice import Choice, choose, native_module, resolve, restored
+from evote.groups._choice import Choice, choose, resolve, restored
 from evote.groups._kernel import Kernel
 from evote.groups._native import NativeModP
 from evote.groups._primes import is_prime

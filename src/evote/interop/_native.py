@@ -9,14 +9,13 @@ from evote._trees import Tree
 from evote.election import MAX_MANIFEST
 from evote.errors import DecodingError, EvoteError
 from evote.interop._inspection import Inspection
-from evote.interop.belenios._archive import Archive
-from evote.interop.belenios._terms import load_terms
 from evote.record import MANIFEST, Record
 
-__all__ = ["LOOKED_FOR", "inspect", "is_native"]
+__all__ = ["LOOKED_FOR", "inspect", "is_native", "names_belenios"]
 
 LOOKED_FOR = f"{MANIFEST} of the format evote/manifest"
 _MARK = b'"evote/manifest"'
+_PROFILE = b'"profile":"belenios"'
 
 
 def is_native(tree: Tree) -> bool:
@@ -27,6 +26,14 @@ def is_native(tree: Tree) -> bool:
         return _MARK in tree.read(MANIFEST, MAX_MANIFEST)
     except DecodingError:
         return True
+
+
+def names_belenios(tree: Tree) -> bool:
+    """Whether the manifest, if it is ours, can be one of the profile `belenios`."""
+    try:
+        return _PROFILE in tree.read(MANIFEST, MAX_MANIFEST)
+    except DecodingError:
+        return False
 
 
 def inspect(tree: Tree) -> Inspection:
@@ -41,6 +48,9 @@ def inspect(tree: Tree) -> Inspection:
         )
     ballots, notes = None, []
     if manifest.profile == "belenios":
+        from evote.interop.belenios._archive import Archive
+        from evote.interop.belenios._terms import load_terms
+
         with suppress(EvoteError, OSError), Archive(load_terms(tree.path).archive) as archive:
             archive.read()
             ballots = len(archive.kind("Ballot"))

@@ -1,7 +1,9 @@
 """Whose record is this? Other systems' records by what their directories hold.
 
-A system joins by one line of `SYSTEMS`. A native record is none of them, and `evote.verify` audits
-it; nobody asks here first, so that a stray file cannot hide one.
+A system joins by one entry of `SYSTEMS` and its lines of `supported`. A native record is none of
+them, and `evote.verify` audits it; nobody asks here first, so that a stray file cannot hide one.
+
+The readers of a system are many modules: they are imported where its files have been recognised.
 """
 
 from __future__ import annotations
@@ -15,14 +17,13 @@ from typing import Protocol
 from evote._archives import open_tree
 from evote._files import shown_path
 from evote._pool import Workers
+from evote._report import CHECKS
 from evote._trees import SingleFile, Tree
 from evote.errors import DecodingError, ParameterError
-from evote.interop import _native, belenios, electionguard, helios, swisspost, verificatum
+from evote.interop import _marks, _native
 from evote.interop._inspection import Inspection, describe
 from evote.interop._reports import ForeignReport
 from evote.interop._support import Support, matrix
-from evote.interop.belenios import profile
-from evote.verify import CHECKS
 
 __all__ = [
     "SYSTEMS",
@@ -32,6 +33,7 @@ __all__ = [
     "inspect",
     "recognise",
     "support_matrix",
+    "supported",
 ]
 
 
@@ -70,7 +72,6 @@ class System:
         looked_for: the files by which it is known, for people.
         inspect: what a directory, archive or file is, or None if it is not of this system; without
             it, `evote inspect` says no more than the name and the size.
-        support: what is checked and what is not, by versions.
     """
 
     name: str
@@ -78,15 +79,38 @@ class System:
     audit: _Audit
     looked_for: str = "its files"
     inspect: Callable[[Tree], Inspection | None] | None = None
-    support: tuple[Support, ...] = ()
     has_manifest: bool = False
 
 
+def _is_profile(tree: Tree) -> bool:
+    if not (_native.is_native(tree) and _native.names_belenios(tree)):
+        return False
+    from evote.interop.belenios import profile
+
+    return profile.is_record(tree)
+
+
+def _audit_profile(path: Path, options: Options) -> ForeignReport:
+    from evote.interop.belenios import profile
+
+    if options.session is not None:
+        raise ParameterError("a record of the profile belenios has no sessions")
+    return profile.audit_record(
+        path,
+        extends=options.extends,
+        expect_manifest=options.expect,
+        jobs=options.jobs,
+        progress=options.progress,
+    )
+
+
 def _is_verificatum(tree: Tree) -> bool:
-    return verificatum.is_verificatum(tree) or verificatum.is_session(tree)
+    return _marks.is_verificatum(tree) or _marks.is_session(tree)
 
 
 def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
+    from evote.interop import verificatum
+
     if options.extends is not None:
         raise ParameterError("a proof directory has no earlier copy that it extends")
     return verificatum.audit(
@@ -99,13 +123,15 @@ def _audit_verificatum(path: Path, options: Options) -> ForeignReport:
     )
 
 
-def _audit_helios(path: Path, options: Options) -> ForeignReport:
-    if options.session is not None or options.extends is not None:
-        raise ParameterError("an election of Helios has no sessions, and extends no other")
-    return helios.audit(path, expect=options.expect, jobs=options.jobs, progress=options.progress)
+def _inspect_verificatum(tree: Tree) -> Inspection | None:
+    from evote.interop import verificatum
+
+    return verificatum.inspect(tree)
 
 
 def _audit_electionguard(path: Path, options: Options) -> ForeignReport:
+    from evote.interop import electionguard
+
     if options.session is not None or options.extends is not None:
         raise ParameterError("a record of ElectionGuard has no sessions, and extends no other")
     return electionguard.audit(
@@ -113,7 +139,15 @@ def _audit_electionguard(path: Path, options: Options) -> ForeignReport:
     )
 
 
+def _inspect_electionguard(tree: Tree) -> Inspection | None:
+    from evote.interop import electionguard
+
+    return electionguard.inspect(tree)
+
+
 def _audit_belenios(path: Path, options: Options) -> ForeignReport:
+    from evote.interop import belenios
+
     if options.session is not None:
         raise ParameterError("an archive of Belenios has no sessions")
     return belenios.audit(
@@ -125,19 +159,37 @@ def _audit_belenios(path: Path, options: Options) -> ForeignReport:
     )
 
 
-def _audit_profile(path: Path, options: Options) -> ForeignReport:
-    if options.session is not None:
-        raise ParameterError("a record of the profile belenios has no sessions")
-    return profile.audit_record(
-        path,
-        extends=options.extends,
-        expect_manifest=options.expect,
-        jobs=options.jobs,
-        progress=options.progress,
-    )
+def _inspect_belenios(tree: Tree) -> Inspection | None:
+    from evote.interop import belenios
+
+    return belenios.inspect(tree)
+
+
+def _audit_helios(path: Path, options: Options) -> ForeignReport:
+    from evote.interop import helios
+
+    if options.session is not None or options.extends is not None:
+        raise ParameterError("an election of Helios has no sessions, and extends no other")
+    return helios.audit(path, expect=options.expect, jobs=options.jobs, progress=options.progress)
+
+
+def _inspect_helios(tree: Tree) -> Inspection | None:
+    from evote.interop import helios
+
+    return helios.inspect(tree)
+
+
+def _is_swisspost(tree: Tree) -> bool:
+    if not _marks.is_list(tree):
+        return False
+    from evote.interop import swisspost  # its readers know the kinds of cases
+
+    return swisspost.is_swisspost(tree)
 
 
 def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
+    from evote.interop import swisspost
+
     if options.session is not None or options.extends is not None:
         raise ParameterError("a file of Swiss Post has no sessions, and extends no other")
     return swisspost.audit(
@@ -145,14 +197,19 @@ def _audit_swisspost(path: Path, options: Options) -> ForeignReport:
     )
 
 
+def _inspect_swisspost(tree: Tree) -> Inspection | None:
+    from evote.interop import swisspost
+
+    return swisspost.inspect(tree)
+
+
 SYSTEMS = (
     System(
         "evote, profile belenios",
-        profile.is_record,
+        _is_profile,
         _audit_profile,
         "manifest.json of the profile belenios",
-        inspect=_native.inspect,
-        support=(Support("evote, profile belenios", "1", profile.OWN_CHECKS),),
+        _native.inspect,
         has_manifest=True,
     ),
     System(
@@ -160,46 +217,36 @@ SYSTEMS = (
         _is_verificatum,
         _audit_verificatum,
         "protInfo.xml and nizkp/, or a session's version, type, auxsid, width and proofs/",
-        verificatum.inspect,
-        (Support("Verificatum", "3.0 and 3.1", verificatum.CHECKS, verificatum.OMITTED),),
+        _inspect_verificatum,
     ),
     System(
         "electionguard",
-        electionguard.is_electionguard,
+        _marks.is_electionguard,
         _audit_electionguard,
         "manifest.json, constants.json, guardians/, ... as in versions 1.0, 1.91, 2.0 and 2.1",
-        inspect=electionguard.inspect,
-        support=tuple(
-            Support("ElectionGuard", version, checks, electionguard.OMITTED)
-            for version, checks in electionguard.CHECKS.items()
-        ),
+        _inspect_electionguard,
         has_manifest=True,
     ),
     System(
         "belenios",
-        belenios.is_belenios,
+        _marks.is_belenios,
         _audit_belenios,
         "an archive <uuid>.bel",
-        belenios.inspect,
-        support=(Support("Belenios", "1.17 to 3.3, and 4.0", belenios.CHECKS, belenios.OMITTED),),
+        _inspect_belenios,
     ),
     System(
         "helios",
-        helios.is_helios,
+        _marks.is_helios,
         _audit_helios,
         "election.json with voters.json, trustees.json or ballots.json, or a bundle of these",
-        helios.inspect,
-        (Support("Helios", "3 and 4", helios.CHECKS, helios.OMITTED),),
+        _inspect_helios,
     ),
     System(
         "swisspost",
-        swisspost.is_swisspost,
+        _is_swisspost,
         _audit_swisspost,
         "a JSON list of cases with context, input and output, as its test data have them",
-        swisspost.inspect,
-        support=(
-            Support("Swiss Post", "primitives 1.2, 1.5", swisspost.CHECKS, swisspost.OMITTED),
-        ),
+        _inspect_swisspost,
     ),
 )
 
@@ -240,7 +287,7 @@ def _opened(path: Path | str) -> Iterator[Tree]:
 
 
 def _system(tree: Tree) -> System | None:
-    if _native.is_native(tree) and not profile.is_record(tree):
+    if _native.is_native(tree) and not _is_profile(tree):
         return None
     beside = tree.has("manifest.json")
     for system in SYSTEMS:
@@ -282,7 +329,25 @@ def inspect(path: Path | str) -> Inspection:
         return describe(tree, system.name) if found is None else found
 
 
+def supported() -> tuple[Support, ...]:
+    """What is checked of each system and version, and what is not."""
+    from evote.interop import belenios, electionguard, helios, swisspost, verificatum
+    from evote.interop.belenios import profile
+
+    return (
+        Support("evote", "1", CHECKS),
+        Support("evote, profile belenios", "1", profile.OWN_CHECKS),
+        Support("Verificatum", "3.0 and 3.1", verificatum.CHECKS, verificatum.OMITTED),
+        *(
+            Support("ElectionGuard", version, checks, electionguard.OMITTED)
+            for version, checks in electionguard.CHECKS.items()
+        ),
+        Support("Belenios", "1.17 to 3.3, and 4.0", belenios.CHECKS, belenios.OMITTED),
+        Support("Helios", "3 and 4", helios.CHECKS, helios.OMITTED),
+        Support("Swiss Post", "primitives 1.2, 1.5", swisspost.CHECKS, swisspost.OMITTED),
+    )
+
+
 def support_matrix() -> str:
     """The second half of docs/interop.md: systems, versions, checks done and not done, and why."""
-    own = Support("evote", "1", CHECKS)
-    return matrix([own, *(support for system in SYSTEMS for support in system.support)])
+    return matrix(supported())

@@ -349,7 +349,7 @@ class _Look:
             spoiled=self._spoiled,
         )
 
-    def _bundles(self) -> Iterator[tuple[int, list[bytes]]]:
+    def _bundles(self) -> Iterator[tuple[int, Sequence[bytes]]]:
         for first in range(self.old.size // BUNDLE * BUNDLE, self._head.size, BUNDLE):
             count = min(BUNDLE, self._head.size - first)
             name = bundle_path(first // BUNDLE, count)
@@ -407,7 +407,7 @@ class _Look:
         return self._election
 
     def _check_ballots(
-        self, number: int, bundle: list[bytes], ballots: list[tuple[int, BallotEntry]]
+        self, number: int, bundle: Sequence[bytes], ballots: list[tuple[int, BallotEntry]]
     ) -> None:
         """Voters' signatures of the new ballots of a bundle, and that their bodies are there."""
         if not ballots:

@@ -16,15 +16,14 @@ from typing import BinaryIO, NamedTuple, Self
 
 from evote._files import open_file
 from evote.errors import DecodingError
+from evote.interop._marks import BELENIOS, MAX_ARCHIVE, is_archive
 from evote.interop.belenios._forms import MAX_BYTES, Failed, fields, number, parse, sha256_hex
 
 __all__ = ["BLOCK", "Archive", "Body", "Event", "Torn", "is_archive", "whole_record"]
 
 BLOCK = 512
-MAX_ARCHIVE = 2**40
 MAX_EVENT = 1000
 MAX_BALLOT = 4 * 2**20
-_FIRST = "BELENIOS"
 _NAME = re.compile(r"([0-9a-f]{64})\.(data|event)\.json", re.ASCII)
 _SIZE = re.compile(rb"[0-7]{11}")
 _HEADER = re.compile(rb'\{"version":1,"timestamp":(?:"([0-9]{1,10})"|([0-9]{1,10}))\}')
@@ -193,7 +192,7 @@ class Archive:
                 raise Failed("archive-tar", f"{where}: not padded with zeros")
             if offset == 0:
                 found = _HEADER.fullmatch(body)
-                if name != _FIRST or found is None:
+                if name != BELENIOS or found is None:
                     raise Failed("archive-tar", f"{where}: not the first record of an archive")
                 self.timestamp = int(found[1] or found[2])
                 if header != _header(name, size, self.timestamp):
@@ -290,13 +289,3 @@ def _header(name: str, size: int, mtime: int) -> bytes:
     header[156:157] = b"0"
     header[148:156] = b"%06o\0 " % sum(header)
     return bytes(header)
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file begins as an archive does."""
-    try:
-        descriptor, _ = open_file(path, MAX_ARCHIVE)
-    except DecodingError:
-        return False
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(16) == _FIRST.encode("ascii") + bytes(8)

@@ -13,12 +13,12 @@ from pathlib import Path
 from evote._files import shown_path
 from evote._pool import Workers, processes
 from evote._report import Check, Ledger
-from evote._trees import Tree
 from evote.elgamal import Ciphertexts
 from evote.errors import DecodingError, EvoteError, ParameterError, UnsupportedError
 from evote.groups import Elements
+from evote.interop._marks import find_archive, is_belenios
 from evote.interop._reports import ForeignReport, Notice, check_jobs, checks_of, decode_pin, silent
-from evote.interop.belenios._archive import Archive, Event, is_archive
+from evote.interop.belenios._archive import Archive, Event
 from evote.interop.belenios._box import Box
 from evote.interop.belenios._decryption import (
     Share,
@@ -117,22 +117,6 @@ _KINDS = {  # checks of answers that only some questions have
     "nonzero-proof": ("lists",),
     "nh-proof": ("mixed",),
 }
-
-
-def find_archive(path: Path) -> Path | None:
-    """The archive that a path is: a file, or the only one in a directory."""
-    if path.is_dir():
-        try:
-            found = sorted(p for p in path.iterdir() if p.suffix == ".bel")
-        except OSError:
-            return None
-        return found[0] if len(found) == 1 and is_archive(found[0]) else None
-    return path if is_archive(path) else None
-
-
-def is_belenios(tree: Tree) -> bool:
-    """Whether there is an archive of Belenios, or a directory with just one."""
-    return find_archive(tree.path) is not None
 
 
 def audit(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from evote._trees import Tree
 from evote.errors import EvoteError
 from evote.interop._inspection import Inspection
+from evote.interop._marks import find_archive
 from evote.interop.belenios._archive import Archive
-from evote.interop.belenios._audit import find_archive
 from evote.interop.belenios._election import decode_election
 from evote.interop.belenios._trustees import decode_trustees
 

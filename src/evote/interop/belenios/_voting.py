@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evote._ballot_box import Choice
+from evote._encrypted_ballots import Choice
 from evote._founding import Credential, RollLine, operator_key
 from evote._voters import check_offline, check_voters, read_issued, read_voters, write_codes
 from evote.contests import check_selections

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from evote._archives import open_tree
 from evote._pool import Workers
-from evote._trees import Tree
 from evote.errors import EvoteError
+from evote.interop._marks import is_electionguard
 from evote.interop._reports import ForeignReport, check_jobs, decode_pin, silent
 from evote.interop.electionguard._reading import Record
 from evote.interop.electionguard._run import Run
@@ -30,12 +30,6 @@ _AUDITS = {
 }
 CHECKS = {version: checks for version, (checks, _) in _AUDITS.items()}
 _ASKED = 20  # ballots that are looked at, until one says which version it is
-
-
-def is_electionguard(tree: Tree) -> bool:
-    """Whether a tree holds a record of ElectionGuard, of whatever version."""
-    settings = ("context.json", "election_config.json")
-    return tree.has("constants.json") and any(map(tree.has, settings))
 
 
 def version_of(record: Record) -> str:

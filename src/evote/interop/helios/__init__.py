@@ -7,7 +7,8 @@ a record that passes does not show.
 Reference: the Helios server's documentation of its verification, versions 3 and 4.
 """
 
+from evote.interop._marks import is_helios
 from evote.interop.helios._audit import CHECKS, OMITTED, audit
-from evote.interop.helios._inspect import inspect, is_helios
+from evote.interop.helios._inspect import inspect
 
 __all__ = ["CHECKS", "OMITTED", "audit", "inspect", "is_helios"]

@@ -13,15 +13,7 @@ from evote.interop.helios._election import USUAL, Election, read_election
 from evote.interop.helios._forms import number, the_list
 from evote.interop.helios._source import Source, source_of
 
-__all__ = ["inspect", "is_helios"]
-
-
-def is_helios(tree: Tree) -> bool:
-    """Whether an election, or an audited ballot, is there: by the files, and what is in them."""
-    try:
-        return source_of(tree) is not None
-    except EvoteError:
-        return False
+__all__ = ["inspect"]
 
 
 def inspect(tree: Tree) -> Inspection | None:

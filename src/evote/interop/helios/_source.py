@@ -14,22 +14,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evote._archives import open_tree
-from evote._files import read_file, shown_path
-from evote._trees import SingleFile, Tree
+from evote._files import shown_path
+from evote._trees import Tree
 from evote.encoding import MAX_BYTES
 from evote.errors import DecodingError
 from evote.interop._json import read_json
+from evote.interop._marks import find_helios
 from evote.interop.helios._forms import shown, the_list
 
 __all__ = ["Part", "Source", "open_source", "source_of"]
 
 BALLOTS, HISTORIES = "ballots", "all_ballots"
-MAX_BUNDLE = 128 * 2**20
 _PARTS = ("election", "voters", "trustees", "ballots", "result", "audited_ballots", "meta")
 _KNOWN = frozenset(f"{name}.json" for name in _PARTS)
-_BUNDLE = ("election", "trustees", "voters", "votes")
 _BASE64 = re.compile(r"[A-Za-z0-9_/+-]*={0,2}", re.ASCII)
-_HEAD = 2**16
 
 
 class Part(NamedTuple):
@@ -147,22 +145,6 @@ def _decode(value: Any, where: str) -> bytes:
     return data
 
 
-def is_election(tree: Tree) -> bool:
-    """Whether there are the files of an election that its server gives."""
-    others = [f"{name}.json" for name in ("voters", "trustees", "ballots")]
-    return tree.has("election.json") and any(map(tree.has, others))
-
-
-def is_bundle(value: Any) -> bool:
-    """Whether a JSON value has the members of a bundle."""
-    return type(value) is dict and all(key in value for key in _BUNDLE)
-
-
-def _is_ballot(value: Any) -> bool:
-    keys = ("answers", "election_hash", "election_uuid")
-    return type(value) is dict and all(key in value for key in keys)
-
-
 def open_source(path: Path | str) -> Source | None:
     """The election at a path; None if there is none of Helios there. Close its tree.
 
@@ -182,24 +164,5 @@ def open_source(path: Path | str) -> Source | None:
 
 def source_of(tree: Tree) -> Source | None:
     """The election in a tree that is open; None if there is none of Helios in it."""
-    if is_election(tree):
-        return Source(tree, None, tree.kind)
-    if tree.has("bundle.json"):
-        data = tree.read("bundle.json", MAX_BUNDLE)
-    elif isinstance(tree, SingleFile):
-        with tree.path.open("rb") as file:
-            head = file.read(_HEAD)
-        if not re.match(rb"[ \t\r\n]*\{", head):
-            return None
-        data = read_file(tree.path, MAX_BUNDLE)
-    else:
-        return None
-    if not (b'"votes"' in data or b'"election_uuid"' in data):
-        return None
-    try:
-        value = read_json(data, where="bundle", max_bytes=MAX_BUNDLE)
-    except DecodingError:
-        return None
-    if is_bundle(value):
-        return Source(tree, value, "bundle")
-    return Source(tree, value, "ballot") if _is_ballot(value) else None
+    found = find_helios(tree)
+    return None if found is None else Source(tree, found.value, found.kind)

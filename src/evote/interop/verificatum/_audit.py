@@ -27,6 +27,7 @@ from evote.errors import (
     VerificationError,
 )
 from evote.groups import Elements
+from evote.interop._marks import PROTINFO, SESSIONS, is_session, is_verificatum
 from evote.interop._reports import ForeignReport, Notice, check_jobs, checks_of, decode_pin, silent
 from evote.interop.verificatum._decryption import (
     POLYNOMIAL,
@@ -46,9 +47,6 @@ from evote.interop.verificatum._shuffles import check_shuffle
 from evote.mixnet import unchanged_ciphertexts
 
 __all__ = ["CHECKS", "OMITTED", "audit", "is_session", "is_verificatum"]
-
-PROTINFO = "protInfo.xml"
-SESSIONS = "nizkp"
 
 _SECTIONS = {
     "Parameters": ("protinfo", "protinfo-digest", "group"),
@@ -70,17 +68,6 @@ OMITTED = (
 _PROTINFO, _DIGEST, _GROUP, *_OF_SESSIONS = CHECKS
 _SESSION, _KEY, _CIPHERTEXTS, *_PROOFS = _OF_SESSIONS
 _SHUFFLES, _QUORUM, _OUTPUT, _POLYNOMIAL, _DECRYPTION, _PLAINTEXTS = _PROOFS
-
-
-def is_verificatum(tree: Tree) -> bool:
-    """Whether a tree holds protInfo.xml and nizkp/."""
-    return tree.has(PROTINFO) and SESSIONS in tree.directories()
-
-
-def is_session(tree: Tree) -> bool:
-    """Whether a tree is one session, `nizkp/<auxsid>`."""
-    names = ("version", "type", "auxsid", "width", "FullPublicKey.bt")
-    return all(map(tree.has, names)) and "proofs" in tree.directories()
 
 
 def audit(

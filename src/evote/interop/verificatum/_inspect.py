@@ -10,7 +10,7 @@ from evote._verificatum._codec import Widths
 from evote._verificatum._protinfo import MAX_PROTINFO, MAX_WIDTH, Protocol, decimal, decode_protinfo
 from evote.errors import EvoteError
 from evote.interop._inspection import Inspection
-from evote.interop.verificatum._audit import PROTINFO, SESSIONS
+from evote.interop._marks import PROTINFO, SESSIONS
 
 __all__ = ["inspect"]
 
