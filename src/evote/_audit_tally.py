@@ -44,6 +44,7 @@ class AuditedElection:
     election_id: bytes | None
     ceremony: CeremonyResult | None
     sums: Summation | None
+    counted: bytes | None  # the digest of the counted set
     mixes: tuple[UnitProgress, ...] | None
 
 
@@ -99,7 +100,7 @@ def check_tally(
             raise DecodingError("the tally of another election", where="tally.json: $.election")
     if tally is None:
         return None
-    _check_sums(ledger, log, tally, election.sums)
+    _check_sums(ledger, tally, election)
     _check_units(ledger, tally, election.mixes)
     assert election.ceremony is not None
     shares = _check_shares(ledger, record, manifest, log, election.ceremony, tally, digest)
@@ -108,12 +109,13 @@ def check_tally(
     return _check_result(ledger, record, manifest, log.result, tally, digest, shares)
 
 
-def _check_sums(ledger: Ledger, log: LogSummary, tally: Tally, sums: Summation | None) -> None:
-    if sums is None or log.fates is None:
+def _check_sums(ledger: Ledger, tally: Tally, election: AuditedElection) -> None:
+    sums = election.sums
+    if sums is None or election.counted is None:
         ledger.block("the counted set is unknown", "tally.sums")
         return
     ledger.did("tally.sums", len(tally.contests))
-    if tally.counted != log.fates.digest:
+    if tally.counted != election.counted:
         ledger.fail("tally.sums", "tally.json: $.counted: not the counted set of this log")
     with ledger.guard("tally.sums"):
         parts = sums.parts()

@@ -75,7 +75,7 @@ from evote.errors import (
 )
 from evote.groups.eddsa import decode_verification_keys
 from evote.mixing import Cascade, MixInputs
-from evote.policies import Fate, Fates, count_by_district
+from evote.policies import Counts, Fate, Fates, count_by_district
 from evote.record import MANIFEST, ROLL, ROLL_BUNDLE, Phase, Record, rows_path
 from evote.tally import ContestTally, Result, Summation, Tally
 from evote.threshold import CeremonyResult, examine_ceremony
@@ -262,8 +262,10 @@ class _Audit:
         self.mixes: tuple[UnitProgress, ...] = ()
         self.result: Result | None = None
         self.fates: Fates | None = None
+        self.of_voters: tuple[tuple[Notice, ...], tuple[Counts, ...]] | None = None
 
     def report(self) -> Report:
+        notices, counts = self.of_voters or self._of_voters()
         return Report(
             findings=self.ledger.findings(),
             required=self.ledger.required,
@@ -274,13 +276,16 @@ class _Audit:
             manifest_digest=self.manifest_digest,
             election_id=self.election_id,
             result=self.result,
-            notices=self._notices(),
-            counts=(
-                ()
-                if self.roll is None or self.fates is None
-                else count_by_district(self.roll, self.fates)
-            ),
+            notices=notices,
+            counts=counts,
         )
+
+    def _of_voters(self) -> tuple[tuple[Notice, ...], tuple[Counts, ...]]:
+        """What a report says of the voters: notices, and counts by district and style."""
+        counts: tuple[Counts, ...] = ()
+        if self.roll is not None and self.fates is not None:
+            counts = count_by_district(self.roll, self.fates)
+        return self._notices(), counts
 
     def _notices(self) -> tuple[Notice, ...]:
         """What the record shows of single voters; before it is sealed, if all of them vote."""
@@ -460,12 +465,16 @@ class _Audit:
         self._identifiers(manifest, log)
         self._ballots(manifest, log)
         check_seal(ledger, manifest, log, self.election_id)
+        # What is mixed and decrypted needs the memory of roll and fates, and not what they say.
+        self.of_voters = self._of_voters()
+        self.roll = self.fates = log.fates = None
         self._mixes(manifest, log)
         if log.tally is not None:
             election = AuditedElection(
                 election_id=self.election_id,
                 ceremony=self.ceremony,
                 sums=self.sums,
+                counted=self.cascade.counted if self.cascade is not None else None,
                 mixes=self.mixes if self.cascade is not None else None,
             )
             self.result = check_tally(ledger, record, manifest, log, election)
