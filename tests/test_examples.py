@@ -14,6 +14,7 @@ import pytest
 
 import evote
 from evote.testing.seeded import ERRORS
+from tests.test_seeded import OF_MIXES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("[!_]*.py"))
@@ -107,17 +108,6 @@ def run_scenario(name: str, scale: str, *more: str) -> str:
     return output
 
 
-OF_PAPERS = {
-    "turnout raised, of papers",
-    "count shifted between units",
-    "vote moved on papers",
-    "paper replaced in a mix",
-    "paper dropped in a mix, another doubled",
-    "paper left out of a mix",
-    "paper mixed in the place of another",
-}
-
-
 def errors_not_seeded(output: str) -> set[str]:
     """The classes of errors that an election cannot have; all others were found."""
     lines = [line.partition(" s  ")[2] for line in output.splitlines()]
@@ -146,7 +136,7 @@ def test_plebiscite_2020() -> None:
         "name added to a confirmation",
         "superseded ballot counted",
         "unconfirmed ballot counted",
-        *OF_PAPERS,
+        *OF_MIXES,
     }
     assert "sealed: 545 cast = 544 counted + 0 superseded + 1 struck" in output
 

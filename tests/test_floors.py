@@ -37,7 +37,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("contests", "packing", "_rankings", "_transfers", "_orders", "counting", "_base32"),
         *("_mixed_ballots", "_ballot_bodies", "_ballot_tables", "ballots", "_merkle"),
-        *("_roll", "credentials", "_notes", "_witnesses", "_entries", "_tiles", "_receipts"),
+        *(
+            "_roll",
+            "credentials",
+            "_notes",
+            "_witnesses",
+            "_bundles",
+            "_entries",
+            "_tiles",
+            "_receipts",
+        ),
         *("_log_files", "_board_index", "board", "_evidence", "sequencer"),
     ),
     (
@@ -58,7 +67,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_trustee",
             "ceremony",
         ),
-        *("_report", "_privacy", "_audit_log", "_audit_ballots", "_audit_jobs"),
+        *("_report", "_privacy", "_audit_roll", "_audit_log", "_audit_ballots", "_audit_jobs"),
         *("_audit_mixes", "_audit_tally"),
         *("verify", "testing"),
     ),

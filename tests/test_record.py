@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from evote._forms import Strings
 from evote.ballots import body_sizes
 from evote.board import (
     BallotEntry,
@@ -495,3 +496,33 @@ def test_lines_are_the_same_however_they_are_read(
         for line in Record(path)._lines(bodies_path(0), 5, count):
             read.append(line)
     assert read == lines
+
+
+@pytest.mark.parametrize(
+    ("data", "bodies"),
+    [
+        (b"abc\ndef\nghi\n", [b"abc", b"def", b"ghi"]),
+        (b"ab\ncdef\nghi\n", [b"ab", b"cdef", b"ghi"]),  # as many bytes, of other lengths
+        (b"abcde\n\ng\n", [b"abcde", b"", b"g"]),
+        (b"abc\ndef\nghi", None),
+        (b"abc\ndef\n", None),
+        (b"abc\ndef\nghi\nj\n", None),
+        (b"abcdef\nd\ne\n", None),  # longer than a ballot
+        (b"", None),
+    ],
+)
+def test_bodies_that_are_read_at_once(
+    copy: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    bodies: list[bytes] | None,
+) -> None:
+    path = copy("voting")
+    (path / bodies_path(0)).parent.mkdir(exist_ok=True)
+    (path / bodies_path(0)).write_bytes(data)
+    monkeypatch.setattr(Record, "_body_size", 5)
+    found = Record(path).all_bodies(0, 3)
+    assert (None if found is None else list(found)) == bodies
+    assert isinstance(found, Strings) == (bodies == [b"abc", b"def", b"ghi"])
+    (path / bodies_path(0)).unlink()
+    assert Record(path).all_bodies(0, 3) is None

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import evote
-from evote import _audit_jobs, _encrypted_ballots, verify, workflow
+from evote import _audit_jobs, _audit_roll, _encrypted_ballots, verify, workflow
 from evote._audit_ballots import check_ballots
 from evote._report import Ledger
 from evote._rulings import open_board
@@ -584,12 +584,12 @@ def test_a_bug_in_a_check_is_a_failure(finished: Path, monkeypatch: pytest.Monke
     def bug(*_: Any, **__: Any) -> None:
         raise RuntimeError("a bug")
 
-    for name, check in (
-        ("verify_roll_signatures", "roll.signatures"),
-        ("examine_ceremony", "ceremony.commitments"),
+    for module, name, check in (
+        (_audit_roll, "verify_roll_signatures", "roll.signatures"),
+        (verify, "examine_ceremony", "ceremony.commitments"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(verify, name, bug)
+            patch.setattr(module, name, bug)
             report = audit(finished)
         assert report.exit_code == 1
         assert report.finding(check).detail == "internal error: RuntimeError: a bug"

@@ -107,9 +107,9 @@ class BallotsOutcome:
 
 def read_bodies(record: Record, number: int, count: int) -> tuple[Sequence[bytes], str]:
     """The first `count` ballot bodies of a bundle, and why there are not exactly as many."""
-    alike = record.bodies_of_one_length(number, count)
-    if alike is not None:
-        return alike, ""
+    whole = record.all_bodies(number, count)
+    if whole is not None:
+        return whole, ""
     bodies: list[bytes] = []
     try:
         lines = record.ballot_bodies(number)

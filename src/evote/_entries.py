@@ -10,8 +10,6 @@ A ruling is an act of the authorities before the seal: strike, confirm, extend o
 phase is "closed", no ballot has a place, nor has an extension. Voters are named by their rows of
 the roll, four bytes each, so that an entry takes 8,192 of them and 100,000 take thirteen entries.
 
-Entries lie in bundles of 256, one file each.
-
 A private sibling of `board`, which is the public path to all of it.
 """
 
@@ -27,7 +25,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from evote._forms import HOLE, Form, Rows, Strings, to_rows
+from evote._bundles import MAX_ENTRY
+from evote._forms import HOLE, Form, Rows, to_rows
 from evote.contests import MAX_WRITE_IN
 from evote.credentials import Action
 from evote.encoding import (
@@ -39,12 +38,8 @@ from evote.encoding import (
     encode_hex,
     parse_json,
 )
-from evote.errors import BrokenLog, DecodingError, ParameterError
+from evote.errors import BrokenLog, ParameterError
 
-BUNDLE = 256  # entries
-MAX_ENTRY = 65_535  # bytes: the length field of an entry bundle
-MAX_BUNDLE = BUNDLE * (2 + MAX_ENTRY)  # bytes
-ENTRIES = "board/tile/entries"
 MAX_COUNT = 2**32 - 1  # ballots: counts are hashed as four bytes
 _MAX_SIGNATURES = 99
 _MAX_CONTESTS = 1000
@@ -585,58 +580,3 @@ def next_stage(stage: Stage, entry: Entry, index: int) -> Stage:
         kind = type(entry).__name__.removesuffix("Entry").lower()
         raise BrokenLog(f"{kind} has no place when the log is {stage.name.lower()}", entry=index)
     return steps[stage]
-
-
-# -- files ---------------------------------------------------------------------------------------
-
-
-def tile_name(number: int) -> str:
-    """5 -> "005", 1234067 -> "x001/x234/067": the way of C2SP tiles to name the n-th of a kind."""
-    groups = [f"{number % 1000:03d}"]
-    while number := number // 1000:
-        groups.append(f"x{number % 1000:03d}")
-    return "/".join(reversed(groups))
-
-
-def bundle_path(number: int, width: int = BUNDLE) -> str:
-    """The path in a record of an entry bundle; `width` below 256 makes it a partial one."""
-    partial = "" if width == BUNDLE else f".p/{width}"
-    return f"{ENTRIES}/{tile_name(number)}{partial}"
-
-
-def bodies_path(number: int) -> str:
-    """The path in a record of the ballots of an entry bundle."""
-    return f"ballots/{tile_name(number)}.jsonl"
-
-
-def entry_place(index: int, size: int) -> str:
-    """Where an entry of a log of `size` is, for messages."""
-    number = index // BUNDLE
-    return f"{bundle_path(number, min(BUNDLE, size - number * BUNDLE))}: entry {index}"
-
-
-def encode_bundle(entries: Sequence[bytes]) -> bytes:
-    """Up to 256 entries, each after its length as a big-endian u16."""
-    return b"".join([part for data in entries for part in (len(data).to_bytes(2, "big"), data)])
-
-
-def decode_bundle(data: bytes, count: int, *, where: str = "") -> Sequence[bytes]:
-    """The `count` entries of a bundle, and nothing after them."""
-    entries: list[bytes] = []
-    size = 2 + int.from_bytes(data[:2], "big")
-    if count and len(data) == count * size:  # entries of one length, as ballots have
-        rows = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
-        if (rows[:, :2] == rows[0, :2]).all():
-            return Strings(rows[:, 2:])
-    position = 0
-    for _ in range(count):
-        end = position + 2 + int.from_bytes(data[position : position + 2], "big")
-        if position + 2 > len(data) or end > len(data):
-            reason = f"{count} entries expected, the bytes end in entry {len(entries)}"
-            raise DecodingError(reason, where=where)
-        entries.append(data[position + 2 : end])
-        position = end
-    if position != len(data):
-        reason = f"{len(data) - position} bytes after the {count} entries expected"
-        raise DecodingError(reason, where=where)
-    return entries

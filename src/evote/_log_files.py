@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from evote._entries import (
+from evote._bundles import (
     BUNDLE,
     ENTRIES,
     MAX_BUNDLE,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evote._entries import MAX_ENTRY, Entry, decode_entry
+from evote._bundles import MAX_ENTRY
+from evote._entries import Entry, decode_entry
 from evote._merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
 from evote._notes import (
     LOG_KEY,

@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from evote._entries import BUNDLE, MAX_BUNDLE, decode_bundle, encode_bundle, tile_name
+from evote._bundles import (
+    BUNDLE,
+    MAX_BUNDLE,
+    decode_bundle,
+    encode_bundle,
+    tile_name,
+)
 from evote._files import read_file, shown_path
 from evote._merkle import (
     EMPTY_ROOT,

@@ -27,12 +27,20 @@ from types import TracebackType
 from typing import Self
 
 from evote._board_index import BoardIndex
-from evote._entries import (
+from evote._bundles import (
     BUNDLE,
     ENTRIES,
     MAX_BUNDLE,
-    MAX_COUNT,
     MAX_ENTRY,
+    bodies_path,
+    bundle_path,
+    decode_bundle,
+    encode_bundle,
+    entry_place,
+    tile_name,
+)
+from evote._entries import (
+    MAX_COUNT,
     MAX_ROWS,
     MAX_TIME,
     VOTING_PHASES,
@@ -54,20 +62,14 @@ from evote._entries import (
     Strike,
     TallyEntry,
     VotingPhase,
-    bodies_path,
-    bundle_path,
-    decode_bundle,
     decode_entry,
-    encode_bundle,
     encode_entries,
     encode_entry,
-    entry_place,
     next_stage,
     pack_rows,
     read_ballot_entries,
     ruling_bytes,
     ruling_kind,
-    tile_name,
     unpack_rows,
 )
 from evote._files import (

@@ -434,10 +434,11 @@ class Record:
         """The bodies of the ballot entries of a bundle, in order, none longer than one can be."""
         return self._lines(bodies_path(bundle), self._body_size + 1)
 
-    def bodies_of_one_length(self, bundle: int, count: int) -> Strings | None:
-        """The bodies of a bundle, if they are `count` lines of one length that a ballot can have.
+    def all_bodies(self, bundle: int, count: int) -> Sequence[bytes] | None:
+        """The bodies of a bundle, if they are `count` lines that ballots can have; else None.
 
-        Nothing is wrong where they are not: `ballot_bodies` reads them, or says what is.
+        Bodies of one length lie side by side. What is wrong, or too much to be read at a time,
+        `ballot_bodies` reads, and says.
         """
         most = min(count * (self._body_size + 1), _BODIES_AT_ONCE)
         try:
@@ -445,11 +446,15 @@ class Record:
                 data = file.read(most + 1)
         except DecodingError:
             return None
-        size, rest = divmod(len(data), max(count, 1))
-        if rest or size < 2 or len(data) > most or data.count(b"\n") != count:
+        if not data or len(data) > most or data[-1:] != b"\n" or data.count(b"\n") != count:
             return None
-        lines = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
-        return Strings(lines[:, :-1]) if (lines[:, -1] == ord("\n")).all() else None
+        size, rest = divmod(len(data), count)
+        if not rest:
+            lines = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
+            if (lines[:, -1] == ord("\n")).all():
+                return Strings(lines[:, :-1])
+        bodies = data[:-1].split(b"\n")
+        return bodies if max(map(len, bodies)) <= self._body_size else None
 
     @cached_property
     def _body_size(self) -> int:

@@ -41,12 +41,12 @@ from evote._audit_log import (
     read_log,
 )
 from evote._audit_mixes import MIX_CHECKS, UnitProgress, check_mixes
+from evote._audit_roll import audited_roll
 from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._ballot_tables import read_nonces
 from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
-from evote._forms import Strings
 from evote._pool import Work, Workers, run_jobs, spread, start_processes
 from evote._privacy import privacy_notices
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Notice, Outcome, Report
@@ -63,7 +63,7 @@ from evote.board import (
     verify_receipt,
 )
 from evote.ceremony import ceremony_parameters
-from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
+from evote.credentials import Roll
 from evote.election import Manifest, ballot_context, election_id
 from evote.elgamal import PublicKey, decode_ciphertexts
 from evote.encoding import decode_hex
@@ -71,12 +71,10 @@ from evote.errors import (
     DecodingError,
     EvoteError,
     ParameterError,
-    VerificationError,
 )
-from evote.groups.eddsa import decode_verification_keys
 from evote.mixing import Cascade, MixInputs
 from evote.policies import Counts, Fate, Fates, count_by_district
-from evote.record import MANIFEST, ROLL, ROLL_BUNDLE, Phase, Record, rows_path
+from evote.record import MANIFEST, Phase, Record
 from evote.tally import ContestTally, Result, Summation, Tally
 from evote.threshold import CeremonyResult, examine_ceremony
 
@@ -108,7 +106,6 @@ _BALLOT_CHECKS = (
 )
 _PINS = ("board.witnesses", "board.receipts", "board.evidence")
 _MAX_FILE = 2**20  # bytes, of a policy or a receipt
-_KEYS_AT_ONCE = 4096
 _ONE_JOB = BUNDLE  # ballots: no more are not worth another process
 _MANY = 8  # bundles that are work for all processes
 _REPEATS = 50  # repeated values told apart in full; a record with one is rejected anyway
@@ -313,7 +310,8 @@ class _Audit:
             ledger.block("there is no manifest", *CHECKS)
             return
         self._ceremony()
-        self._roll(manifest)
+        if self.phase is None or self.phase >= Phase.READY:
+            self.roll = audited_roll(ledger, self.record, manifest)
         if self.ceremony is not None and self.roll is not None:
             self.election_id = election_id(
                 self._base_id(), self.ceremony.digest, self.ceremony.key, self.roll.root
@@ -392,46 +390,6 @@ class _Audit:
             if ledger.failed(checks[0]):
                 ledger.block(f"{checks[0]} failed", *checks[1:])
             self.ceremony = status.result
-
-    def _roll(self, manifest: Manifest) -> None:
-        ledger, record = self.ledger, self.record
-        if self.phase is not None and self.phase < Phase.READY:
-            return
-        with ledger.guard("roll.form", "roll.signatures", "roll.keys"):
-            header = decode_roll(record.roll_header())
-            styles = [style.id for style in manifest.styles]
-            roll = read_roll(
-                record.roll_rows(),
-                styles,
-                maximum_weight=manifest.maximum_weight,
-                place=record.roll_row_place,
-                check_keys=False,
-                district_ids=[district.id for district in header.districts],
-            )
-            ledger.did("roll.form", len(roll))
-            if header.base != self._base_id():
-                reason = "not the roll of the election of manifest.json"
-                ledger.fail("roll.form", f"roll/roll.json: $.base: {reason}")
-            try:
-                verify_roll(roll, header)
-            except VerificationError as error:
-                last = rows_path(max(len(roll) - 1, 0) // ROLL_BUNDLE)
-                raise VerificationError(f"{ROLL}, rows up to {last}: {error}") from None
-            if len(roll) > manifest.maximum_voters or roll.total_weight > manifest.total_weight:
-                ledger.fail("roll.form", "roll/roll.json: more voters or weight than the manifest")
-            if roll.provisional.any() and not manifest.powers.confirm:
-                row = record.roll_row_place(int(roll.provisional.argmax()))
-                ledger.fail("roll.form", f"{row}: provisional, and nobody may confirm voters")
-            self.roll = roll
-            with ledger.guard("roll.signatures"):
-                ledger.did("roll.signatures", len(header.signatures))
-                try:
-                    verify_roll_signatures(header, manifest.registrars)
-                except VerificationError as error:
-                    raise VerificationError(f"{ROLL}: {error}") from None
-            with ledger.guard("roll.keys"):
-                check_roll_keys(roll)
-                ledger.did("roll.keys", len(roll))
 
     # -- the board -------------------------------------------------------------------------------
 
@@ -617,22 +575,6 @@ class _Audit:
         place = sum(isinstance(entry_or_none(data, 0), BallotEntry) for data in before)
         bodies, _ = read_bodies(self.record, index // BUNDLE, place + 1)
         return read_nonces(context, bodies[place:])[0]
-
-
-def check_roll_keys(roll: Roll) -> None:
-    """Check that every credential is a canonical Ed25519 key of prime order.
-
-    Raises:
-        VerificationError: names the first row whose credential is not.
-    """
-    for start in range(0, len(roll), _KEYS_AT_ONCE):
-        data = roll.credentials[start : start + _KEYS_AT_ONCE].tobytes()
-        keys = Strings(np.frombuffer(data, dtype=np.uint8).reshape((-1, 32)))
-        usable = decode_verification_keys(keys)
-        if not usable.all():
-            row = start + int(np.argmin(usable))
-            where = f"{rows_path(row // ROLL_BUNDLE)}: line {row % ROLL_BUNDLE + 1}"
-            raise VerificationError(f"{where}: the credential is no key of prime order")
 
 
 def _read_sums(manifest: Manifest, outcome: BallotsOutcome) -> list[ContestTally]:

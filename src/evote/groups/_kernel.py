@@ -8,6 +8,7 @@ sequences fit, and exponents lie in 0 <= e < q.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -140,7 +141,7 @@ class ScalarKernel(Protocol):
         """The largest bit length."""
 
 
-class RowByRow:
+class RowByRow(ABC):
     """For backends on lists of numbers, which do one product or multi-exponentiation at a time."""
 
     steady = False
@@ -148,11 +149,11 @@ class RowByRow:
     def own(self, items: Sequence[Item]) -> Sequence[Item]:
         return items
 
-    def product(self, items: Sequence[Item]) -> Item:
-        raise NotImplementedError
+    @abstractmethod
+    def product(self, items: Sequence[Item]) -> Item: ...
 
-    def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item:
-        raise NotImplementedError
+    @abstractmethod
+    def multiexp(self, bases: Sequence[Item], exponents: Sequence[int]) -> Item: ...
 
     def products(self, items: Sequence[Item], rows: int) -> list[Item]:
         return [self.product(part) for part in cut(items, rows)]

@@ -112,10 +112,8 @@ class Rows(Sequence[Item]):
         return self.form.to_numbers(self.data)
 
     def take(self, positions: NDArray[np.intp]) -> Rows:
-        if positions.size and positions.size == positions[-1] - positions[0] + 1:
-            first = int(positions[0])
-            if (positions == np.arange(first, first + positions.size)).all():
-                return self[first : first + positions.size]
+        if (run := _run(positions)) is not None:
+            return self[run]
         rows = np.frombuffer(self.data, dtype=np.dtype((np.void, self.form.item_size)))
         return Rows(self.form, rows[positions].tobytes())
 
@@ -157,6 +155,15 @@ class Rows(Sequence[Item]):
         return self.form.numbers.unpack(self.form.to_numbers(data))
 
 
+def _run(positions: NDArray[np.intp]) -> slice | None:
+    """The slice that these positions are, if they are neighbours, ascending."""
+    if positions.size and positions.size == positions[-1] - positions[0] + 1:
+        first = int(positions[0])
+        if (positions == np.arange(first, first + positions.size)).all():
+            return slice(first, first + positions.size)
+    return None
+
+
 class EncodedRows(Sequence[Item]):
     """Items as they are encoded, on the disk perhaps; every call that uses them decodes them.
 
@@ -179,10 +186,8 @@ class EncodedRows(Sequence[Item]):
         return items
 
     def take(self, positions: NDArray[np.intp]) -> EncodedRows:
-        if positions.size and positions.size == positions[-1] - positions[0] + 1:
-            first = int(positions[0])
-            if (positions == np.arange(first, first + positions.size)).all():
-                return self[first : first + positions.size]
+        if (run := _run(positions)) is not None:
+            return self[run]
         rows = np.frombuffer(bytes(self.data), dtype=np.dtype((np.void, self._size)))
         return self._with(rows[positions].tobytes())
 
