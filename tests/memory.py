@@ -18,6 +18,7 @@ import pytest
 from evote import (
     _audit_jobs,
     _audit_log,
+    _audit_roll,
     _linear,
     _one_of,
     _roll,
@@ -25,7 +26,6 @@ from evote import (
     credentials,
     operators,
     record,
-    verify,
 )
 from evote._batch import Equations
 from evote._forms import Strings
@@ -41,7 +41,7 @@ class Memory:
             self._remember(patch, module, "verify_batch", _equations)
         for module in (_roll, credentials, operators):
             self._remember(patch, module, "verify_signatures", _lists)
-        for module in (verify, operators):
+        for module in (_audit_roll, operators):
             self._remember(patch, module, "decode_verification_keys", _lists)
         for module in (record, _audit_jobs, _audit_log):
             self._remember(patch, module, "decode_entry", _lists)
