@@ -127,6 +127,11 @@ def a_key_of_small_order(honest: Honest, attacker: Attacker) -> None:
     attacker.docs[attacker.rows[0]]["credential"] = encode_hex(bytes(32))
 
 
+@attack("F7", "roll.form", "roll.form")
+def the_roll_of_another_election(honest: Honest, attacker: Attacker) -> None:
+    attacker.set(ROLL, ("base",), "00" * 32)
+
+
 @attack("F4", "roll.form", "roll.form")
 def the_root_of_a_district(honest: Honest, attacker: Attacker) -> None:
     first, second, *_ = attacker.docs[ROLL]["districts"]
