@@ -46,7 +46,7 @@ from evote._ballot_bodies import (
 )
 from evote._ballot_tables import DecodedBatch, decode_ballots
 from evote._base32 import grouped, to_digits
-from evote._forms import Strings, to_rows
+from evote._forms import to_rows
 from evote._mixed_ballots import (
     PackBallots,
     commit_knowledge,
@@ -63,7 +63,7 @@ from evote.elgamal import (
     concatenate_ciphertexts,
     encrypt_with_nonces,
 )
-from evote.encoding import digest, digest_rows, digests, frame, uint32, xofs
+from evote.encoding import digest, digests, frame, uint32, xofs
 from evote.errors import InvalidProof, ParameterError, ShapeMismatch, VerificationError
 from evote.groups import Elements, Rng, Scalars, Secrecy, concatenate
 from evote.proofs import (
@@ -535,8 +535,6 @@ def ballot_digest(body: bytes) -> bytes:
 
 def ballot_digests(bodies: Sequence[bytes]) -> Sequence[bytes]:
     """The `ballot_digest` of each body."""
-    if isinstance(bodies, Strings):
-        return Strings(digest_rows("ballot", bodies.rows))
     return digests("ballot", bodies)
 
 

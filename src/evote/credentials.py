@@ -44,7 +44,7 @@ from evote._base32 import (
     read_grouped,
     to_digits,
 )
-from evote._forms import Strings, from_rows
+from evote._forms import from_rows
 from evote._roll import (
     MAX_DISTRICTS,
     MAX_ROLL,
@@ -67,7 +67,7 @@ from evote._roll import (
     verify_roll,
     verify_roll_signatures,
 )
-from evote.encoding import digest, digest_rows, digests, xof
+from evote.encoding import digest, digests, xof
 from evote.errors import DecodingError, ParameterError
 from evote.groups import Rng
 from evote.groups.eddsa import verify_signatures
@@ -322,12 +322,7 @@ def verify_ballot_signatures(
     if other := sorted(set(actions) - set(ACTIONS)):
         raise ParameterError(f"a ballot is cast or spoiled, not {other[0]!r}")
     words = {action: action.encode("ascii") for action in ACTIONS}
-    messages: Sequence[bytes]
-    if len(set(actions)) == 1 and isinstance(ballots, Strings):
-        word = words[actions[0]]
-        messages = Strings(digest_rows("ballot-signature", election_id, ballots.rows, word))
-    else:
-        messages = digests(
-            "ballot-signature", election_id, ballots, [words[action] for action in actions]
-        )
+    messages = digests(
+        "ballot-signature", election_id, ballots, [words[action] for action in actions]
+    )
     return verify_signatures(credentials, messages, signatures)

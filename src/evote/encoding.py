@@ -22,7 +22,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from evote._forms import Rows, from_rows, to_rows
+from evote._forms import Rows, Strings, to_rows
 from evote._hashes import sha256_rows
 from evote.errors import DecodingError, ParameterError, UnsupportedError
 
@@ -502,7 +502,7 @@ def long_digest(purpose: str, size: int, pieces: Iterable[bytes]) -> bytes:
     return hashed.digest()
 
 
-def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
+def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> Sequence[bytes]:
     """The `digest` of each of n lists of parts.
 
     Args:
@@ -512,10 +512,10 @@ def digests(purpose: str, *columns: bytes | Sequence[bytes]) -> list[bytes]:
         ParameterError: no column, or not all, say how many lists there are.
     """
     lists = [column for column in columns if not isinstance(column, bytes)]
-    alike = all(len(set(map(len, column))) == 1 for column in lists)
+    alike = all(isinstance(each, Strings) or len(set(map(len, each))) == 1 for each in lists)
     if alike and len({len(column) for column in lists}) == 1:
         rows = [column if isinstance(column, bytes) else to_rows(column) for column in columns]
-        return from_rows(digest_rows(purpose, *rows))
+        return Strings(digest_rows(purpose, *rows))
     sha256 = hashlib.sha256
     return [sha256(data).digest() for data in _frames(purpose, columns)]
 
