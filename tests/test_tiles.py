@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ ENTRIES = [b"entry %d" % i for i in range(70_000)]
 LEAVES = leaf_hashes(ENTRIES)
 
 
-def written(leaves: list[bytes]) -> dict[str, bytes]:
+def written(leaves: Sequence[bytes]) -> dict[str, bytes]:
     """The tiles of a log, all made at once."""
     wanted = set(tile_paths(len(leaves)))
     return {path: data for path, data in TileEdge().extend(leaves) if path in wanted}

@@ -7,15 +7,14 @@ themselves are read again when their ballots are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from evote._evidence import LogEvidence
-from evote._forms import Strings
+from evote._forms import to_rows
 from evote._report import Ledger
 from evote.board import (
+    BUNDLE,
     BallotColumns,
     BallotEntry,
     Checkpoint,
@@ -132,18 +131,16 @@ def read_log(
         counting = Counting(roll, **policies, powers=manifest.powers)
     witnessed = _Witnessed(receipts)
     with ledger.guard("board.entries", "board.root", "board.tiles", "policy.counted"):
-        for first, bundle in record.entry_bundles():
-            log.bundles.append(bundle_digest(bundle))
-            leaves = leaf_hashes(bundle)
-            tiles.see(leaves)
-            ballots = None if receipts else _ballots(log, bundle)
+        for first, entries, leaves, ballots in _stretches(record, log, tiles, bool(receipts)):
             if ballots is not None:
                 log.ballots += len(ballots)
-                if counting is not None and not ledger.failed("policy.counted"):
-                    _count(ledger, log, counting, first, ballots)
+                for start in range(0, len(ballots), BUNDLE):
+                    if counting is not None and not ledger.failed("policy.counted"):
+                        some = ballots.part(slice(start, start + BUNDLE))
+                        _count(ledger, log, counting, first + start, some)
                 tree.extend(leaves)
                 continue
-            for index, (data, leaf) in enumerate(zip(bundle, leaves, strict=True), first):
+            for index, (data, leaf) in enumerate(zip(entries, leaves, strict=True), first):
                 witnessed.see(index, data, tree)
                 entry = _entry(ledger, log, index, data)
                 if entry is not None:
@@ -192,20 +189,43 @@ def _entry(ledger: Ledger, log: LogSummary, index: int, data: bytes) -> Entry | 
     return entry
 
 
-def _ballots(log: LogSummary, bundle: Sequence[bytes]) -> BallotColumns | None:
-    """All entries of a bundle, where all are ballots and have their place."""
+def _stretches(
+    record: Record, log: LogSummary, tiles: _Tiles, alone: bool
+) -> Iterator[tuple[int, Sequence[bytes], Sequence[bytes], BallotColumns | None]]:
+    """The log by stretches: index of the first entry, entries, leaf hashes; columns of ballots.
+
+    A stretch is all that was read at a time if all of it are ballots that have their place, or if
+    entries are to be looked at `alone`; else a bundle.
+    """
+    for first, stride in record.entry_strides():
+        hashes = leaf_hashes(stride)
+        parts = [slice(start, start + BUNDLE) for start in range(0, len(stride), BUNDLE)]
+        log.bundles += [_digest(hashes[part]) for part in parts]
+        tiles.see(hashes)
+        ballots = None if alone else _ballots(log, stride)
+        if alone or ballots is not None:
+            yield first, stride, hashes, ballots
+            continue
+        for part in parts:
+            entries = stride[part]
+            yield first + part.start, entries, hashes[part], _ballots(log, entries)
+
+
+def _ballots(log: LogSummary, entries: Sequence[bytes]) -> BallotColumns | None:
+    """All of these entries, where all are ballots and have their place."""
     if log.in_order and log.stage == Stage.VOTING:
-        return read_ballot_entries(bundle)
+        return read_ballot_entries(entries)
     return None
 
 
 def bundle_digest(bundle: Sequence[bytes]) -> bytes:
-    """By which the same entries are known again: SHA-256 of their lengths, then of their bytes."""
-    if isinstance(bundle, Strings):
-        lengths = np.full(len(bundle), bundle.rows.shape[1], dtype="<u4")
-        return hashlib.sha256(lengths.tobytes() + bundle.rows.tobytes()).digest()
-    lengths = np.array([len(data) for data in bundle], dtype="<u4")
-    return hashlib.sha256(lengths.tobytes() + b"".join(bundle)).digest()
+    """By which the same entries are known again."""
+    return _digest(leaf_hashes(bundle))
+
+
+def _digest(hashes: Sequence[bytes]) -> bytes:
+    """SHA-256 of the leaf hashes of a bundle."""
+    return hashlib.sha256(to_rows(hashes).tobytes()).digest()
 
 
 def _check_ruling(

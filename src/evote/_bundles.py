@@ -5,7 +5,7 @@ A private sibling of `board`, which is the public path to all of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -50,12 +50,10 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
 
 def decode_bundle(data: bytes, count: int, *, where: str = "") -> Sequence[bytes]:
     """The `count` entries of a bundle, and nothing after them."""
+    alike = _alike(data, count)
+    if alike is not None:
+        return alike
     entries: list[bytes] = []
-    size = 2 + int.from_bytes(data[:2], "big")
-    if count and len(data) == count * size:  # entries of one length, as ballots have
-        rows = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
-        if (rows[:, :2] == rows[0, :2]).all():
-            return Strings(rows[:, 2:])
     position = 0
     for _ in range(count):
         end = position + 2 + int.from_bytes(data[position : position + 2], "big")
@@ -68,3 +66,30 @@ def decode_bundle(data: bytes, count: int, *, where: str = "") -> Sequence[bytes
         reason = f"{len(data) - position} bytes after the {count} entries expected"
         raise DecodingError(reason, where=where)
     return entries
+
+
+def decode_bundles(
+    number: int, files: Sequence[bytes], count: int
+) -> Iterator[tuple[int, Sequence[bytes]]]:
+    """Index of the first entry and the entries of bundles of one size, from the n-th on.
+
+    They come bundle by bundle; all at a time where all entries have one length.
+
+    Raises:
+        DecodingError: a bundle does not have `count` entries; when its turn comes.
+    """
+    alike = _alike(b"".join(files), count * len(files)) if len(files) > 1 else None
+    if alike is not None:
+        yield number * BUNDLE, alike
+        return
+    for i, data in enumerate(files, number):
+        yield i * BUNDLE, decode_bundle(data, count, where=bundle_path(i, count))
+
+
+def _alike(data: bytes, count: int) -> Strings | None:
+    """The `count` entries of bundles, if all have one length, as ballots have."""
+    size = 2 + int.from_bytes(data[:2], "big")
+    if not count or len(data) != count * size:
+        return None
+    rows = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
+    return Strings(rows[:, 2:]) if (rows[:, :2] == rows[0, :2]).all() else None

@@ -359,6 +359,11 @@ class BallotColumns(NamedTuple):
             to_rows([entry.signature for entry in entries]),
         )
 
+    def part(self, places: slice) -> BallotColumns:
+        """Some of them."""
+        spoiled, *rows = self
+        return BallotColumns(spoiled[places], *(some[places] for some in rows))
+
     def entry(self, i: int) -> BallotEntry:
         """One of them."""
         return BallotEntry(
@@ -412,7 +417,7 @@ def _has_form(entry: Entry, action: str) -> bool:
 
 
 def read_ballot_entries(entries: Sequence[bytes]) -> BallotColumns | None:
-    """All entries of a bundle, where all are ballots: as nearly all are in a large election."""
+    """All of these entries, where all are ballots: as nearly all are in a large election."""
     cast, casts = _FORMS["cast"].read(entries)
     if len(cast) == len(entries):
         return BallotColumns(np.zeros(len(entries), dtype=np.bool_), *casts)

@@ -32,12 +32,12 @@ def _digest(hash_: hashlib._Hash, row: bytes) -> bytes:
     return hash_.digest()
 
 
-def sha256_each(prefix: bytes, items: Sequence[bytes]) -> list[bytes]:
-    """SHA-256 of the prefix and each string."""
+def sha256_each(prefix: bytes, items: Sequence[bytes]) -> Sequence[bytes]:
+    """SHA-256 of the prefix and each string; side by side if they are."""
     if isinstance(items, Strings):
-        return from_rows(sha256_rows(prefix, items.rows))
+        return Strings(sha256_rows(prefix, items.rows))
     sizes = np.fromiter(map(len, items), dtype=np.int64, count=len(items))
-    kinds = np.unique(sizes).tolist()
+    kinds = sorted(set(sizes.tolist()))
     if len(items) < _FEW * len(kinds) or native_module()[0] is None:
         return [hashlib.sha256(prefix + item).digest() for item in items]
     found = [b""] * len(items)

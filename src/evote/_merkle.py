@@ -14,7 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from evote._forms import from_rows, to_rows
+import numpy as np
+
+from evote._forms import Strings, to_rows
 from evote._hashes import sha256_each, sha256_rows
 from evote.errors import BrokenLog, ParameterError
 
@@ -36,6 +38,7 @@ __all__ = [
 
 HASH_SIZE = 32
 MAX_PROOF = 63  # hashes in a proof: sizes are below 2^63
+_FEW = 8  # hashes that are not worth an array
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -44,8 +47,8 @@ def leaf_hash(data: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + data).digest()
 
 
-def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
-    """The leaf hash of each."""
+def leaf_hashes(entries: Sequence[bytes]) -> Sequence[bytes]:
+    """The leaf hash of each; side by side if they are."""
     return sha256_each(b"\x00", entries)
 
 
@@ -54,10 +57,10 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def pair_hashes(hashes: Sequence[bytes]) -> list[bytes]:
+def pair_hashes(hashes: Sequence[bytes]) -> Strings:
     """The nodes over pairs of hashes, left to right; an odd last hash has none."""
     pairs = to_rows(hashes[: len(hashes) // 2 * 2]).reshape((-1, 2 * HASH_SIZE))
-    return from_rows(sha256_rows(b"\x01", pairs))
+    return Strings(sha256_rows(b"\x01", pairs))
 
 
 def merkle_root(leaves: Iterable[bytes]) -> bytes:
@@ -105,22 +108,21 @@ class CompactRange:
         self.size += 1
 
     def extend(self, leaves: Iterable[bytes]) -> None:
-        """Add leaf hashes in order."""
-        leaves = list(leaves)
-        height = max(len(leaves), 1).bit_length() - 1
-        if height and len(leaves) == 1 << height and not self.size % len(leaves):
-            # A whole subtree, where one has its place: its root is appended as if it were a leaf.
-            while len(leaves) > 1:
-                leaves = pair_hashes(leaves)
-            whole, above = leaves[0], self.size >> height
-            while above & 1:
-                whole = node_hash(self._peaks.pop(), whole)
-                above >>= 1
-            self._peaks.append(whole)
-            self.size += 1 << height
+        """Add leaf hashes in order: as numbers are added, a level for each binary digit."""
+        hashes = leaves if isinstance(leaves, Strings) else Strings(to_rows(list(leaves)))
+        if len(hashes) < _FEW:
+            for leaf in hashes:
+                self.append(leaf)
             return
-        for leaf in leaves:
-            self.append(leaf)
+        above, ends = self.size, list[bytes]()
+        self.size += len(hashes)
+        while len(hashes):
+            if above & 1:
+                hashes = Strings(np.concatenate([to_rows([self._peaks.pop()]), hashes.rows]))
+            if len(hashes) & 1:
+                ends.append(hashes[-1])
+            hashes, above = pair_hashes(hashes), above >> 1
+        self._peaks += reversed(ends)
 
     def root(self) -> bytes:
         """The root over everything appended so far."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from evote._files import make_directory, shown_path, write_file
+from evote._trees import Tree
 from evote.board import (
     BUNDLE,
     ENTRIES,
@@ -26,10 +27,7 @@ from evote.election import MAX_MANIFEST
 from evote.errors import DecodingError
 
 __all__ = [
-    "ALWAYS",
     "CHECKPOINT",
-    "DIRECTORY",
-    "KINDS",
     "MANIFEST",
     "OF_ALL_BALLOTS",
     "OF_THE_LOG",
@@ -41,6 +39,7 @@ __all__ = [
     "Expected",
     "ceremony_path",
     "limit_of",
+    "listed",
     "row_number",
     "rows_path",
     "share_path",
@@ -58,29 +57,27 @@ ROLL_BUNDLE = 4096  # rows
 _MAX_JSON = 16 * 2**20
 
 _TILE = r"(?:x[0-9]{3}/){0,2}[0-9]{3}"
-KINDS: tuple[tuple[re.Pattern[str], int], ...] = tuple(  # every name there can be; most bytes
-    (re.compile(pattern, re.ASCII), limit)
-    for pattern, limit in (
-        (r"manifest\.json", MAX_MANIFEST),
-        (r"ceremony/(?:commit|reveal|confirm|complaint-[0-9]{3})-[0-9]{3}\.json", 2**20),
-        (r"roll/roll\.json", MAX_ROLL),
-        (rf"roll/rows/{_TILE}\.jsonl", ROLL_BUNDLE * (MAX_ROW + 1)),
-        (r"board/checkpoint", MAX_NOTE),
-        (rf"board/tile/entries/{_TILE}(?:\.p/[0-9]{{1,3}})?", MAX_BUNDLE),
-        (TILE_FILE.pattern, MAX_TILE),
-        (rf"ballots/{_TILE}\.jsonl", BUNDLE * (MAX_BODY + 1)),
-        (r"mixes/[0-9]{3}/[0-9]{2}\.json", _MAX_JSON),
-        (r"tally\.json", _MAX_JSON),
-        (r"shares/[0-9]{3}\.json", _MAX_JSON),
-        (r"result\.json", _MAX_JSON),
-    )
+_KINDS = (  # every name there can be; most bytes
+    (r"manifest\.json", MAX_MANIFEST),
+    (r"ceremony/(?:commit|reveal|confirm|complaint-[0-9]{3})-[0-9]{3}\.json", 2**20),
+    (r"roll/roll\.json", MAX_ROLL),
+    (rf"roll/rows/{_TILE}\.jsonl", ROLL_BUNDLE * (MAX_ROW + 1)),
+    (r"board/checkpoint", MAX_NOTE),
+    (rf"board/tile/entries/{_TILE}(?:\.p/[0-9]{{1,3}})?", MAX_BUNDLE),
+    (TILE_FILE.pattern, MAX_TILE),
+    (rf"ballots/{_TILE}\.jsonl", BUNDLE * (MAX_BODY + 1)),
+    (r"mixes/[0-9]{3}/[0-9]{2}\.json", _MAX_JSON),
+    (r"tally\.json", _MAX_JSON),
+    (r"shares/[0-9]{3}\.json", _MAX_JSON),
+    (r"result\.json", _MAX_JSON),
 )
-DIRECTORY = re.compile(
+_NAME = re.compile("|".join(f"({pattern})" for pattern, _ in _KINDS), re.ASCII)
+_DIRECTORY = re.compile(
     r"ceremony|shares|mixes(?:/[0-9]{3})?|roll|(?:roll/rows|ballots)(?:/x[0-9]{3}){0,2}|board|board/tile"
     rf"|board/tile/(?:entries|[0-9]{{1,2}})(?:(?:/x[0-9]{{3}}){{0,6}}|/{_TILE}\.p)",
     re.ASCII,
 )
-ALWAYS = frozenset(  # directories that may be there though nothing is in them yet
+_ALWAYS = frozenset(  # directories that may be there though nothing is in them yet
     f"ceremony shares mixes roll roll/rows ballots board board/tile {ENTRIES}".split()
 )
 
@@ -126,10 +123,43 @@ def row_number(name: str) -> int:
 
 
 def limit_of(name: str) -> int:
-    for pattern, limit in KINDS:
-        if pattern.fullmatch(name):
-            return limit
-    raise DecodingError("no file of this name belongs to a record", where=shown_path(name))
+    """The most bytes that a file of this name may have."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise DecodingError("no file of this name belongs to a record", where=shown_path(name))
+    return _KINDS[(found.lastindex or 0) - 1][1]
+
+
+def listed(tree: Tree) -> tuple[tuple[str, ...], list[DecodingError]]:
+    """All files that a record may have, sorted, and a problem for everything else there is."""
+    names: list[str] = []
+    problems: list[DecodingError] = []
+    directories: set[str] = set()
+    waiting = [""]
+    while waiting:
+        above = waiting.pop()
+        try:
+            entries = tree.entries(above)
+        except DecodingError as error:
+            problems.append(error)
+            continue
+        before = len(names)
+        for own, kind in entries:
+            name = f"{above}/{own}" if above else own
+            if kind == "directory" and _DIRECTORY.fullmatch(name):
+                waiting.append(name)
+                directories.add(name)
+            elif kind == "file" and _NAME.fullmatch(name):
+                names.append(name)
+            else:
+                reason = f"a {kind} of this name belongs to no record"
+                problems.append(DecodingError(reason, where=shown_path(name)))
+        while above and len(names) > before:
+            directories.discard(above)
+            above = above.rpartition("/")[0]
+    for name in directories - _ALWAYS:
+        problems.append(DecodingError("an empty directory", where=name))
+    return tuple(sorted(names)), problems
 
 
 def write_roll(path: Path | str, header: bytes, rows: Iterable[bytes]) -> None:

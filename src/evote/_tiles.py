@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from evote._bundles import (
     BUNDLE,
     MAX_BUNDLE,
@@ -23,6 +25,7 @@ from evote._bundles import (
     tile_name,
 )
 from evote._files import read_file, shown_path
+from evote._forms import Strings, to_rows
 from evote._merkle import (
     EMPTY_ROOT,
     HASH_SIZE,
@@ -121,24 +124,21 @@ class TileEdge:
             Path and bytes of each tile that there was not before.
         """
         made: list[tuple[str, bytes]] = []
-        new, level, number = list(leaves), 0, self.size // TILE
+        new, level, number = leaves, 0, self.size // TILE
         self.size += len(new)
-        while new:
+        while len(new):
             if level == len(self._levels):
                 self._levels.append([])
-            hashes = self._levels[level] + new
-            new = []
-            for start in range(0, len(hashes) - TILE + 1, TILE):
+            parts = [to_rows(some).reshape((-1, HASH_SIZE)) for some in (self._levels[level], new)]
+            hashes = Strings(np.concatenate(parts))
+            for start in range(0, len(hashes), TILE):
                 tile = hashes[start : start + TILE]
-                made.append((tile_path(level, number), b"".join(tile)))
-                new.append(_halves(tile)[_HEIGHT][0])
-                number += 1
-            rest = hashes[len(hashes) // TILE * TILE :]
-            if rest:
-                made.append((tile_path(level, number, len(rest)), b"".join(rest)))
-            self._levels[level] = rest
+                path = tile_path(level, number + start // TILE, len(tile))
+                made.append((path, tile.rows.tobytes()))
+            full = len(hashes) // TILE
+            self._levels[level] = list(hashes[full * TILE :])
             # The first of `new` goes to the level above behind the hashes that are there.
-            level, number = level + 1, (number - len(new)) // TILE
+            new, level, number = _halves(hashes[: full * TILE])[_HEIGHT], level + 1, number // TILE
         return made
 
     def root(self) -> bytes:
@@ -153,9 +153,9 @@ class TileEdge:
         return root or EMPTY_ROOT
 
 
-def _halves(hashes: Sequence[bytes]) -> list[list[bytes]]:
+def _halves(hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
     """[h]: the hashes of the full subtrees of height h over some hashes; h up to 8."""
-    levels = [list(hashes)]
+    levels = [hashes]
     for _ in range(_HEIGHT):
         levels.append(pair_hashes(levels[-1]))
     return levels
@@ -290,11 +290,11 @@ class TileTree(ProvingTree):
             raise ParameterError(f"no tile {number} of level {level} in a log of {self.size}")
         if number == count // TILE:
             if level not in self._partial:
-                self._partial[level] = _halves(self._edge.hashes(level))
+                self._partial[level] = list(map(list, _halves(self._edge.hashes(level))))
             return self._partial[level]
         known = self._cache.get((level, number))
         if known is None:
-            known = _halves(self._hashes(level, number, TILE))
+            known = list(map(list, _halves(self._hashes(level, number, TILE))))
             if known[_HEIGHT][0] != self._full(_HEIGHT * (level + 1), number):
                 raise BrokenLog(f"{tile_path(level, number)}: the tile does not lead to the root")
             while len(self._cache) >= _CACHED:

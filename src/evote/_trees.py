@@ -95,6 +95,10 @@ class Tree(ABC):
 class Directory(Tree):
     """A directory."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._top = os.path.join(path, "")
+
     def has(self, name: str) -> bool:
         return os.path.lexists(self.path / name)
 
@@ -105,7 +109,9 @@ class Directory(Tree):
         try:
             with os.scandir(path) as found:
                 items = [item for item, _ in zip(found, range(MAX_LISTED + 1), strict=False)]
-                kinds = [(i.name, _kind(i.stat(follow_symlinks=False).st_mode)) for i in items]
+                for item in items[:1]:
+                    item.stat(follow_symlinks=False)  # what may be listed may yet not be entered
+                kinds = [(item.name, _kind(item)) for item in items]
         except OSError as error:
             where = shown_path(directory or path.name) or "record"
             reason = f"not a readable directory: {error.strerror}"
@@ -134,12 +140,12 @@ class Directory(Tree):
 
     def _inside(self, name: str) -> str:
         """A path the directories of which, in this one, are no symlinks."""
-        within, *parts = "", *name.split("/")
-        for part in parts[:-1]:
-            within = os.path.join(within, part)
-            if os.path.islink(os.path.join(self.path, within)):
-                raise DecodingError("a symlink", where=shown_path(within))
-        return os.path.join(self.path, name)
+        path, end = self._top + name, name.find("/")
+        while end >= 0:
+            if os.path.islink(path[: len(self._top) + end]):
+                raise DecodingError("a symlink", where=shown_path(name[:end]))
+            end = name.find("/", end + 1)
+        return path
 
 
 class SingleFile(Tree):
@@ -167,12 +173,16 @@ class SingleFile(Tree):
         raise DecodingError("file is missing", where=shown_path(name))
 
 
-def _kind(mode: int) -> str:
+def _kind(item: os.DirEntry[str]) -> str:
+    """What an entry of a directory is; of the usual kinds the directory itself says it."""
+    if item.is_file(follow_symlinks=False):
+        return "file"
+    if item.is_dir(follow_symlinks=False):
+        return "directory"
     names = {
-        stat.S_IFREG: "file",
-        stat.S_IFDIR: "directory",
         stat.S_IFLNK: "symlink",
         stat.S_IFIFO: "pipe",
         stat.S_IFSOCK: "socket",
     }
+    mode = item.stat(follow_symlinks=False).st_mode
     return names.get(stat.S_IFMT(mode), "device")

@@ -29,13 +29,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from evote._files import shown_path, write_file
+from evote._files import write_file
 from evote._forms import Strings
 from evote._record_files import (
-    ALWAYS,
     CHECKPOINT,
-    DIRECTORY,
-    KINDS,
     MANIFEST,
     OF_ALL_BALLOTS,
     OF_THE_LOG,
@@ -47,6 +44,7 @@ from evote._record_files import (
     Expected,
     ceremony_path,
     limit_of,
+    listed,
     row_number,
     rows_path,
     share_path,
@@ -69,6 +67,7 @@ from evote.board import (
     bodies_path,
     bundle_path,
     decode_bundle,
+    decode_bundles,
     decode_entry,
     entry_place,
     next_stage,
@@ -104,6 +103,7 @@ __all__ = [
 
 _LINES_AT_ONCE = 1 << 18  # bytes
 _BODIES_AT_ONCE = 1 << 25  # bytes
+_STRIDE, _STRIDE_BYTES = 16, 1 << 22  # entry bundles
 
 
 class Phase(IntEnum):
@@ -156,14 +156,14 @@ class Record:
         Raises:
             DecodingError: the first thing that no record has.
         """
-        names, problems = self._walk()
+        names, problems = listed(self._tree)
         for problem in problems:
             raise problem
         return names
 
     def problems(self) -> list[DecodingError]:
         """Everything that is wrong with the listing, given what the board proves; sorted."""
-        names, problems = self._walk()
+        names, problems = listed(self._tree)
         present, expected = set(names), Expected()
         try:
             self.manifest  # noqa: B018  without it nothing else has a name
@@ -232,36 +232,6 @@ class Record:
         if name.startswith("shares/"):
             return limit + share_size(group, ballots * sum(widths))
         return limit + step_size(group, ballots, max(widths))
-
-    def _walk(self) -> tuple[tuple[str, ...], list[DecodingError]]:
-        """All files that a record may have, and a problem for everything else there is."""
-        names: list[str] = []
-        problems: list[DecodingError] = []
-        directories: set[str] = set()
-        waiting = [""]
-        while waiting:
-            above = waiting.pop()
-            try:
-                entries = self._tree.entries(above)
-            except DecodingError as error:
-                problems.append(error)
-                continue
-            for own, kind in entries:
-                name = f"{above}/{own}" if above else own
-                if kind == "directory" and DIRECTORY.fullmatch(name):
-                    waiting.append(name)
-                    directories.add(name)
-                elif kind == "file" and any(known.fullmatch(name) for known, _ in KINDS):
-                    names.append(name)
-                else:
-                    reason = f"a {kind} of this name belongs to no record"
-                    problems.append(DecodingError(reason, where=shown_path(name)))
-        for name in names:
-            while name := name.rpartition("/")[0]:
-                directories.discard(name)
-        for name in directories - ALWAYS:
-            problems.append(DecodingError("an empty directory", where=name))
-        return tuple(sorted(names)), problems
 
     def _unclear(self, what: str, error: EvoteError) -> DecodingError:
         where = error.where if isinstance(error, DecodingError) else ""
@@ -338,7 +308,7 @@ class Record:
         Raises:
             DecodingError: one of them has a name that no ceremony of this election has.
         """
-        names = [name for name in self._walk()[0] if name.startswith("ceremony/")]
+        names = [name for name in listed(self._tree)[0] if name.startswith("ceremony/")]
         expected = Expected()
         self._expect_ceremony(expected, opened=False)
         for name in names:
@@ -422,6 +392,29 @@ class Record:
         for number, width in _bundles(size, start):
             name = bundle_path(number, width)
             yield number * BUNDLE, decode_bundle(self.read(name), width, where=name)
+
+    def entry_strides(self) -> Iterator[tuple[int, Sequence[bytes]]]:
+        """As `entry_bundles`, but several bundles at a time where all entries have one length.
+
+        No stride reaches beyond a multiple of 16 bundles, and none of several has above 4 MiB.
+        """
+        return self._entry_strides(self.checkpoint().size)
+
+    def _entry_strides(self, size: int) -> Iterator[tuple[int, Sequence[bytes]]]:
+        first, files = 0, list[bytes]()
+        for number, width in _bundles(size):
+            try:
+                data = self.read(bundle_path(number, width))
+            except EvoteError:
+                yield from decode_bundles(first, files, BUNDLE)  # what is wrong there comes first
+                raise
+            alike = not files or len(data) == len(files[0])
+            few = number % _STRIDE and len(files) * len(data) < _STRIDE_BYTES
+            if not (width == BUNDLE and alike and few):
+                yield from decode_bundles(first, files, BUNDLE)
+                first, files = number, []
+            files.append(data)
+        yield from decode_bundles(first, files, size % BUNDLE or BUNDLE)
 
     def entries(self) -> Iterator[tuple[int, bytes, Entry]]:
         """Index, bytes and value of every entry."""
@@ -535,12 +528,13 @@ class Record:
         result: bytes | None = None
         shares: dict[int, bytes] = {}
         size = self.checkpoint().size if self.has(CHECKPOINT) else 0
-        for first, bundle in self._entry_bundles(size):
-            if stage == Stage.VOTING and read_ballot_entries(bundle) is not None:
-                ballots.append(1)
+        for first, stride in self._entry_strides(size):
+            if stage == Stage.VOTING and read_ballot_entries(stride) is not None:
+                ballots += b"\1" * -(-len(stride) // BUNDLE)
                 continue
-            ballots.append(0)
-            for index, data in enumerate(bundle, first):
+            for index, data in enumerate(stride, first):
+                if not index % BUNDLE:
+                    ballots.append(0)
                 entry = decode_entry(data, where=entry_place(index, size))
                 stage = next_stage(stage, entry, index)
                 match entry:
@@ -568,14 +562,14 @@ class Record:
     @property
     def has_tiles(self) -> bool:
         """Whether there are hash tiles; records of earlier versions have none."""
-        return any(TILE_FILE.fullmatch(name) for name in self._walk()[0])
+        return any(TILE_FILE.fullmatch(name) for name in listed(self._tree)[0])
 
     def phase(self) -> Phase:
         """How far the election has come: by the board, and before it opens by the files."""
         stage = self.survey().stage
         if stage != Stage.EMPTY:
             return _PHASES[stage]
-        present = set(self._walk()[0])
+        present = set(listed(self._tree)[0])
         confirms = (
             ceremony_path(ceremony_file_name("confirm", i + 1))
             for i in range(len(self.manifest.trustees))
