@@ -10,7 +10,13 @@ import numpy as np
 from evote._forms import Strings
 from evote._report import Ledger
 from evote.ceremony import ceremony_parameters
-from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
+from evote.credentials import (
+    Roll,
+    decode_roll,
+    read_roll,
+    verify_roll,
+    verify_roll_signatures,
+)
 from evote.election import Manifest
 from evote.errors import VerificationError
 from evote.groups.eddsa import decode_verification_keys
@@ -27,7 +33,7 @@ def audited_roll(ledger: Ledger, record: Record, manifest: Manifest) -> Roll | N
     with ledger.guard("roll.form", "roll.signatures", "roll.keys"):
         header = decode_roll(record.roll_header())
         roll = read_roll(
-            record.roll_rows(),
+            record.roll_bundles(),
             [style.id for style in manifest.styles],
             maximum_weight=manifest.maximum_weight,
             place=record.roll_row_place,

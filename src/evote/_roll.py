@@ -355,7 +355,7 @@ def verify_roll_signatures(header: RollHeader, registrars: Sequence[Card]) -> No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roll:
-    """The rows of a roll as arrays: 47 bytes a voter in memory, however long the names.
+    """The rows of a roll as arrays: 55 bytes a voter in memory, however long the names.
 
     `credentials` ascend; `style_numbers` and `district_numbers` point into `styles`, the styles
     of the manifest, and `districts`, in the order of first occurrence. `provisional` says where
@@ -371,6 +371,10 @@ class Roll:
     districts: tuple[str, ...]
     root: bytes
     district_roots: Mapping[str, bytes] = field(default_factory=dict)
+    _heads: NDArray[np.uint64] = field(init=False, repr=False)  # of the credentials
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_heads", _heads(self.credentials))
 
     def __len__(self) -> int:
         return len(self.credentials)
@@ -393,9 +397,15 @@ class Roll:
                 raise ParameterError("a credential is 32 bytes")
             credentials = to_rows(credentials)
         wanted = np.frombuffer(credentials.tobytes(), dtype="S32")
-        rows = np.searchsorted(self.credentials, wanted).astype(np.int64)
-        found = self.credentials[np.minimum(rows, len(self) - 1)] == wanted
-        return np.where(found & (rows < len(self)), rows, -1)
+        heads = _heads(wanted)
+        rows = np.minimum(np.searchsorted(self._heads, heads), len(self) - 1).astype(np.int64)
+        found = self.credentials[rows] == wanted
+        alike = np.flatnonzero(~found & (self._heads[rows] == heads))
+        if len(alike):  # whoever makes many keys can make some that begin alike
+            later = np.searchsorted(self.credentials, wanted[alike])
+            rows[alike] = np.minimum(later, len(self) - 1)
+            found[alike] = self.credentials[rows[alike]] == wanted[alike]
+        return np.where(found, rows, -1)
 
     def row(self, number: int) -> RollRow:
         """One row, by its number."""
@@ -409,7 +419,7 @@ class Roll:
 
 
 def read_roll(
-    rows: Iterable[bytes],
+    rows: Iterable[bytes] | Iterable[Sequence[bytes]],
     styles: Sequence[str],
     *,
     maximum_weight: int = MAX_WEIGHT,
@@ -420,6 +430,7 @@ def read_roll(
     """Read the rows of a roll, in one pass.
 
     Args:
+        rows: one by one, or as many at a time as they were read; Strings are the fastest.
         styles: the style ids of the manifest.
         place: the place of a row in messages, by its number.
         check_keys: also check that every credential is a canonical, torsion-free Ed25519 key.
@@ -434,7 +445,8 @@ def read_roll(
     tree, trees = CompactRange(), {name: CompactRange() for name in district_ids}
     credentials, columns = bytearray(), [bytearray() for _ in _COLUMNS]  # nothing lies there twice
     previous = np.zeros(0, dtype="S32")
-    for start, chunk in _chunks(rows):
+    start = 0
+    for chunk in _chunks(rows):
         keys, numbers = kinds.read(start, chunk)
         ordered = np.concatenate([previous, keys])
         if (late := ordered[1:] <= ordered[:-1]).any():
@@ -442,11 +454,11 @@ def read_roll(
             reason = "credentials do not ascend, or one occurs twice"
             raise DecodingError(reason, where=f"{wrong}: $.credential")
         previous = keys[-1:]
-        leaves = leaf_hashes(chunk)
+        leaves = Strings(to_rows(leaf_hashes(chunk)))
         tree.extend(leaves)
         for name, each in trees.items():
             mine = np.flatnonzero(numbers[:, 1] == kinds.districts.get(name, -1))
-            each.extend([leaves[i] for i in mine.tolist()])
+            each.extend(Strings(leaves.rows[mine]))
         if check_keys:
             usable = decode_verification_keys(Strings(keys.view(np.uint8).reshape((-1, 32))))
             if not usable.all():
@@ -455,6 +467,7 @@ def read_roll(
         credentials += keys.tobytes()
         for column, values, dtype in zip(columns, numbers.T, _COLUMNS, strict=True):
             column += values.astype(dtype).tobytes()
+        start += len(chunk)
     found: list[NDArray[Any]] = [
         np.frombuffer(column, dtype) for column, dtype in zip(columns, _COLUMNS, strict=True)
     ]
@@ -469,6 +482,11 @@ def read_roll(
         root=tree.root(),
         district_roots={name: each.root() for name, each in trees.items()},
     )
+
+
+def _heads(credentials: NDArray[np.bytes_]) -> NDArray[np.uint64]:
+    """The first eight bytes of each as a number: in the same order, and quicker to search."""
+    return credentials.view(">u8")[::4].astype(np.uint64)
 
 
 class _Kinds:
@@ -495,9 +513,16 @@ class _Kinds:
             DecodingError: of the first that is wrong.
         """
         cut = _HEAD.length
-        found, holes = _HEAD.read([data[:cut] for data in chunk])
         first: dict[bytes, int] = {}  # the row of each kind that comes first
-        order = [first.setdefault(data[cut:], i) for i, data in enumerate(chunk)]
+        if isinstance(chunk, Strings):
+            found, holes = _HEAD.read(Strings(chunk.rows[:, :cut]))
+            rest = chunk.rows[:, cut:]
+            tails = [rest[0].tobytes()] if (rest == rest[0]).all() else list(Strings(rest))
+        else:
+            found, holes = _HEAD.read([data[:cut] for data in chunk])
+            tails = [data[cut:] for data in chunk]
+        order = [first.setdefault(tail, i) for i, tail in enumerate(tails)]
+        order *= len(chunk) // len(tails)  # one tail stands for all, where all are alike
         if len(found) < len(chunk):  # a row that can be read begins with its credential
             bad = int(np.setdiff1d(np.arange(len(chunk)), found)[0])
             for i, data in enumerate(chunk[: bad + 1]):
@@ -526,11 +551,10 @@ class _Kinds:
         return self._styles[row.style], district, row.weight, row.status == "provisional"
 
 
-def _chunks(rows: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    iterator, start = iter(rows), 0
-    while chunk := list(islice(iterator, _KEYS_AT_ONCE)):
-        yield start, chunk
-        start += len(chunk)
+def _chunks(rows: Iterable[bytes] | Iterable[Sequence[bytes]]) -> Iterator[Sequence[bytes]]:
+    iterator: Iterator[Any] = iter(rows)
+    for row in iterator:
+        yield [row, *islice(iterator, _KEYS_AT_ONCE - 1)] if isinstance(row, bytes) else row
 
 
 def verify_roll(roll: Roll, header: RollHeader) -> None:

@@ -470,8 +470,9 @@ def _repeated(digests: NDArray[np.bytes_]) -> NDArray[np.intp]:
     """The places of digests that occurred before."""
     heads = np.ascontiguousarray(digests).view("<u8")[::4]  # eight bytes tell nearly all apart
     order = np.argsort(heads, kind="stable")
-    alike = np.flatnonzero(heads[order[1:]] == heads[order[:-1]])
-    some = order[np.union1d(alike, alike + 1)]
+    alike = np.zeros(len(order) + 1, dtype=np.bool_)  # each place to the one before
+    alike[1:-1] = heads[order[1:]] == heads[order[:-1]]
+    some = order[alike[:-1] | alike[1:]]
     some = some[np.argsort(digests[some], kind="stable")]
     places: NDArray[np.intp] = some[1:][digests[some[1:]] == digests[some[:-1]]]
     return places

@@ -102,7 +102,7 @@ __all__ = [
 ]
 
 _LINES_AT_ONCE = 1 << 18  # bytes
-_BODIES_AT_ONCE = 1 << 25  # bytes
+_AT_ONCE = 1 << 25  # bytes
 _STRIDE, _STRIDE_BYTES = 16, 1 << 22  # entry bundles
 
 
@@ -329,10 +329,19 @@ class Record:
         Raises:
             DecodingError: a line is missing, too long, without its end, or one too many.
         """
+        return (row for rows in self.roll_bundles() for row in rows)
+
+    def roll_bundles(self) -> Iterator[Sequence[bytes]]:
+        """The rows of the roll, those of a file at a time; rows of one length lie side by side.
+
+        Raises:
+            DecodingError: as `roll_rows`.
+        """
         count = self._roll_count()
         for first in range(0, count, ROLL_BUNDLE):
-            name = rows_path(first // ROLL_BUNDLE)
-            yield from self._lines(name, MAX_ROW + 1, min(ROLL_BUNDLE, count - first))
+            name, width = rows_path(first // ROLL_BUNDLE), min(ROLL_BUNDLE, count - first)
+            rows = self._all_lines(name, MAX_ROW + 1, width)
+            yield rows if rows is not None else list(self._lines(name, MAX_ROW + 1, width))
 
     def roll_row_place(self, row: int) -> str:
         """Where a row is, for messages."""
@@ -433,9 +442,13 @@ class Record:
         Bodies of one length lie side by side. What is wrong, or too much to be read at a time,
         `ballot_bodies` reads, and says.
         """
-        most = min(count * (self._body_size + 1), _BODIES_AT_ONCE)
+        return self._all_lines(bodies_path(bundle), self._body_size, count)
+
+    def _all_lines(self, name: str, max_bytes: int, count: int) -> Sequence[bytes] | None:
+        """What `_lines` gives, if nothing is wrong with it."""
+        most = min(count * (max_bytes + 1), _AT_ONCE)
         try:
-            with self._tree.open(bodies_path(bundle), most) as file:
+            with self._tree.open(name, most) as file:
                 data = file.read(most + 1)
         except DecodingError:
             return None
@@ -444,10 +457,10 @@ class Record:
         size, rest = divmod(len(data), count)
         if not rest:
             lines = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
-            if (lines[:, -1] == ord("\n")).all():
+            if size <= max_bytes + 1 and (lines[:, -1] == ord("\n")).all():
                 return Strings(lines[:, :-1])
-        bodies = data[:-1].split(b"\n")
-        return bodies if max(map(len, bodies)) <= self._body_size else None
+        split = data[:-1].split(b"\n")
+        return split if max(map(len, split)) <= max_bytes else None
 
     @cached_property
     def _body_size(self) -> int:
