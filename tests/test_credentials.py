@@ -6,6 +6,8 @@ import copy
 import json
 import pickle
 import traceback
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import Any
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evote._forms import Strings, to_rows
 from evote._merkle import merkle_root
 from evote.credentials import (
     MAX_WEIGHT,
@@ -383,6 +386,64 @@ def test_a_roll_over_several_chunks() -> None:
     assert roll.row(4999).credential == wanted[0]
     with pytest.raises(DecodingError, match="row 4096"):
         read([*rows[:4096], rows[4095]], check_keys=False)
+
+
+_ALIKE = st.builds(  # credentials of which many begin alike
+    lambda head, rest: head * 8 + rest * 24,
+    st.sampled_from([b"\0", b"\1", b"\xff"]),
+    st.binary(min_size=1, max_size=1),
+)
+
+
+@given(st.sets(_ALIKE), st.lists(_ALIKE))
+def test_credentials_that_begin_alike_are_told_apart(some: set[bytes], wanted: list[bytes]) -> None:
+    ordered = sorted(some)
+    rows = [replace(VOTERS[0], credential=credential).encode() for credential in ordered]
+    roll = read(rows, check_keys=False)
+    expected = [ordered.index(each) if each in some else -1 for each in [*wanted, *ordered]]
+    assert roll.find([*wanted, *ordered]).tolist() == expected
+
+
+_ODD_ROWS: dict[str, Callable[[bytes], bytes]] = {  # of the length of the others
+    "another style": lambda data: data.replace(b"south", b"north"),
+    "another district": lambda data: data.replace(b'"d1"', b'"d2"'),
+    "no style": lambda data: data.replace(b"south", b"souls"),
+    "weight": lambda data: data.replace(b'weight":7', b'weight":9'),
+    "no weight": lambda data: data.replace(b'weight":7', b'weight":0'),
+    "no digit": lambda data: data[:20] + b"G" + data[21:],
+    "no row": lambda data: b"?" * len(data),
+    "late": lambda data: data[:15] + b"0" * 64 + data[79:],
+}
+
+
+@given(
+    st.dictionaries(st.integers(0, 19), st.sampled_from(sorted(_ODD_ROWS)), max_size=3),
+    st.integers(1, 20),
+)
+def test_rows_side_by_side_are_the_same_rows(odd: dict[int, str], at_once: int) -> None:
+    rows = [
+        replace(VOTERS[0], credential=bytes([i + 1]) * 32, style="south", weight=7, district="d1")
+        for i in range(20)
+    ]
+    encoded = [
+        _ODD_ROWS[odd[i]](row.encode()) if i in odd else row.encode() for i, row in enumerate(rows)
+    ]
+    chunks = [encoded[start : start + at_once] for start in range(0, 20, at_once)]
+    outcomes: list[object] = []
+    for given_rows in (chunks, [Strings(to_rows(chunk)) for chunk in chunks]):
+        try:
+            roll = read(given_rows, check_keys=False, maximum_weight=8)
+        except EvoteError as error:
+            outcomes.append(repr(error))
+        else:
+            assert [roll.row(i).encode() for i in range(20)] == encoded
+            assert roll.root == merkle_root(encoded)
+            outcomes.append(roll.district_roots)
+    assert outcomes[0] == outcomes[1]
+    if at_once == 20:
+        with nullcontext() if isinstance(outcomes[0], dict) else pytest.raises(EvoteError):
+            read(encoded, check_keys=False, maximum_weight=8)
+    assert isinstance(outcomes[0], dict) or odd
 
 
 def test_no_personal_data_fits_on_the_roll() -> None:

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evote._forms import Strings
 from evote.ballots import body_sizes
@@ -435,6 +438,30 @@ def long_log(path: Path, manifest: Manifest, board: OperatorKey, bundles: int) -
     head = Checkpoint(origin=manifest.origin, size=len(entries), root=merkle_root(entries))
     signer = NoteSigner(key=manifest.log_key, sign=board.sign_note)
     (path / CHECKPOINT).write_bytes(sign_checkpoint(head, signer))
+
+
+@given(
+    st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b".")), max_size=6),
+    st.sampled_from([b"", b"\n", b"x"]),
+    st.integers(1, 6),
+)
+def test_lines_at_a_time_are_the_lines(lines: list[bytes], end: bytes, count: int) -> None:
+    """All that is right comes at a time; what is wrong, the reader by line says."""
+    with TemporaryDirectory() as directory:
+        name = bodies_path(0)
+        path = Path(directory) / name
+        path.parent.mkdir()
+        path.write_bytes(b"\n".join(lines) + end)
+        record = Record(directory)
+        at_once = record._all_lines(name, 4, count)
+        try:
+            one_by_one = list(record._lines(name, 4, count))
+        except DecodingError:
+            assert at_once is None
+        else:
+            assert list(at_once or ()) == one_by_one
+            sizes = {len(line) for line in one_by_one}
+            assert isinstance(at_once, Strings) == (len(sizes) == 1)
 
 
 def test_memory_does_not_grow_with_the_ballots(
