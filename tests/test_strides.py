@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evote import record as record_module
@@ -140,6 +140,7 @@ def assert_same_by_strides(path: Path) -> tuple[object, ...]:
     return alone
 
 
+@settings(deadline=None, max_examples=60)
 @given(_ODDITIES, _SIZES)
 def test_the_same_of_any_log(oddities: dict[int, str], size: int) -> None:
     entries = [
@@ -150,6 +151,7 @@ def test_the_same_of_any_log(oddities: dict[int, str], size: int) -> None:
         assert_same_by_strides(Path(directory))
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.sampled_from([3 * BUNDLE, _LENGTH]),
     st.integers(0, 7),
