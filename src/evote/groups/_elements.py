@@ -13,7 +13,7 @@ from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
 from evote.groups._kernel import cut
-from evote.groups._rows import EncodedRows, Rows, join_items, take_items
+from evote.groups._rows import EncodedRows, Rows, join_items, take_items, take_rows
 from evote.groups._scalars import Scalars, Secrecy
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class Elements(Array):
     def _pick(self, positions: NDArray[np.intp]) -> Elements:
         encoded = self._encoded
         if encoded is not None:
-            row = np.dtype((np.void, self._group.element_size))
-            encoded = np.frombuffer(encoded, dtype=row)[positions.ravel()].tobytes()
+            encoded = take_rows(encoded, self._group.element_size, positions)
         items = take_items(self._items, positions)
         halves = None if self._halves is None else take_items(self._halves, positions)
         return Elements._make(self._group, items, positions.shape, encoded, halves)

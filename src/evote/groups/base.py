@@ -483,6 +483,9 @@ def concatenate(arrays: Sequence[_ArrayT], axis: int = 0) -> _ArrayT:
     """One array of all, joined along an axis."""
     first: Elements | Scalars = _check_alike(arrays)
     axis = normal_axis(axis, first.shape)
+    if axis == 0 and len({array.shape[1:] for array in arrays}) == 1:  # they follow each other
+        whole = _gather(arrays)
+        return whole._like(whole._items, (sum(map(len, arrays)), *first.shape[1:]))
     positions, total = [], 0
     for array in arrays:
         positions.append(array._positions() + total)
