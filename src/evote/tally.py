@@ -319,9 +319,9 @@ def share_of_tally(
         context=(tally.election, tally_digest),
         rng=rng,
     )
-    shares, proofs = [tally.group.identity((0,)).packed()], []
+    shares, proofs = [tally.group.identity((0,)).packed(tally.size)], []
     for part, proof in made:
-        shares.append(part.packed())
+        shares.append(part.packed(tally.size))
         proofs.append(proof)
     decryption = DecryptionShares(trustee=trustee, shares=concatenate(shares), proofs=tuple(proofs))
     return TallyShare(election=tally.election, tally=tally_digest, decryption=decryption)

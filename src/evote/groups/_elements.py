@@ -62,12 +62,16 @@ class Elements(Array):
         items = self._group._kernel.multiply(halves, halves)
         return Elements._make(self._group, items, shape, None, halves)
 
-    def packed(self) -> Elements:
-        """The same elements in the least memory: encoded, where decoding again is cheap.
+    def packed(self, length: int | None = None) -> Elements:
+        """The same elements, of a long list in the least memory: encoded, if decoding is cheap.
 
         Each call that uses them then decodes them, so use such an array part by part, and seldom.
+
+        Args:
+            length: of the list that these are a part of, if they are.
         """
-        if not self._group._packs or isinstance(self._items, EncodedRows):
+        packs = self._group._packs(self.size if length is None else length)
+        if not packs or isinstance(self._items, EncodedRows):
             return self
         return Elements._make(self._group, self._group._encoded(self.encode()), self._shape)
 
