@@ -8,5 +8,6 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo=${CARGO_HOME:-$HOME/.cargo}
 export CARGO_TARGET_DIR=$target
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-315532800} # 1980, the first year of a zip archive
-export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$PWD=/evote-native"$'\x1f'"--remap-path-prefix=$target=/target"$'\x1f'"--remap-path-prefix=$cargo=/cargo"
-exec maturin build --release --locked --out "$out"
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS # they would replace those of .cargo/config.toml, which these join
+remap="\"--remap-path-prefix=$PWD=/evote-native\", \"--remap-path-prefix=$target=/target\", \"--remap-path-prefix=$cargo=/cargo\""
+exec maturin build --release --locked --out "$out" --config "target.'cfg(all())'.rustflags=[$remap]"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evote.groups import Group, modp_group, named_group, weierstrass_group
+from evote.groups import base as groups_base
 from tests.backends import BACKENDS, need, on
 from tests.records import make_phases
 
@@ -60,3 +61,9 @@ def group(request: pytest.FixtureRequest, backend: str) -> Group:
 def phases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Read-only: the record of a small election in every phase. Copy what is to be changed."""
     return make_phases(tmp_path_factory.mktemp("phases"))
+
+
+@pytest.fixture
+def short_lists_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of elements lie encoded where long ones do, however short they are."""
+    monkeypatch.setattr(groups_base, "_FEW", 0)

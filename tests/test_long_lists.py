@@ -17,6 +17,8 @@ from evote.errors import DecodingError, EvoteError, ParameterError
 from evote.groups import Elements, Group, concatenate, ristretto255
 from evote.groups import base as groups_base
 
+pytestmark = pytest.mark.usefixtures("short_lists_too")
+
 # -- bytes on the disk -----------------------------------------------------------------------------
 
 
@@ -178,6 +180,25 @@ def test_packed_elements_are_the_same(group: Group, n: int) -> None:
             assert y[0] ** e == x[0] ** e
             assert (y[:1] * x) == (x[:1] * x)
             assert y.equal_mask(x[0]).tolist() == x.equal_mask(x[0]).tolist()
+
+
+def test_only_long_lists_lie_encoded(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups_base, "_FEW", 4)
+    decoded: list[int] = []
+    decode = group._kernel.decode
+
+    def counting(data: bytes) -> Any:
+        decoded.append(len(data) // group.element_size)
+        return decode(data)
+
+    monkeypatch.setattr(group._kernel, "decode", counting)
+    short, long = some(group, 4), some(group, 5)
+    for kept in (short.packed(), short.packed(4), long.packed(4)):
+        kept.prod()
+    assert decoded == []
+    for packed in (long.packed(), short.packed(5), short.packed(5)[:2]):
+        packed.prod()
+    assert decoded == ([5, 4, 2] if group._decodes_fast else [])
 
 
 def test_packed_ciphertexts_are_the_same(group: Group) -> None:

@@ -50,6 +50,8 @@ from tests.attacker import Attacker, Honest
 from tests.memory import Memory
 from tests.records import PASSPHRASE, make_small_mixed
 
+pytestmark = pytest.mark.usefixtures("short_lists_too")
+
 COUNTED = "shares.proofs shares.quorum"  # the trustees have decrypted another tally
 STEPS = [mix_path(unit, step) for unit in (0, 1) for step in (1, 2)]
 

@@ -47,6 +47,8 @@ from tests.records import (
 from tests.test_cli import evote_process, run
 from tests.test_election import GOOD, MIXED
 
+pytestmark = pytest.mark.usefixtures("short_lists_too")
+
 # -- units -----------------------------------------------------------------------------------------
 
 STYLES = ("north", "south", "east", "west", "centre")

@@ -56,11 +56,11 @@ class BallotsJob:
     """The ballot entries of some entry bundles, and what the rest of the record says of them.
 
     `size` is that of the log; `indices` and `lines` say which entries these are, and where their
-    bodies are. `rows` are those of the roll, -1 for a credential that is not on it; `styles` their
-    styles, "" for none; `weights` their weights where the ballot counts, and 0 where it does not;
-    `districts` their districts, empty where the election has no results by district. `openings`
-    are (position in this job, entry index of the opening, the opening). `problem` says why there
-    are not exactly as many bodies as entries; such a job has one bundle only.
+    bodies are. `styles` are those of the voters by their places in the manifest, -1 for a
+    credential that is not on the roll; `weights` their weights where the ballot counts, and 0 where
+    it does not; `districts` their districts, empty where the election has no results by district.
+    `openings` are (position in this job, entry index of the opening, the opening). `problem` says
+    why there are not exactly as many bodies as entries; such a job has one bundle only.
     """
 
     size: int
@@ -69,7 +69,7 @@ class BallotsJob:
     entries: BallotColumns
     bodies: Sequence[bytes]
     problem: str
-    styles: tuple[str, ...]
+    styles: NDArray[np.int32]
     weights: NDArray[np.int64]
     districts: tuple[str, ...]
     openings: tuple[tuple[int, int, Opening], ...]
@@ -173,7 +173,7 @@ def check_ballots(shared: Auditor, job: BallotsJob) -> BallotsOutcome:
     added = 0
     for (positions, ballots), nonces in zip(batch.batches, batch.nonces, strict=True):
         where = np.array(present, dtype=np.intp)[positions]
-        _check_credentials(outcome, job, ballots, where)
+        _check_credentials(outcome, manifest, ballots, job, where)
         _check_proofs(outcome, context, ballots, job, where)
         owners, size = job.indices[where], context.group.element_size
         outcome.ciphertexts.append(_owned(owners, nonces.ciphertexts, size))
@@ -181,8 +181,9 @@ def check_ballots(shared: Auditor, job: BallotsJob) -> BallotsOutcome:
         counted = np.flatnonzero(job.weights[where])
         weights = job.weights[where[counted]].tolist()
         districts = [job.districts[i] for i in where[counted]] if manifest.districts else []
-        summation.add(ballots.take(counted), weights, districts)
-        mixed.add(ballots.take(counted), weights)
+        counting = ballots if len(counted) == len(ballots) else ballots.take(counted)
+        summation.add(counting, weights, districts)
+        mixed.add(counting, weights)
         added += len(counted)
     decoded = sum(len(ballots) for _, ballots in batch.batches)
     for check in ("ballots.credentials", "ballots.proofs", "ballots.unique", "ballots.nonces"):
@@ -221,19 +222,24 @@ def _check_signatures(outcome: BallotsOutcome, context: BallotContext, job: Ball
 
 
 def _check_credentials(
-    outcome: BallotsOutcome, job: BallotsJob, ballots: Ballots, where: NDArray[np.intp]
+    outcome: BallotsOutcome,
+    manifest: Manifest,
+    ballots: Ballots,
+    job: BallotsJob,
+    where: NDArray[np.intp],
 ) -> None:
-    same = (to_rows(ballots.credentials) == job.entries.credentials[where]).all(axis=1)
-    for i, bound in zip(where.tolist(), same.tolist(), strict=True):
-        if not bound:
+    names = [style.id for style in manifest.styles]
+    bound = (to_rows(ballots.credentials) == job.entries.credentials[where]).all(axis=1)
+    right = bound & (job.styles[where] == names.index(ballots.style))
+    for i in np.flatnonzero(~right).tolist():
+        place, style = int(where[i]), int(job.styles[where[i]])
+        if not bound[i]:
             reason = "the ballot is bound to another credential than its entry"
-        elif not job.styles[i]:
+        elif style < 0:
             reason = "the credential is not on the roll"
-        elif job.styles[i] != ballots.style:
-            reason = f"a ballot of style {ballots.style!r}, on the roll it is {job.styles[i]!r}"
         else:
-            continue
-        outcome.fail("ballots.credentials", f"{job.place(i)}: {reason}")
+            reason = f"a ballot of style {ballots.style!r}, on the roll it is {names[style]!r}"
+        outcome.fail("ballots.credentials", f"{job.place(place)}: {reason}")
 
 
 def _check_proofs(

@@ -130,19 +130,26 @@ class BallotJobs:
         indices = np.concatenate([bundle.indices for bundle in bundles])
         columns = zip(*(bundle.entries for bundle in bundles), strict=True)
         entries = BallotColumns(*map(np.concatenate, columns))
-        rows = roll.find(entries.credentials)
         weights = np.zeros(len(indices), dtype=np.int64)
         openings = []
-        if fates is not None:
+        if fates is None:
+            rows = roll.find(entries.credentials)
+        else:  # everybody is on the roll
             places = np.searchsorted(fates.indices, indices)
+            rows = fates.voters[places].astype(np.int64)
             counted = fates.fates[places] == Fate.COUNTED
             weights[counted] = roll.weights[rows[counted]]
             opened = fates.openings[places]
             for i in np.flatnonzero(opened >= 0).tolist():
                 openings.append((i, int(opened[i]), self._opening(int(opened[i]))))
+        known = rows >= 0
+        styles = np.full(len(rows), -1, dtype=np.int32)
+        styles[known] = roll.style_numbers[rows[known]]
         districts: tuple[str, ...] = ()
         if self._manifest.districts is not None:
-            districts = _named(roll.districts, roll.district_numbers, rows)
+            numbers = roll.district_numbers[rows].tolist()
+            names = [roll.districts[number] for number in numbers]
+            districts = tuple([n if on else "" for n, on in zip(names, known, strict=True)])
         return BallotsJob(
             size=self._log.size,
             indices=indices,
@@ -150,7 +157,7 @@ class BallotJobs:
             entries=entries,
             bodies=Strings.joined([bundle.bodies for bundle in bundles]),
             problem=problem,
-            styles=_named(roll.styles, roll.style_numbers, rows),
+            styles=styles,
             weights=weights,
             districts=districts,
             openings=tuple(openings),
@@ -162,16 +169,6 @@ class BallotJobs:
         if not isinstance(entry, Opening):
             raise BrokenLog(_CHANGED, entry=index)
         return entry
-
-
-def _named(
-    names: Sequence[str], numbers: NDArray[np.integer], rows: NDArray[np.int64]
-) -> tuple[str, ...]:
-    """What rows of the roll are called, "" for those that are not on it."""
-    found = np.full(len(rows), len(names))
-    found[rows >= 0] = numbers[rows[rows >= 0]]
-    known = (*names, "")
-    return tuple([known[number] for number in found.tolist()])
 
 
 def entries_of_bundle(record: Record, size: int, number: int) -> Sequence[bytes]:

@@ -86,14 +86,19 @@ class Fingerprints:
         assert self._directory is not None
         return Path(self._directory.name) / f"{number:03}"
 
-    def _sorted_parts(self) -> Iterator[NDArray[np.void]]:
+    def _repeated_parts(self) -> Iterator[NDArray[np.void]]:
+        """All whose fingerprint occurs twice, sorted by it and then by owner, part by part."""
         if self._directory is None:
             parts = iter([np.concatenate(self._batches)] if self._batches else [])
         else:
             self._spill_rest()
             parts = (np.fromfile(self._bucket(i), dtype=_PAIR) for i in range(_BUCKETS))
         for part in parts:
-            yield part[np.lexsort((part["owner"], part["value"]))]
+            values = np.sort(part["value"])
+            twice = values[1:][values[1:] == values[:-1]]
+            if len(twice):  # seldom: so few are looked at with their owners
+                found = part[np.isin(part["value"], twice)]
+                yield found[np.lexsort((found["owner"], found["value"]))]
 
     def _spill_rest(self) -> None:
         if self._batches:
@@ -101,16 +106,12 @@ class Fingerprints:
 
     def repeated(self) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Each fingerprint that was added more than once, with all its owners, ascending."""
-        for part in self._sorted_parts():
+        for part in self._repeated_parts():
             values = part["value"]
-            if not len(values):
-                continue
             starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
-            sizes = np.diff(np.r_[starts, len(values)])
-            for group in np.flatnonzero(sizes > 1):
-                start = starts[group]
-                owners = part["owner"][start : start + sizes[group]]
-                yield int(values[start]), tuple(int(owner) for owner in owners)
+            ends = np.r_[starts[1:], len(values)]
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                yield int(values[start]), tuple(part["owner"][start:end].tolist())
 
 
 def fingerprint_rows(data: bytes, size: int) -> NDArray[np.uint64]:

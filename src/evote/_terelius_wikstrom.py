@@ -211,9 +211,10 @@ def commit_permutation(
 
 
 def _in_parts(count: int, compute: Callable[[slice], Elements]) -> Elements:
-    """A long list that is computed part by part, and packed."""
+    """A list that is computed part by part, and packed if it is long."""
     starts = range(0, max(count, 1), _COMPUTED)
-    return concatenate([compute(slice(i, min(i + _COMPUTED, count))).packed() for i in starts])
+    parts = (compute(slice(i, min(i + _COMPUTED, count))) for i in starts)
+    return concatenate([part.packed(count) for part in parts])
 
 
 def prove_claim(

@@ -322,7 +322,6 @@ def verify_ballot_signatures(
     if other := sorted(set(actions) - set(ACTIONS)):
         raise ParameterError(f"a ballot is cast or spoiled, not {other[0]!r}")
     words = {action: action.encode("ascii") for action in ACTIONS}
-    messages = digests(
-        "ballot-signature", election_id, ballots, [words[action] for action in actions]
-    )
+    each = [words[action] for action in actions]
+    messages = digests("ballot-signature", election_id, ballots, each)
     return verify_signatures(credentials, messages, signatures)

@@ -235,11 +235,11 @@ def _generators(group: Group, count: int) -> Elements:
     plain = group.with_backend(group.backend)
     known = _kept.get(group, plain.identity((0,)))
     if len(known) < count:
-        parts = [known] if len(known) else []
+        parts = [known.packed(count)] if len(known) else []
         for start in range(len(known), count, _GENERATED):
             indices = range(start, min(start + _GENERATED, count))
             made = group.hash_messages(_GENERATORS, [uint32(index) for index in indices])
-            parts.append(made.within(plain).packed())
+            parts.append(made.within(plain).packed(count))
         known = concatenate(parts)
         _kept.clear()
         _kept[group] = known

@@ -166,7 +166,7 @@ class Summation:
         """
         if len(weights) != len(ballots):
             raise ParameterError(f"{len(weights)} weights for {len(ballots)} ballots")
-        if any(weight < 1 for weight in weights):
+        if len(weights) and min(weights) < 1:
             raise ParameterError("a ballot's weight is at least 1")
         by_district = self._manifest.districts is not None
         if len(districts) != (len(ballots) if by_district else 0):
@@ -187,7 +187,7 @@ class Summation:
                 ContestTally(
                     id=contest.contest.id,
                     ballots=len(ballots),
-                    weight=sum(map(int, weights)),
+                    weight=int(sum(weights)),
                     sums=_weighted_product(contest.ciphertexts, weights),
                     districts=districts,
                 )
@@ -319,9 +319,9 @@ def share_of_tally(
         context=(tally.election, tally_digest),
         rng=rng,
     )
-    shares, proofs = [tally.group.identity((0,)).packed()], []
+    shares, proofs = [tally.group.identity((0,)).packed(tally.size)], []
     for part, proof in made:
-        shares.append(part.packed())
+        shares.append(part.packed(tally.size))
         proofs.append(proof)
     decryption = DecryptionShares(trustee=trustee, shares=concatenate(shares), proofs=tuple(proofs))
     return TallyShare(election=tally.election, tally=tally_digest, decryption=decryption)

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::bulk::{self, Kind, Mode};
-use super::rows::{ITEM, SCALAR, TABLE_ENTRIES, TABLE_WINDOW, TablePlanes, identity_item};
+use super::rows::{ITEM, SCALAR, TABLE_ENTRIES, TABLE_WINDOW, TablePlanes, identity_item, words};
 use crate::buffers::{Input, filled, row_count};
 
 /// Arithmetic of "ristretto255" or "ed25519" on items of 128 bytes: X, Y, Z, T, little-endian, below p.
@@ -49,14 +49,15 @@ fn common_rows(a: usize, b: usize) -> PyResult<usize> {
 
 fn check_bits(exponents: &[u8], bits: usize) -> PyResult<()> {
     // No exponent has a bit above the table: that would be a wrong power. All exponents are read the same way.
+    let forbidden: [u64; 4] = std::array::from_fn(|k| match bits.saturating_sub(64 * k) {
+        0 => u64::MAX,
+        some if some < 64 => u64::MAX << some,
+        _ => 0,
+    });
     let mut above = 0;
-    for row in exponents.chunks_exact(SCALAR) {
-        for (k, &byte) in row.iter().enumerate() {
-            above |= match bits.saturating_sub(8 * k) {
-                0 => byte,
-                some if some < 8 => byte >> some,
-                _ => 0,
-            };
+    for row in 0..exponents.len() / SCALAR {
+        for (word, mask) in words(exponents, row).iter().zip(forbidden) {
+            above |= word & mask;
         }
     }
     if above != 0 {

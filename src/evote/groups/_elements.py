@@ -13,7 +13,7 @@ from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
 from evote.groups._kernel import cut
-from evote.groups._rows import EncodedRows, Rows, join_items, take_items
+from evote.groups._rows import EncodedRows, Rows, join_items, take_items, take_rows
 from evote.groups._scalars import Scalars, Secrecy
 
 if TYPE_CHECKING:
@@ -62,20 +62,23 @@ class Elements(Array):
         items = self._group._kernel.multiply(halves, halves)
         return Elements._make(self._group, items, shape, None, halves)
 
-    def packed(self) -> Elements:
-        """The same elements in the least memory: encoded, where decoding again is cheap.
+    def packed(self, length: int | None = None) -> Elements:
+        """The same elements, of a long list in the least memory: encoded, if decoding is cheap.
 
         Each call that uses them then decodes them, so use such an array part by part, and seldom.
+
+        Args:
+            length: of the list that these are a part of, if they are.
         """
-        if not self._group._packs or isinstance(self._items, EncodedRows):
+        packs = self._group._packs(self.size if length is None else length)
+        if not packs or isinstance(self._items, EncodedRows):
             return self
         return Elements._make(self._group, self._group._encoded(self.encode()), self._shape)
 
     def _pick(self, positions: NDArray[np.intp]) -> Elements:
         encoded = self._encoded
         if encoded is not None:
-            row = np.dtype((np.void, self._group.element_size))
-            encoded = np.frombuffer(encoded, dtype=row)[positions.ravel()].tobytes()
+            encoded = take_rows(encoded, self._group.element_size, positions)
         items = take_items(self._items, positions)
         halves = None if self._halves is None else take_items(self._halves, positions)
         return Elements._make(self._group, items, positions.shape, encoded, halves)

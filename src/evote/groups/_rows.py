@@ -112,10 +112,8 @@ class Rows(Sequence[Item]):
         return self.form.to_numbers(self.data)
 
     def take(self, positions: NDArray[np.intp]) -> Rows:
-        if (run := _run(positions)) is not None:
-            return self[run]
-        rows = np.frombuffer(self.data, dtype=np.dtype((np.void, self.form.item_size)))
-        return Rows(self.form, rows[positions].tobytes())
+        data = take_rows(self.data, self.form.item_size, positions)
+        return self if data is self.data else Rows(self.form, data)
 
     def __len__(self) -> int:
         return len(self.data) // self.form.item_size
@@ -155,13 +153,26 @@ class Rows(Sequence[Item]):
         return self.form.numbers.unpack(self.form.to_numbers(data))
 
 
+def take_rows(data: bytes, size: int, positions: NDArray[np.intp]) -> bytes:
+    """The rows of `size` bytes at positions of any shape, in C order; `data` itself if all are."""
+    flat, rows = positions.ravel(), np.frombuffer(data, dtype=np.dtype((np.void, size)))
+    run = _run(flat)
+    if run is None:
+        return rows[flat].tobytes()
+    return data if run == slice(0, len(rows), 1) else rows[run].tobytes()
+
+
 def _run(positions: NDArray[np.intp]) -> slice | None:
-    """The slice that these positions are, if they are neighbours, ascending."""
-    if positions.size and positions.size == positions[-1] - positions[0] + 1:
-        first = int(positions[0])
-        if (positions == np.arange(first, first + positions.size)).all():
-            return slice(first, first + positions.size)
-    return None
+    """The slice that these positions are, if they ascend and are equally far from each other."""
+    if not positions.size:
+        return None
+    first, last = int(positions[0]), int(positions[-1])
+    step = int(positions[1]) - first if positions.size > 1 else 1
+    if step < 1 or last - first != step * (positions.size - 1):
+        return None
+    if positions.size > 2 and (np.diff(positions) != step).any():
+        return None
+    return slice(first, last + 1, step)
 
 
 class EncodedRows(Sequence[Item]):
@@ -186,10 +197,10 @@ class EncodedRows(Sequence[Item]):
         return items
 
     def take(self, positions: NDArray[np.intp]) -> EncodedRows:
-        if (run := _run(positions)) is not None:
+        run = _run(positions)
+        if run is not None and run.step == 1:
             return self[run]
-        rows = np.frombuffer(bytes(self.data), dtype=np.dtype((np.void, self._size)))
-        return self._with(rows[positions].tobytes())
+        return self._with(take_rows(bytes(self.data), self._size, positions))
 
     def joined(self, others: Sequence[EncodedRows]) -> EncodedRows:
         """These and the others."""

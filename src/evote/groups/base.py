@@ -56,6 +56,7 @@ Rng: TypeAlias = Callable[[int], bytes]
 """Returns that many random bytes; None stands for the operating system's."""
 
 _ArrayT = TypeVar("_ArrayT", Elements, Scalars)
+_FEW = 2**16  # elements that are never packed: 8 MB of points
 _PIECE = 2**14  # elements that are decoded at a time, where they are not kept
 
 
@@ -89,14 +90,14 @@ class Group(ABC):
     _scalar_byteorder: Any = "big"
     _keeps_encodings = False
     _spreads = False  # over an executor
-    _packs = False  # whether long lists may lie encoded: decoding them again is cheap
+    _decodes_fast = False  # so that long lists may lie encoded
     _square_encoder: EncodesSquares | None = None
     _hash_size: int  # uniform bytes per element of `hash_to_elements`
 
     def _complete(self, kernel: Kernel, backend: str) -> None:
         """Finish construction: `name`, `order` and the sizes are already there."""
         self.backend = backend
-        self._packs = backend == "native" and self._keeps_encodings
+        self._decodes_fast = backend == "native" and self._keeps_encodings
         self._kernel = self._kernel_for_secrets = kernel
         self._q = mpz(self.order)
         self.scalar_size = (self.order.bit_length() + 7) // 8
@@ -158,7 +159,7 @@ class Group(ABC):
         twin = self.with_backend(self.backend)
         plain = self.with_backend(self.backend)
         kernel = ExecutorKernel(plain, executor, workers or worker_count(executor))
-        twin._kernel, twin._spreads, twin._packs = kernel, True, False
+        twin._kernel, twin._spreads, twin._decodes_fast = kernel, True, False
         if is_local(executor) if local is None else local:
             twin._kernel_for_secrets = kernel
         return twin
@@ -216,7 +217,7 @@ class Group(ABC):
                 `indices` then lists all of those, as positions in C order.
         """
         stored, shape = _check_length(data, shape, self.element_size, "elements", where)
-        if packed and self._packs:
+        if packed and self._packs(math.prod(shape)):
             step = _PIECE * self.element_size
             bad, encoded = [], self._encoded(stored)
             for start in range(0, 0 if known else len(stored), step):
@@ -241,6 +242,10 @@ class Group(ABC):
         if not allow_identity and neutral in data:
             bad |= {i for i in range(len(items)) if data[i * width : (i + 1) * width] == neutral}
         return items, sorted(bad)
+
+    def _packs(self, length: int) -> bool:
+        """Whether lists of this length lie encoded where `packed` is asked for."""
+        return self._decodes_fast and length > _FEW
 
     def _encoded(self, data: bytes | Stored) -> EncodedRows:
         """Items that lie encoded."""
@@ -483,6 +488,9 @@ def concatenate(arrays: Sequence[_ArrayT], axis: int = 0) -> _ArrayT:
     """One array of all, joined along an axis."""
     first: Elements | Scalars = _check_alike(arrays)
     axis = normal_axis(axis, first.shape)
+    if axis == 0 and len({array.shape[1:] for array in arrays}) == 1:  # they follow each other
+        whole = _gather(arrays)
+        return whole._like(whole._items, (sum(map(len, arrays)), *first.shape[1:]))
     positions, total = [], 0
     for array in arrays:
         positions.append(array._positions() + total)
