@@ -130,7 +130,7 @@ class _Claims:
         self._minus_base = kernel.invert([kernel.generator])
 
     def true(self) -> _Places:
-        return np.setdiff1d(self._good, self._false(self._good, False))
+        return self._good[~np.isin(self._good, self._false(self._good, False))]
 
     def _false(self, at: _Places, known_false: bool) -> _Places:
         """The places of claims that do not hold; `known_false` says that some do not."""
