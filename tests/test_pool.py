@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import evote
-from evote._pool import Work, run_jobs, start_processes
+from evote._pool import Work, run_jobs, start_jobs, start_processes
 from evote.errors import BrokenLog, DecodingError, EvoteError, InvalidProof, ParameterError
 
 
@@ -60,10 +60,16 @@ def outcomes(jobs: list[int | str], processes: int, start: Any = build) -> list[
     return list(run_jobs(Work(start, (100,), work), jobs, processes))
 
 
+def outcomes_of_started(jobs: list[int | str], processes: int) -> list[object]:
+    return list(start_jobs(Work(build, (100,), work), jobs, processes))
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("count", [0, 1, 20])
 def test_in_order(processes: int, count: int) -> None:
-    assert outcomes(list(range(count)), processes) == [100 + i for i in range(count)]
+    expected = [100 + i for i in range(count)]
+    assert outcomes(list(range(count)), processes) == expected
+    assert outcomes_of_started(list(range(count)), processes) == expected
 
 
 def test_a_slow_job_does_not_change_the_order() -> None:
@@ -74,10 +80,10 @@ def test_a_slow_job_does_not_change_the_order() -> None:
 def test_errors_take_the_place_of_their_job(processes: int) -> None:
     """Attack G6: raise in chunk 7 of 10, and the other nine have their outcomes."""
     jobs: list[int | str] = [0, 1, 2, 3, 4, 5, "raise", 7, 8, 9]
-    found = outcomes(jobs, processes)
-    assert [o for o in found if type(o) is int] == [100, 101, 102, 103, 104, 105, 107, 108, 109]
-    assert type(found[6]) is EvoteError
-    assert str(found[6]) == "internal error: ValueError: chunk 7"
+    for found in (outcomes(jobs, processes), outcomes_of_started(jobs, processes)):
+        assert [o for o in found if type(o) is int] == [100, 101, 102, 103, 104, 105, 107, 108, 109]
+        assert type(found[6]) is EvoteError
+        assert str(found[6]) == "internal error: ValueError: chunk 7"
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -95,13 +101,13 @@ def test_typed_errors_keep_what_they_know(processes: int) -> None:
 def test_a_dead_process_loses_no_outcome(death: str) -> None:
     """More jobs than wait at a time: those after the death have outcomes too, errors all."""
     jobs: list[int | str] = [0, 1, 2, death, *range(4, 30)]
-    found = outcomes(jobs, 2)
-    assert len(found) == len(jobs)
-    assert isinstance(found[3], EvoteError)
-    assert "broke down" in str(found[3])
-    for job, outcome in zip(jobs, found, strict=True):
-        assert isinstance(outcome, EvoteError) or outcome == 100 + int(job)
-    assert isinstance(found[-1], EvoteError)
+    for found in (outcomes(jobs, 2), outcomes_of_started(jobs, 2)):
+        assert len(found) == len(jobs)
+        assert isinstance(found[3], EvoteError)
+        assert "broke down" in str(found[3])
+        for job, outcome in zip(jobs, found, strict=True):
+            assert isinstance(outcome, EvoteError) or outcome == 100 + int(job)
+        assert isinstance(found[-1], EvoteError)
 
 
 def test_a_state_that_cannot_be_built() -> None:
@@ -128,6 +134,19 @@ def test_jobs_are_drawn_as_they_are_needed() -> None:
     assert next(running) == 0
     assert len(drawn) < 10
     running.close()  # type: ignore[attr-defined]
+
+
+def test_jobs_are_under_way_before_they_are_asked_for(tmp_path: Path) -> None:
+    running = start_jobs(Work(build, (0,), touch), [str(tmp_path / name) for name in "ab"], 2)
+    until = time.monotonic() + 60
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    assert list(running) == [None, None]
+
+
+def touch(offset: int, path: str) -> None:
+    Path(path).touch()
 
 
 def test_at_least_one_process() -> None:

@@ -32,10 +32,11 @@ from evote.ballots import (
 from evote.board import BUNDLE, BallotColumns, Opening, bodies_path, entry_place
 from evote.credentials import Action, verify_ballot_signatures
 from evote.election import Manifest, ballot_context, decode_manifest
+from evote.elgamal import decode_ciphertexts
 from evote.errors import DecodingError, EvoteError, VerificationError
 from evote.mixing import MixInputs, MixPart
 from evote.record import Record
-from evote.tally import Summation
+from evote.tally import ContestTally, Summation
 
 __all__ = [
     "BallotsJob",
@@ -103,6 +104,21 @@ class BallotsOutcome:
     def fail(self, check: str, reason: str) -> None:
         """One ballot fails a check."""
         self.failures.append((check, reason))
+
+    def tallies(self, manifest: Manifest) -> list[ContestTally]:
+        """The sums as values, decoded."""
+        return [
+            ContestTally(
+                id=name,
+                districts=districts,
+                ballots=ballots,
+                weight=weight,
+                sums=decode_ciphertexts(
+                    manifest.group, data, (manifest.contest(name).width,), allow_identity=True
+                ),
+            )
+            for name, districts, ballots, weight, data in self.sums
+        ]
 
 
 def read_bodies(record: Record, number: int, count: int) -> tuple[Sequence[bytes], str]:

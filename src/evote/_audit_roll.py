@@ -6,29 +6,25 @@ A private sibling of `verify`.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evote._forms import Strings
+from evote._pool import Work, Workers, start_jobs
 from evote._report import Ledger
 from evote.ceremony import ceremony_parameters
-from evote.credentials import (
-    Roll,
-    decode_roll,
-    read_roll,
-    verify_roll,
-    verify_roll_signatures,
-)
+from evote.credentials import Roll, decode_roll, read_roll, verify_roll, verify_roll_signatures
 from evote.election import Manifest
-from evote.errors import VerificationError
+from evote.errors import EvoteError, VerificationError
 from evote.groups.eddsa import decode_verification_keys
 from evote.record import ROLL, ROLL_BUNDLE, Record, rows_path
 
-__all__ = ["audited_roll"]
+__all__ = ["RollKeys", "audited_roll"]
 
 _KEYS_AT_ONCE = 4096
 
 
 def audited_roll(ledger: Ledger, record: Record, manifest: Manifest) -> Roll | None:
-    """Report on roll.*; the roll, if its rows are those that its header speaks of."""
+    """Report on roll.* but for the keys; the roll, if its rows are those of its header."""
     found: Roll | None = None
     with ledger.guard("roll.form", "roll.signatures", "roll.keys"):
         header = decode_roll(record.roll_header())
@@ -61,23 +57,37 @@ def audited_roll(ledger: Ledger, record: Record, manifest: Manifest) -> Roll | N
                 verify_roll_signatures(header, manifest.registrars)
             except VerificationError as error:
                 raise VerificationError(f"{ROLL}: {error}") from None
-        with ledger.guard("roll.keys"):
-            _check_keys(roll)
-            ledger.did("roll.keys", len(roll))
     return found
 
 
-def _check_keys(roll: Roll) -> None:
-    """Check that every credential is a canonical Ed25519 key of prime order.
+class RollKeys:
+    """The check that every credential is a canonical Ed25519 key of prime order, under way."""
 
-    Raises:
-        VerificationError: names the first row whose credential is not.
-    """
-    for start in range(0, len(roll), _KEYS_AT_ONCE):
-        data = roll.credentials[start : start + _KEYS_AT_ONCE].tobytes()
-        keys = Strings(np.frombuffer(data, dtype=np.uint8).reshape((-1, 32)))
-        usable = decode_verification_keys(keys)
-        if not usable.all():
-            row = start + int(np.argmin(usable))
-            where = f"{rows_path(row // ROLL_BUNDLE)}: line {row % ROLL_BUNDLE + 1}"
-            raise VerificationError(f"{where}: the credential is no key of prime order")
+    def __init__(self, roll: Roll, workers: Workers) -> None:
+        self._size = len(roll)
+        starts = range(0, len(roll), _KEYS_AT_ONCE)
+        jobs = [roll.credentials[start : start + _KEYS_AT_ONCE] for start in starts]
+        self._first_bad = start_jobs(Work(_nothing, (), _first_bad), jobs, workers)
+
+    def report(self, ledger: Ledger) -> None:
+        """Wait for it, and report on roll.keys."""
+        with ledger.guard("roll.keys"):
+            for number, place in enumerate(self._first_bad):
+                if isinstance(place, EvoteError):
+                    raise place
+                if place is not None:
+                    row = number * _KEYS_AT_ONCE + place
+                    where = f"{rows_path(row // ROLL_BUNDLE)}: line {row % ROLL_BUNDLE + 1}"
+                    raise VerificationError(f"{where}: the credential is no key of prime order")
+            ledger.did("roll.keys", self._size)
+
+
+def _nothing() -> None:
+    """What these jobs need beside themselves."""
+
+
+def _first_bad(state: None, credentials: NDArray[np.bytes_]) -> int | None:
+    """The first of some credentials that is no usable key."""
+    keys = Strings(np.ascontiguousarray(credentials).view(np.uint8).reshape((-1, 32)))
+    usable = decode_verification_keys(keys)
+    return None if usable.all() else int(np.argmin(usable))

@@ -13,7 +13,7 @@ import pickle
 import signal
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -29,6 +29,7 @@ __all__ = [
     "processes",
     "run_jobs",
     "spread",
+    "start_jobs",
     "start_processes",
 ]
 
@@ -86,6 +87,18 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], workers: Workers) -> Iterat
     finally:
         for future in waiting:
             future.cancel()
+
+
+def start_jobs(
+    what: Work[S, J, R], jobs: Sequence[J], workers: Workers
+) -> Iterator[R | EvoteError]:
+    """As `run_jobs`, but all jobs are under way when it returns: for some that others wait for."""
+    if workers == 1:
+        return run_jobs(what, jobs, workers)
+    executor = processes(workers) if isinstance(workers, int) else workers
+    recipe = pickle.dumps((what.work, what.build, what.arguments))
+    started = [_submit(executor, recipe, job) for job in jobs]
+    return map(_arrived, started)
 
 
 def _submit(executor: Executor, recipe: bytes, job: J) -> Future[Any]:

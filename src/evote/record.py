@@ -452,12 +452,13 @@ class Record:
                 data = file.read(most + 1)
         except DecodingError:
             return None
-        if not data or len(data) > most or data[-1:] != b"\n" or data.count(b"\n") != count:
+        characters, end = np.frombuffer(data, dtype=np.uint8), ord("\n")
+        if len(data) > most or data[-1:] != b"\n" or np.count_nonzero(characters == end) != count:
             return None
         size, rest = divmod(len(data), count)
         if not rest:
-            lines = np.frombuffer(data, dtype=np.uint8).reshape((count, size))
-            if size <= max_bytes + 1 and (lines[:, -1] == ord("\n")).all():
+            lines = characters.reshape((count, size))
+            if size <= max_bytes + 1 and (lines[:, -1] == end).all():
                 return Strings(lines[:, :-1])
         split = data[:-1].split(b"\n")
         return split if max(map(len, split)) <= max_bytes else None

@@ -41,7 +41,7 @@ from evote._audit_log import (
     read_log,
 )
 from evote._audit_mixes import MIX_CHECKS, UnitProgress, check_mixes
-from evote._audit_roll import audited_roll
+from evote._audit_roll import RollKeys, audited_roll
 from evote._audit_tally import AuditedElection, check_seal, check_tally
 from evote._ballot_tables import read_nonces
 from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence
@@ -65,7 +65,7 @@ from evote.board import (
 from evote.ceremony import ceremony_parameters
 from evote.credentials import Roll
 from evote.election import Manifest, ballot_context, election_id
-from evote.elgamal import PublicKey, decode_ciphertexts
+from evote.elgamal import PublicKey
 from evote.encoding import decode_hex
 from evote.errors import (
     DecodingError,
@@ -75,7 +75,7 @@ from evote.errors import (
 from evote.mixing import Cascade, MixInputs
 from evote.policies import Counts, Fate, Fates, count_by_district
 from evote.record import MANIFEST, Phase, Record
-from evote.tally import ContestTally, Result, Summation, Tally
+from evote.tally import Result, Summation, Tally
 from evote.threshold import CeremonyResult, examine_ceremony
 
 __all__ = [
@@ -251,6 +251,7 @@ class _Audit:
         self.phase: Phase | None = None
         self.ceremony: CeremonyResult | None = None
         self.roll: Roll | None = None
+        self.keys: RollKeys | None = None
         self.election_id: bytes | None = None
         self.size = 0
         self.sums: Summation | None = None
@@ -302,7 +303,8 @@ class _Audit:
     ) -> None:
         """All checks, each stage on what the stages before it have established."""
         ledger = self.ledger
-        if self.record.has(bodies_path(_MANY)):
+        many = self.record.has(bodies_path(_MANY))
+        if many:
             start_processes(self.jobs, _MANY, check_ballots)  # they start while this one reads
         manifest = self._manifest(expected)
         self._files()
@@ -312,6 +314,8 @@ class _Audit:
         self._ceremony()
         if self.phase is None or self.phase >= Phase.READY:
             self.roll = audited_roll(ledger, self.record, manifest)
+        if self.roll is not None:
+            self.keys = RollKeys(self.roll, self.jobs if many else 1)
         if self.ceremony is not None and self.roll is not None:
             self.election_id = election_id(
                 self._base_id(), self.ceremony.digest, self.ceremony.key, self.roll.root
@@ -320,6 +324,13 @@ class _Audit:
             self._board(manifest, policy, receipts, evidence)
         elif policy is not None or receipts is not None or evidence is not None:
             ledger.block("there is no board yet", *_PINS)
+        self._keys()
+
+    def _keys(self) -> None:
+        """Report on the roll's keys, unless that was done."""
+        if self.keys is not None:
+            self.keys.report(self.ledger)
+        self.keys = None
 
     # -- manifest, files, ceremony, roll ---------------------------------------------------------
 
@@ -420,6 +431,7 @@ class _Audit:
         log = read_log(ledger, record, manifest, self.roll, checkpoint, pinned, self.election_id)
         self.progress("entries", checkpoint.size, checkpoint.size)
         self.fates = log.fates
+        self._keys()
         self._identifiers(manifest, log)
         self._ballots(manifest, log)
         check_seal(ledger, manifest, log, self.election_id)
@@ -501,7 +513,7 @@ class _Audit:
                     ledger.block("a bundle was not checked", "spoiled.openings", "tally.sums")
                     continue
                 self._book(outcome)
-                sums.merge(_read_sums(manifest, outcome))
+                sums.merge(outcome.tallies(manifest))
                 self.inputs.merge(outcome.mixed)
                 unsummed += outcome.unsummed
                 for values, owners in outcome.ciphertexts:
@@ -575,18 +587,3 @@ class _Audit:
         place = sum(isinstance(entry_or_none(data, 0), BallotEntry) for data in before)
         bodies, _ = read_bodies(self.record, index // BUNDLE, place + 1)
         return read_nonces(context, bodies[place:])[0]
-
-
-def _read_sums(manifest: Manifest, outcome: BallotsOutcome) -> list[ContestTally]:
-    return [
-        ContestTally(
-            id=name,
-            districts=districts,
-            ballots=ballots,
-            weight=weight,
-            sums=decode_ciphertexts(
-                manifest.group, data, (manifest.contest(name).width,), allow_identity=True
-            ),
-        )
-        for name, districts, ballots, weight, data in outcome.sums
-    ]
