@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evote.errors import DecodingError, ParameterError, ShapeMismatch
+from evote.errors import DecodingError, EvoteError, ParameterError, ShapeMismatch
 from evote.groups import Group, Scalars, Secrecy, concatenate, modp_group, ristretto255, stack
 
 TINY = modp_group(23, 11, 4, allow_weak=True)
@@ -59,6 +59,21 @@ def test_sums_and_products_along_axes(group: Group) -> None:
     assert s.prod(axis=1) == group.scalars([6, 120])
     assert s[:, :0].sum(axis=1).to_ints() == [0, 0]
     assert s[:, :0].prod(axis=1).to_ints() == [1, 1]
+
+
+def test_dot_products(group: Group) -> None:
+    a, b = group.random_scalars((4, 3)).publish(), group.random_scalars((4, 3)).publish()
+    assert a.dot(b) == b.dot(a) == (a * b).sum()
+    assert a.dot(b[:1]) == (a * b[:1]).sum()
+    assert a.dot(b[0, 0]) == b[0, 0].dot(a) == a.sum() * b[0, 0]
+    assert a[:0].dot(b[:0]) == group.scalars(0)
+    top = group.scalars([group.order - 1] * 50)
+    assert top.dot(top) == group.scalars(50)
+    assert a.mark(LONG_TERM).dot(b).secrecy is LONG_TERM
+    with pytest.raises(ShapeMismatch):
+        a.dot(b[:2])
+    with pytest.raises(EvoteError):
+        a.dot(modp_group(47, 23, 2, allow_weak=True).scalars([1]))
 
 
 def test_what_becomes_scalars(group: Group) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +195,23 @@ def verify_batch(
     return mask
 
 
+class _Shared(NamedTuple):
+    """A base of all proofs, and what its exponent is the sum of: weights, or their products."""
+
+    base: Elements  # shape (1,)
+    terms: list[tuple[Scalars, Scalars | None, bool]]  # and whether the scalar is of all proofs too
+
+    def exponent(self, part: slice | None) -> Scalars:
+        """The exponent for some of the proofs, or for all; shape (1,)."""
+        total = self.base.group.scalars([0])
+        for weight, scalar, shared in self.terms:
+            if part is not None:
+                weight = weight[part]
+                scalar = scalar if scalar is None or shared else scalar[part]
+            total = total + (weight.sum() if scalar is None else weight.dot(scalar))
+        return total
+
+
 class _Batch:
     """Weighted equations, with all axes but the first summed up."""
 
@@ -204,12 +221,19 @@ class _Batch:
         self.bases: list[Elements] = []  # shape (n, k), with exponents of the same shape
         self.exponents: list[Scalars] = []
         self.shared: dict[bytes, tuple[Elements, Scalars]] = {}  # shape (k,); exponents (n, k)
+        self.single: dict[bytes, _Shared] = {}
         weights = _weights(equations, rng, context)
         products: list[tuple[Product, Scalars, tuple[int, ...]]] = []
         for each in equations:
             for terms in each.relations:
                 weight = next(weights)
                 for element, scalar in terms:
+                    if isinstance(element, Elements) and element.size == 1:
+                        known = _Shared(element.reshape((1,)), [])
+                        shared = scalar is not None and each._shared(scalar)
+                        known = self.single.setdefault(element.encode(), known)
+                        known.terms.append((weight, scalar, shared))
+                        continue
                     exponent = weight if scalar is None else weight * scalar
                     if isinstance(element, Product):
                         products.append((element, exponent, each.shape))
@@ -247,9 +271,12 @@ class _Batch:
 
     def product(self, low: int, high: int) -> Elements:
         """The weighted product of the equations of proofs low..high-1."""
-        bases = [flat for flat, _ in self.shared.values()]
-        exponents = [e[low:high].sum(0) for _, e in self.shared.values()]
         whole = (low, high) == (0, self.count)
+        bases = [each.base for each in self.single.values()]
+        some = None if whole else slice(low, high)
+        exponents = [each.exponent(some) for each in self.single.values()]
+        bases += [flat for flat, _ in self.shared.values()]
+        exponents += [e[low:high].sum(0) for _, e in self.shared.values()]
         for base, exponent in zip(self.bases, self.exponents, strict=True):
             part = (base, exponent) if whole else (base[low:high], exponent[low:high])
             bases.append(part[0].reshape((part[0].size,)))

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Sequence
 from functools import reduce
 from itertools import accumulate, repeat
+from operator import mul
 from typing import Any
 
 import gmpy2
@@ -78,6 +79,9 @@ class GmpScalars:
     def products(self, items: Sequence[mpz], rows: int) -> list[mpz]:
         q, one = self._q, mpz(1) % self._q
         return [reduce(lambda x, y: x * y % q, part, one) for part in cut(items, rows)]
+
+    def inner(self, a: Sequence[mpz], b: Sequence[mpz]) -> list[mpz]:
+        return [sum(map(mul, a, b), mpz(0)) % self._q]
 
     def recurrence(self, a: Sequence[mpz], b: Sequence[mpz], start: Sequence[mpz]) -> list[mpz]:
         q = self._q

@@ -130,6 +130,9 @@ class ScalarKernel(Protocol):
 
     def products(self, items: Sequence[int], rows: int) -> Sequence[int]: ...
 
+    def inner(self, a: Sequence[int], b: Sequence[int]) -> Sequence[int]:
+        """The one sum of a[i] b[i]."""
+
     def recurrence(self, a: Sequence[int], b: Sequence[int], start: Sequence[int]) -> Sequence[int]:
         """x[i] = a[i] x[i-1] + b[i], where x[-1] is the one number of `start`."""
 

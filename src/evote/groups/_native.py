@@ -288,6 +288,9 @@ class NativeScalars:
     def products(self, items: Sequence[int], rows: int) -> Rows:
         return self._rows(self._code.products(self._data(items), rows) if rows else b"")
 
+    def inner(self, a: Sequence[int], b: Sequence[int]) -> Rows:
+        return self._rows(self._code.inner(self._data(a), self._data(b), 1))
+
     def recurrence(self, a: Sequence[int], b: Sequence[int], start: Sequence[int]) -> Rows:
         data = self._code.recurrence(self._data(a), self._data(b), self._data(start))
         return self._rows(data)

@@ -126,6 +126,13 @@ class Scalars(Array):
         shape, rows, items = self._rows(axis)
         return self._like(self._group._scalars.sums(items, rows), shape)
 
+    def dot(self, other: Scalars) -> Scalars:
+        """The sum of all products with another array, broadcast to one shape; of shape ()."""
+        self._check_same_group(other)
+        shape = common_shape(self, other)
+        total = self._group._scalars.inner(spread(self, shape), spread(other, shape))
+        return Scalars._make(self._group, total, (), max(self._secrecy, other._secrecy))
+
     def prod(self, axis: int | None = None) -> Scalars:
         shape, rows, items = self._rows(axis)
         return self._like(self._group._scalars.products(items, rows), shape)
