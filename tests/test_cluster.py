@@ -46,7 +46,8 @@ def test_same_report(
     done: list[Any] = []
     run_jobs = vars(verify)["run_jobs"]
 
-    def spy(work: Any, jobs: Any, workers: Any) -> Any:
+    def spy(work: Any, jobs: Any, workers: Any, *, here_too: bool) -> Any:
+        assert not here_too
         done.append(workers)
         return run_jobs(work, jobs, workers)
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 import evote
+from evote import _accelerator, _pool
+from evote._accelerator import one_thread
 from evote._pool import Work, run_jobs, start_jobs, start_processes
 from evote.errors import BrokenLog, DecodingError, EvoteError, InvalidProof, ParameterError
 
@@ -60,6 +62,12 @@ def outcomes(jobs: list[int | str], processes: int, start: Any = build) -> list[
     return list(run_jobs(Work(start, (100,), work), jobs, processes))
 
 
+def outcomes_here_too(jobs: list[int | str], processes: int) -> list[object]:
+    """By this process and one less."""
+    others: Any = _pool.processes(processes - 1) if processes > 1 else 1
+    return list(run_jobs(Work(build, (100,), work), jobs, others, here_too=True))
+
+
 def outcomes_of_started(jobs: list[int | str], processes: int) -> list[object]:
     return list(start_jobs(Work(build, (100,), work), jobs, processes))
 
@@ -70,17 +78,20 @@ def test_in_order(processes: int, count: int) -> None:
     expected = [100 + i for i in range(count)]
     assert outcomes(list(range(count)), processes) == expected
     assert outcomes_of_started(list(range(count)), processes) == expected
+    assert outcomes_here_too(list(range(count)), processes) == expected
 
 
 def test_a_slow_job_does_not_change_the_order() -> None:
     assert outcomes(["slow", 1, 2, 3], 2) == ["slow", 101, 102, 103]
+    assert outcomes_here_too(["slow", 1, 2, 3, "slow"], 2) == ["slow", 101, 102, 103, "slow"]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_errors_take_the_place_of_their_job(processes: int) -> None:
     """Attack G6: raise in chunk 7 of 10, and the other nine have their outcomes."""
     jobs: list[int | str] = [0, 1, 2, 3, 4, 5, "raise", 7, 8, 9]
-    for found in (outcomes(jobs, processes), outcomes_of_started(jobs, processes)):
+    for by in (outcomes, outcomes_of_started, outcomes_here_too):
+        found = by(jobs, processes)
         assert [o for o in found if type(o) is int] == [100, 101, 102, 103, 104, 105, 107, 108, 109]
         assert type(found[6]) is EvoteError
         assert str(found[6]) == "internal error: ValueError: chunk 7"
@@ -149,6 +160,39 @@ def touch(offset: int, path: str) -> None:
     Path(path).touch()
 
 
+def test_this_process_works_too_and_only_if_it_may() -> None:
+    jobs, mine = ["slow"] * 8, os.getpid()
+    for here_too in (False, True):
+        running = run_jobs(Work(build, (0,), whose), jobs, _pool.processes(1), here_too=here_too)
+        found = list(running)
+        assert len(found) == 8
+        assert (mine in found) is here_too
+        assert len(set(found)) == 1 + here_too
+
+
+def test_calls_here_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And several again once the job is done, whatever became of it."""
+    calls: list[int] = []
+
+    class Module:
+        @staticmethod
+        def set_threads(count: int) -> None:
+            calls.append(count)
+
+    monkeypatch.setattr(_accelerator, "native_module", lambda: (Module, "mode"))
+    with one_thread():
+        assert calls == [1]
+    assert calls == [1, 0]
+    with pytest.raises(ValueError, match="job"), one_thread():
+        raise ValueError("job")
+    assert calls == [1, 0, 1, 0]
+
+
+def whose(offset: int, job: str) -> int:
+    time.sleep(0.1)
+    return os.getpid()
+
+
 def test_at_least_one_process() -> None:
     for processes in (0, -1):
         with pytest.raises(ParameterError, match="at least 1"):
@@ -161,11 +205,11 @@ if __name__ == "__main__":
     import quick
     from evote import _pool
     _pool.start_processes(1, 5, quick.work)
-    assert not _pool._pools
+    assert len(_pool._pools[1]._processes) == 1
     _pool.start_processes(3, 1, quick.work)
     assert len(_pool._pools[3]._processes) == 1
     _pool.start_processes(2, 5, quick.work)
-    while len(os.listdir("started")) < 4:  # three processes, and this one
+    while len(os.listdir("started")) < 5:  # four processes, and this one
         time.sleep(0.05)
     print(*_pool.run_jobs(_pool.Work(int, (), quick.work), range(4), 2))
 """
@@ -191,7 +235,7 @@ def test_processes_start_ahead_of_their_jobs(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "0 1 2 3\n"
-    assert len(list((tmp_path / "started").iterdir())) == 4
+    assert len(list((tmp_path / "started").iterdir())) == 5
 
 
 def test_processes_start_again_after_a_death() -> None:

@@ -8,12 +8,14 @@ every processor has. Everything that it does is done without it too, slower.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from multiprocessing import parent_process
 from typing import Any
 
-__all__ = ["native_module"]
+__all__ = ["native_module", "one_thread"]
 
 _VERSION = "0.2."  # of evote-native, whose calls these are
 
@@ -35,3 +37,17 @@ def native_module() -> tuple[Any, str]:
     elif hasattr(os, "register_at_fork"):  # threads do not live on in a forked process
         os.register_at_fork(after_in_child=lambda: module.set_threads(1))
     return module, module.MODE
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Calls of `evote-native` take one thread: other processes have the other processors."""
+    module, _ = native_module()
+    if module is None or parent_process() is not None:
+        yield
+        return
+    module.set_threads(1)
+    try:
+        yield
+    finally:
+        module.set_threads(0)

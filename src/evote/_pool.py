@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
+from evote._accelerator import one_thread
 from evote.errors import EvoteError, ParameterError
 
 __all__ = [
@@ -60,8 +61,14 @@ class Work(Generic[S, J, R]):
         self.work = work
 
 
-def run_jobs(what: Work[S, J, R], jobs: Iterable[J], workers: Workers) -> Iterator[R | EvoteError]:
-    """The outcome of each job, or the error that broke it; never fewer outcomes than jobs."""
+def run_jobs(
+    what: Work[S, J, R], jobs: Iterable[J], workers: Workers, *, here_too: bool = False
+) -> Iterator[R | EvoteError]:
+    """The outcome of each job, or the error that broke it; never fewer outcomes than jobs.
+
+    Args:
+        here_too: this process does those jobs for which no worker is free, instead of waiting.
+    """
     if isinstance(workers, int) and workers < 1:
         raise ParameterError("at least 1 process expected")
     if workers == 1:
@@ -76,8 +83,12 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], workers: Workers) -> Iterat
     waiting: deque[Future[R | EvoteError]] = deque()
     try:
         for job in jobs:
-            waiting.append(_submit(executor, recipe, job))
-            if len(waiting) > window:
+            if here_too and sum(not future.done() for future in waiting) >= window:
+                with one_thread():
+                    waiting.append(_finished(_work(recipe, job)))
+            else:
+                waiting.append(_submit(executor, recipe, job))
+            while waiting and (len(waiting) > window if not here_too else waiting[0].done()):
                 yield _arrived(waiting.popleft())
         while waiting:
             yield _arrived(waiting.popleft())
@@ -87,6 +98,12 @@ def run_jobs(what: Work[S, J, R], jobs: Iterable[J], workers: Workers) -> Iterat
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _finished(outcome: R) -> Future[R]:
+    future: Future[R] = Future()
+    future.set_result(outcome)
+    return future
 
 
 def start_jobs(
@@ -190,16 +207,15 @@ def processes(count: int, work: Callable[..., Any] | None = None) -> ProcessPool
         return pool
 
 
-def start_processes(workers: Workers, count: int, work: Callable[..., Any]) -> None:
+def start_processes(workers: int, count: int, work: Callable[..., Any]) -> None:
     """Start the processes that `count` jobs will need: they start while their caller still reads.
 
     Each imports the module of `work`. What goes wrong is an error of the jobs, and none here.
     """
-    if isinstance(workers, int) and workers > 1:
-        with suppress(RuntimeError), _interrupts_blocked():  # a pool that has lost a process
-            pool = processes(workers, work)
-            for _ in range(min(count, workers)):
-                pool.submit(int)
+    with suppress(RuntimeError), _interrupts_blocked():  # a pool that has lost a process
+        pool = processes(workers, work)
+        for _ in range(min(count, workers)):
+            pool.submit(int)
 
 
 def _start_worker(work: object) -> None:

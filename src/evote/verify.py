@@ -47,7 +47,7 @@ from evote._ballot_tables import read_nonces
 from evote._evidence import MAX_EVIDENCE, LogEvidence, decode_evidence
 from evote._files import read_file
 from evote._fingerprints import Fingerprints, fingerprint_rows
-from evote._pool import Work, Workers, run_jobs, spread, start_processes
+from evote._pool import Work, Workers, processes, run_jobs, spread, start_processes
 from evote._privacy import privacy_notices
 from evote._report import CHECKS, PHASES, Check, Finding, Ledger, Notice, Outcome, Report
 from evote._trees import Directory, SingleFile, Tree
@@ -304,8 +304,8 @@ class _Audit:
         """All checks, each stage on what the stages before it have established."""
         ledger = self.ledger
         many = self.record.has(bodies_path(_MANY))
-        if many:
-            start_processes(self.jobs, _MANY, check_ballots)  # they start while this one reads
+        if many and isinstance(self.jobs, int) and self.jobs > 1:
+            start_processes(self.jobs - 1, _MANY, check_ballots)  # while this one reads
         manifest = self._manifest(expected)
         self._files()
         if manifest is None:
@@ -315,7 +315,7 @@ class _Audit:
         if self.phase is None or self.phase >= Phase.READY:
             self.roll = audited_roll(ledger, self.record, manifest)
         if self.roll is not None:
-            self.keys = RollKeys(self.roll, self.jobs if many else 1)
+            self.keys = RollKeys(self.roll, self._others() if many else 1)
         if self.ceremony is not None and self.roll is not None:
             self.election_id = election_id(
                 self._base_id(), self.ceremony.digest, self.ceremony.key, self.roll.root
@@ -325,6 +325,12 @@ class _Audit:
         elif policy is not None or receipts is not None or evidence is not None:
             ledger.block("there is no board yet", *_PINS)
         self._keys()
+
+    def _others(self) -> Workers:
+        """The processes beside this one, which works too, or somebody's executor; 1 for none."""
+        if isinstance(self.jobs, int) and self.jobs > 1:
+            return processes(self.jobs - 1)
+        return self.jobs
 
     def _keys(self) -> None:
         """Report on the roll's keys, unless that was done."""
@@ -504,9 +510,10 @@ class _Audit:
             key = self.ceremony.key.element.encode()
             start = (self.record.manifest_bytes, key, self.election_id)
             work = Work(auditor, start, check_ballots)
-            workers = self.jobs if log.ballots > _ONE_JOB else 1
-            jobs = BallotJobs(self.record, manifest, self.roll, log)
-            for outcome in run_jobs(work, jobs.guarded(ledger, _BALLOT_CHECKS), workers):
+            workers = self._others() if log.ballots > _ONE_JOB else 1
+            here_too = isinstance(self.jobs, int)
+            jobs = BallotJobs(self.record, manifest, self.roll, log).guarded(ledger, _BALLOT_CHECKS)
+            for outcome in run_jobs(work, jobs, workers, here_too=here_too):
                 if isinstance(outcome, EvoteError):
                     for check in _BALLOT_CHECKS:
                         ledger.fail(check, outcome)
