@@ -62,10 +62,10 @@ def outcomes(jobs: list[int | str], processes: int, start: Any = build) -> list[
     return list(run_jobs(Work(start, (100,), work), jobs, processes))
 
 
-def outcomes_here_too(jobs: list[int | str], processes: int) -> list[object]:
+def outcomes_here_too(jobs: list[int | str], processes: int, start: Any = build) -> list[object]:
     """By this process and one less."""
     others: Any = _pool.processes(processes - 1) if processes > 1 else 1
-    return list(run_jobs(Work(build, (100,), work), jobs, others, here_too=True))
+    return list(run_jobs(Work(start, (100,), work), jobs, others, here_too=True))
 
 
 def outcomes_of_started(jobs: list[int | str], processes: int) -> list[object]:
@@ -122,9 +122,10 @@ def test_a_dead_process_loses_no_outcome(death: str) -> None:
 
 
 def test_a_state_that_cannot_be_built() -> None:
-    found = outcomes([1, 2, 3], 2, build_fails)
-    assert len(found) == 3
-    assert all(isinstance(outcome, EvoteError) for outcome in found)
+    for by in (outcomes, outcomes_here_too):
+        found = by([1, 2, 3, 4, 5, 6], 2, build_fails)
+        assert len(found) == 6
+        assert all(isinstance(outcome, EvoteError) for outcome in found)
 
 
 def test_an_outcome_that_cannot_travel() -> None:

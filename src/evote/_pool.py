@@ -84,8 +84,7 @@ def run_jobs(
     try:
         for job in jobs:
             if here_too and sum(not future.done() for future in waiting) >= window:
-                with one_thread():
-                    waiting.append(_finished(_work(recipe, job)))
+                waiting.append(_here(recipe, job))
             else:
                 waiting.append(_submit(executor, recipe, job))
             while waiting and (len(waiting) > window if not here_too else waiting[0].done()):
@@ -100,10 +99,15 @@ def run_jobs(
             future.cancel()
 
 
-def _finished(outcome: R) -> Future[R]:
-    future: Future[R] = Future()
-    future.set_result(outcome)
-    return future
+def _here(recipe: bytes, job: J) -> Future[Any]:
+    """The outcome of a job, done in this process: an error where a worker would have broken down."""
+    done: Future[Any] = Future()
+    try:
+        with one_thread():
+            done.set_result(_work(recipe, job))
+    except Exception as error:
+        done.set_exception(error)
+    return done
 
 
 def start_jobs(

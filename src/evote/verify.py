@@ -132,7 +132,8 @@ def audit(
         receipts: a directory of voters' receipts, or one receipt.
         evidence: two heads of the log that a witness or a monitor has kept: it fails the record if
             the log's key signed two views.
-        jobs: processes of this machine for the ballots, or an executor such as that of a cluster.
+        jobs: how many processes of this machine check ballots, this one included; or an executor
+            such as that of a cluster.
         progress: called with what is being done, how much is done, and of how much.
 
     Raises:
