@@ -100,7 +100,7 @@ def run_jobs(
 
 
 def _here(recipe: bytes, job: J) -> Future[Any]:
-    """The outcome of a job, done in this process: an error where a worker would have broken down."""
+    """A job done in this process; an error where a worker would have broken down."""
     done: Future[Any] = Future()
     try:
         with one_thread():
