@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -169,6 +170,30 @@ def test_this_process_works_too_and_only_if_it_may() -> None:
         assert len(found) == 8
         assert (mine in found) is here_too
         assert len(set(found)) == 1 + here_too
+
+
+def test_a_slow_job_is_not_left_behind_for_ever(tmp_path: Path) -> None:
+    """Outcomes that wait for it take memory, so there is an end to them."""
+    drawn: list[int] = []
+
+    def jobs() -> Iterator[str]:
+        for i in range(100):
+            drawn.append(i)
+            yield str(tmp_path / "gone") if i == 0 else ""
+
+    running = run_jobs(Work(build, (0,), wait_for), jobs(), _pool.processes(1), here_too=True)
+    threading.Timer(1, (tmp_path / "gone").touch).start()
+    assert next(running) == "late"
+    assert len(drawn) < 30
+    assert list(running) == ["at once"] * 99
+
+
+def wait_for(offset: int, path: str) -> str:
+    if not path:
+        return "at once"
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return "late"
 
 
 def test_calls_here_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

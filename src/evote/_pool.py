@@ -43,6 +43,7 @@ Workers: TypeAlias = int | Executor
 
 _KEPT_STATES = 2  # of a worker: whoever audits and encrypts in turn builds nothing twice
 _WINDOW = 2  # jobs under way for each worker
+_AHEAD = 8  # times so many outcomes wait for a slow job before this process waits too
 
 
 class Work(Generic[S, J, R]):
@@ -78,6 +79,7 @@ def run_jobs(
         return
     executor = processes(workers) if isinstance(workers, int) else workers
     window = _WINDOW * getattr(executor, "_max_workers", 8)
+    most = _AHEAD * window if here_too else window
     # The state's recipe travels with each job: no executor tells which worker has seen it.
     recipe = pickle.dumps((what.work, what.build, what.arguments))
     waiting: deque[Future[R | EvoteError]] = deque()
@@ -87,7 +89,7 @@ def run_jobs(
                 waiting.append(_here(recipe, job))
             else:
                 waiting.append(_submit(executor, recipe, job))
-            while waiting and (len(waiting) > window if not here_too else waiting[0].done()):
+            while len(waiting) > most or (here_too and waiting and waiting[0].done()):
                 yield _arrived(waiting.popleft())
         while waiting:
             yield _arrived(waiting.popleft())
