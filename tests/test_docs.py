@@ -272,6 +272,8 @@ def test_pages_are_plain(page: Path) -> None:
     assert text.endswith("\n")
     widest = 200 if page.name == "interop.md" else 120  # a table that the code writes
     assert not [line for line in text.split("\n") if len(line) > widest or line != line.rstrip()]
+    titles = re.findall(r"^#{1,2} .*$", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M)
+    assert len(set(titles)) == len(titles), "a part stands there twice"
     for target in re.findall(r"\]\(([^)]+)\)", re.sub(r"`[^`\n]*`", "", text)):
         name, _, anchor = target.partition("#")
         if target.startswith("https://"):

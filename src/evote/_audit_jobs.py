@@ -59,9 +59,8 @@ class _Bundle(NamedTuple):
         count = -(-len(self.indices) // (1 + self.size // _BYTES_AT_ONCE))
         for start in range(0, len(self.indices), count):
             part = slice(start, start + count)
-            spoiled, *rows = self.entries
-            entries = BallotColumns(spoiled[part], *(row[part] for row in rows))
-            yield _Bundle(self.indices[part], self.lines[part], entries, self.bodies[part])
+            entries, bodies = self.entries.part(part), self.bodies[part]
+            yield _Bundle(self.indices[part], self.lines[part], entries, bodies)
 
 
 def _ballots_of(

@@ -5,9 +5,9 @@ under a stable id as passed, failed, not applicable or not checked. It never rai
 a record holds: undecodable data are failures with a place. A check whose inputs failed is not
 checked, which is never success.
 
-The log is read twice for its files and phase, once for its order, its root and the counted set, and
+The log is read once for its files and phase, once for its order, its root and the counted set, and
 then bundle by bundle with the ballots, in as many processes as asked for. Memory: about 65 bytes a
-ballot, 65 a voter of the roll, a few bundles for each process, and one unit that is mixed, its
+ballot, 73 a voter of the roll, a few bundles for each process, and one unit that is mixed, its
 lists encoded. In temporary files: fingerprints, the ciphertexts of all ballots that are mixed
 (`mixing.MixInputs`), and decryption shares.
 
