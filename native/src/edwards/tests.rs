@@ -45,10 +45,14 @@ fn prime() -> BigUint {
 }
 
 fn number(limbs: &[u64; 5]) -> BigUint {
+    number_of(limbs, 51)
+}
+
+fn number_of(limbs: &[u64; 5], bits: u32) -> BigUint {
     limbs
         .iter()
         .rev()
-        .fold(BigUint::ZERO, |sum, &limb| (sum << 51) + limb)
+        .fold(BigUint::ZERO, |sum, &limb| (sum << bits) + limb)
 }
 
 fn small(value: u32) -> BigUint {
@@ -111,57 +115,46 @@ macro_rules! field_tests {
     ($name:ident, $backend:ident) => {
         mod $name {
             use super::super::rows::Record;
-            use super::super::$backend::field::{F, Wide};
+            use super::super::$backend::field::{self, F, Wide};
             use super::super::$backend::memory;
-            use super::{Mode, Random, modes, number, prime};
+            use super::{Mode, Random, modes, number_of, prime};
             use num_bigint::BigUint;
 
             fn served() -> bool {
                 stringify!($backend) == "portable" || modes().contains(&Mode::best())
             }
 
-            /// All that `F` may hold: limbs below 2^51 + 2^18 and, of loaded numbers, below 2^52.
-            fn limbs(random: &mut Random, tight: bool) -> [u64; 5] {
-                let most = if tight {
-                    (1 << 51) + (1 << 18) - 1
-                } else {
-                    (1 << 52) - 1
-                };
-                let some = [
-                    0,
-                    1,
-                    18,
-                    19,
-                    20,
-                    (1 << 51) - 20,
-                    (1 << 51) - 19,
-                    (1 << 51) - 18,
-                    (1 << 51) - 1,
-                    1 << 51,
-                    most,
-                ];
-                std::array::from_fn(|_| match random.word() % 3 {
-                    0 => random.word() % (most + 1),
-                    1 => some[random.word() as usize % some.len()],
-                    _ => most,
+            fn number(limbs: &[u64; 5]) -> BigUint {
+                number_of(limbs, field::BITS)
+            }
+
+            /// All that `F` may hold: limbs as high as they get, and edges.
+            fn limbs(random: &mut Random) -> [u64; 5] {
+                let some = [0, 1, 18, 19, 20, 607, 608, 609];
+                std::array::from_fn(|k| {
+                    let most = field::MOST[k];
+                    let full = (1 << if k < 4 { field::BITS } else { 255 - 4 * field::BITS }) - 1;
+                    match random.word() % 4 {
+                        0 => random.word() % (most + 1),
+                        1 => some[random.word() as usize % some.len()],
+                        2 => (full - random.word() % 20).min(most),
+                        _ => most,
+                    }
                 })
             }
 
             fn is(a: &F, expected: impl Fn(usize) -> BigUint) {
                 let canonical = a.canonical().to_lanes();
                 for lane in 0..8 {
-                    assert!(canonical[lane].iter().all(|&limb| limb < 1 << 51));
+                    assert!(canonical[lane].iter().all(|&limb| limb < 1 << field::BITS));
                     assert_eq!(number(&canonical[lane]), expected(lane) % prime());
                 }
             }
 
             fn is_tight(a: &F) {
-                assert!(
-                    a.to_lanes()
-                        .iter()
-                        .flatten()
-                        .all(|&limb| limb < (1 << 51) + (1 << 18))
-                );
+                for limbs in a.to_lanes() {
+                    assert!((0..5).all(|k| limbs[k] <= field::MOST[k]), "{limbs:x?}");
+                }
             }
 
             #[test]
@@ -171,10 +164,9 @@ macro_rules! field_tests {
                 }
                 let mut random = Random(1);
                 let p = prime();
-                for round in 0..400 {
-                    let tight = round % 2 == 0;
-                    let a: [[u64; 5]; 8] = std::array::from_fn(|_| limbs(&mut random, tight));
-                    let b: [[u64; 5]; 8] = std::array::from_fn(|_| limbs(&mut random, tight));
+                for _ in 0..400 {
+                    let a: [[u64; 5]; 8] = std::array::from_fn(|_| limbs(&mut random));
+                    let b: [[u64; 5]; 8] = std::array::from_fn(|_| limbs(&mut random));
                     let (x, y) = (F::from_lanes(&a), F::from_lanes(&b));
                     let (m, n) = (
                         |lane: usize| number(&a[lane]),
@@ -187,19 +179,23 @@ macro_rules! field_tests {
                     is(&x.add(&y).carry(), |lane| m(lane) + n(lane));
                     is(&x.sub(&y).carry(), |lane| &many + m(lane) - n(lane));
                     is(&x.neg().carry(), |lane| &many - m(lane));
-                    for wide in [x.mul(&y), x.square(), x.sub(&y), x.neg()] {
+                    // The deepest sum there is, 4 z^2 - 2 p m, and the one that is nearest to 0.
+                    let sum: Wide = x.square().double().double().sub(&x.mul(&y).double());
+                    is(&sum.carry(), |lane| {
+                        (&p * &p << 3) + m(lane) * m(lane) * 4u8 - m(lane) * n(lane) * 2u8
+                    });
+                    let least: Wide = x.mul(&y).sub(&y.square());
+                    is(&least.carry(), |lane| {
+                        (&p * &p << 3) + m(lane) * n(lane) - n(lane) * n(lane)
+                    });
+                    for wide in [x.mul(&y), x.square(), x.sub(&y), x.neg(), sum, least] {
                         is_tight(&wide.carry());
-                    }
-                    if tight {
-                        // The deepest sum there is: 4 z^2 - 2 p m.
-                        let sum: Wide = x.square().double().double().sub(&x.mul(&y).double());
-                        is_tight(&sum.carry());
-                        is(&sum.carry(), |lane| {
-                            (&p * &p << 3) + m(lane) * m(lane) * 4u8 - m(lane) * n(lane) * 2u8
+                        let again = wide.factor().mul(&least.factor());
+                        is(&again.carry(), |lane| {
+                            number(&wide.carry().to_lanes()[lane]) * number(&least.carry().to_lanes()[lane])
                         });
-                        let least: Wide = x.mul(&y).sub(&y.square());
-                        is(&least.carry(), |lane| {
-                            (&p * &p << 3) + m(lane) * n(lane) - n(lane) * n(lane)
+                        is(&wide.factor().square().carry(), |lane| {
+                            number(&wide.carry().to_lanes()[lane]).pow(2)
                         });
                     }
                     let mask = random.word() as u8;
@@ -228,10 +224,11 @@ macro_rules! field_tests {
                 for first in 0..40u32 {
                     // 2^255 - 40 + first, as limbs
                     let value: BigUint = (BigUint::from(1u8) << 255) - 40u8 + first;
-                    let mask = BigUint::from((1u64 << 51) - 1);
-                    let mut limbs: [u64; 5] =
-                        std::array::from_fn(|k| u64::try_from((&value >> (51 * k)) & &mask).unwrap());
-                    limbs[4] += if value.bit(255) { 1 << 51 } else { 0 };
+                    let mask = BigUint::from((1u64 << field::BITS) - 1);
+                    let limbs: [u64; 5] = std::array::from_fn(|k| {
+                        let above = &value >> (field::BITS as usize * k);
+                        u64::try_from(if k < 4 { above & &mask } else { above }).unwrap()
+                    });
                     let x = F::from_lanes(&[limbs; 8]);
                     is(&x, |_| value.clone());
                     let canonical = x.canonical();
@@ -260,7 +257,7 @@ macro_rules! field_tests {
                 let mut random = Random(2);
                 let mut records = [Record([7; 24]); 20];
                 let numbers: [F; 4] = std::array::from_fn(|_| {
-                    F::from_lanes(&std::array::from_fn(|_| limbs(&mut random, true)))
+                    F::from_lanes(&std::array::from_fn(|_| limbs(&mut random)))
                 });
                 let places = [3, 19, 0, 7, 8, 12, 1, 2];
                 memory::store_records(&mut records, &places, &numbers);

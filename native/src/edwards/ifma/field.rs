@@ -1,12 +1,14 @@
-//! Eight numbers modulo p = 2^255 - 19 at once, in AVX-512 registers: five limbs of 51 bits in 64-bit lanes.
+//! Eight numbers modulo p = 2^255 - 19 at once, in AVX-512 registers: five limbs of 52 bits in 64-bit lanes.
 //!
 //! Bounds, for every limb of every lane:
 //!
-//!     F      below 2^52, which is what vpmadd52 reads; after `carry` below 2^51 + 2^18 ("tight")
-//!     Wide   a sum that is still to be carried: below 2^63; a subtrahend is below 2^60
+//!     F        below 2^52, and the highest below 2^47 + 2^14: a number below 2^255 + 2^222
+//!     Factor   the same in the low 52 bits, which are all that vpmadd52 reads; above them is what
+//!              the next limb has taken over already
+//!     Wide     a sum that is still to be carried: below 2^62; a subtrahend is below 2^58
 //!
-//! A product of tight numbers is below 2^59 (see `mul`), so the formulas add and subtract products
-//! freely and carry once. All functions do the same instructions for all values.
+//! A product is below 2^56 (see `mul`), so the formulas add and subtract products freely and carry once.
+//! All functions do the same instructions for all values.
 //!
 //! Everything here is `inline(always)` and takes no target feature of its own: it becomes part of the
 //! `kernels!` functions, which do.
@@ -24,6 +26,11 @@ use super::super::constants::Limbs;
 #[repr(transparent)]
 pub struct F(pub [__m512i; 5]);
 
+/// A number that is only multiplied.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Factor([__m512i; 5]);
+
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Wide(pub [__m512i; 5]);
@@ -31,10 +38,38 @@ pub struct Wide(pub [__m512i; 5]);
 /// One bit for each lane.
 pub type Mask = u8;
 
-const LIMB: i64 = (1 << 51) - 1;
-/// 2^10 p, of which every limb is above 2^60.
-const BIAS_0: i64 = ((1 << 51) - 19) << 10;
-const BIAS: i64 = LIMB << 10;
+/// Bits of a limb, and of the highest one of a number below 2^255.
+pub const BITS: u32 = 52;
+const TOP_BITS: u32 = 47;
+pub const LIMB: i64 = (1 << BITS) - 1;
+pub const TOP: i64 = (1 << TOP_BITS) - 1;
+/// The highest limbs of `F`.
+#[cfg(test)]
+pub const MOST: Limbs = [
+    LIMB as u64,
+    LIMB as u64,
+    LIMB as u64,
+    LIMB as u64,
+    (1 << TOP_BITS) + (1 << 14) - 1,
+];
+/// 2^260 modulo p, and 2^255.
+const FOLD: i64 = 19 << 5;
+const FOLD_TOP: i64 = 19;
+/// 2^12 p, with limbs of about 2^59 instead of 2^64.
+const BIAS_0: i64 = (1 << 59) - (19 << 12);
+const BIAS: i64 = (1 << 59) - (1 << 7);
+
+/// Limbs of 51 bits as limbs of 52 bits.
+const fn limbs_of_52(limbs: &Limbs) -> Limbs {
+    let mask = LIMB as u64;
+    [
+        (limbs[0] | limbs[1] << 51) & mask,
+        (limbs[1] >> 1 | limbs[2] << 50) & mask,
+        (limbs[2] >> 2 | limbs[3] << 49) & mask,
+        (limbs[3] >> 3 | limbs[4] << 48) & mask,
+        limbs[4] >> 4,
+    ]
+}
 
 #[inline(always)]
 pub fn splat(x: i64) -> __m512i {
@@ -93,56 +128,95 @@ fn zero() -> __m512i {
     unsafe { _mm512_setzero_si512() }
 }
 
+/// Adds the products of limbs i and j to columns i + j and i + j + 1. Without loops, which are not always unrolled.
+macro_rules! add_products {
+    ($columns:ident, $a:ident, $b:ident, $($i:literal $j:literal),*) => {
+        $($columns[$i + $j] = madd_lo($columns[$i + $j], $a[$i], $b[$j]);)*
+        $($columns[$i + $j + 1] = madd_hi($columns[$i + $j + 1], $a[$i], $b[$j]);)*
+    };
+}
+
+/// Cost: 59 multiplications, 8 additions and shifts.
+///
+/// Products come in the order in which limbs are known, the highest last. Low and high halves below 2^52 meet
+/// in a column: at most nine in the lower five, seven and a bit in the upper ones, where those of a highest
+/// limb are small. In the highest column is a4 b4 / 2^52 < 2^42 + 2^10.
+#[inline(always)]
+fn mul(a: &[__m512i; 5], b: &[__m512i; 5]) -> Wide {
+    let mut columns = [zero(); 10];
+    add_products!(columns, a, b, 0 0);
+    add_products!(columns, a, b, 0 1, 1 0, 1 1);
+    add_products!(columns, a, b, 0 2, 1 2, 2 0, 2 1, 2 2);
+    add_products!(columns, a, b, 0 3, 1 3, 2 3, 3 0, 3 1, 3 2, 3 3);
+    add_products!(columns, a, b, 0 4, 1 4, 2 4, 3 4, 4 0, 4 1, 4 2, 4 3, 4 4);
+    fold(columns)
+}
+
+/// Cost: 39 multiplications, 15 additions and shifts. Bounds as those of `mul`.
+///
+/// Twice the highest limb is still below 2^52, so that its products need not be doubled.
+#[inline(always)]
+fn square(a: &[__m512i; 5]) -> Wide {
+    let mut columns = [zero(); 10];
+    add_products!(columns, a, a, 0 1);
+    add_products!(columns, a, a, 0 2, 1 2);
+    add_products!(columns, a, a, 0 3, 1 3, 2 3);
+    for column in &mut columns[1..7] {
+        *column = add(*column, *column);
+    }
+    add_products!(columns, a, a, 0 0, 1 1, 2 2, 3 3);
+    let highest = [zero(), zero(), zero(), zero(), add(a[4], a[4])];
+    add_products!(columns, a, highest, 0 4, 1 4, 2 4, 3 4);
+    add_products!(columns, a, a, 4 4);
+    fold(columns)
+}
+
+/// The limbs of a product, with 2^260 = 608: below 2^56.
+///
+/// The upper columns are carried, but what was carried stays in them: vpmadd52 does not read it. The highest
+/// is below 2^42 + 2^11, and 608 times it below 2^52: it has no high half.
+#[inline(always)]
+fn fold(columns: [__m512i; 10]) -> Wide {
+    let [c0, c1, c2, c3, c4, mut upper @ ..] = columns;
+    let mut result = [c0, c1, c2, c3, c4];
+    let factor = splat(FOLD);
+    for k in 0..4 {
+        upper[k + 1] = add(upper[k + 1], shr::<BITS>(upper[k]));
+    }
+    for k in 0..4 {
+        result[k] = madd_lo(result[k], upper[k], factor);
+        result[k + 1] = madd_hi(result[k + 1], upper[k], factor);
+    }
+    result[4] = madd_lo(result[4], upper[4], factor);
+    Wide(result)
+}
+
+impl Factor {
+    #[inline(always)]
+    pub fn mul(&self, other: &Factor) -> Wide {
+        mul(&self.0, &other.0)
+    }
+
+    #[inline(always)]
+    pub fn square(&self) -> Wide {
+        square(&self.0)
+    }
+}
+
 impl F {
     #[inline(always)]
     pub fn splat(limbs: &Limbs) -> F {
-        F([
-            splat(limbs[0] as i64),
-            splat(limbs[1] as i64),
-            splat(limbs[2] as i64),
-            splat(limbs[3] as i64),
-            splat(limbs[4] as i64),
-        ])
+        F(limbs_of_52(limbs).map(|limb| splat(limb as i64)))
     }
 
-    /// Cost: 50 multiplications, 42 additions and shifts.
-    ///
-    /// With tight factors the low halves are below 2^52 and the high ones below 2^50 + 2^20; five of
-    /// each at most meet in a limb, and those above limb 4 count 19 times: below
-    /// 2^52 + 19 (4 2^52 + 5 (2^51 + 2^21)) < 2^59. With any factors below 2^52: below 2^61.
     #[inline(always)]
     pub fn mul(&self, other: &F) -> Wide {
-        let (a, b) = (&self.0, &other.0);
-        let (mut low, mut high) = ([zero(); 9], [zero(); 9]);
-        for i in 0..5 {
-            for j in 0..5 {
-                low[i + j] = madd_lo(low[i + j], a[i], b[j]);
-                high[i + j] = madd_hi(high[i + j], a[i], b[j]);
-            }
-        }
-        fold::<true>(&low, &high)
+        mul(&self.0, &other.0)
     }
 
-    /// Cost: 30 multiplications, 56 additions and shifts. Bounds as those of `mul`.
     #[inline(always)]
     pub fn square(&self) -> Wide {
-        let a = &self.0;
-        let (mut low, mut high) = ([zero(); 9], [zero(); 9]);
-        for i in 0..5 {
-            for j in i + 1..5 {
-                low[i + j] = madd_lo(low[i + j], a[i], a[j]);
-                high[i + j] = madd_hi(high[i + j], a[i], a[j]);
-            }
-        }
-        for k in 1..8 {
-            low[k] = add(low[k], low[k]);
-            high[k] = add(high[k], high[k]);
-        }
-        for i in 0..5 {
-            low[2 * i] = madd_lo(low[2 * i], a[i], a[i]);
-            high[2 * i] = madd_hi(high[2 * i], a[i], a[i]);
-        }
-        fold::<false>(&low, &high)
+        square(&self.0)
     }
 
     #[inline(always)]
@@ -175,32 +249,26 @@ impl F {
         result
     }
 
-    /// The number below p that is the same; limbs below 2^51.
+    /// The number below p that is the same.
     #[inline(always)]
     pub fn canonical(&self) -> F {
-        let mask = splat(LIMB);
-        let mut a = self.0;
-        // Limbs below 2^51 but for the lowest, which 19 may have left above by one carry: the number is
-        // below 2^255 + 19.
-        for _ in 0..2 {
-            for k in 0..4 {
-                a[k + 1] = add(a[k + 1], shr::<51>(a[k]));
-                a[k] = and(a[k], mask);
-            }
-            a[0] = madd_lo(a[0], shr::<51>(a[4]), splat(19));
-            a[4] = and(a[4], mask);
+        // Below 2^255 + 2^222: what is left of it is less than 2^255.
+        let mut a = carried(&self.0);
+        for limb in &mut a[..4] {
+            *limb = and(*limb, splat(LIMB));
         }
         // Whether a >= p, that is a + 19 >= 2^255.
-        let mut carry = shr::<51>(add(a[0], splat(19)));
-        for limb in &a[1..] {
-            carry = shr::<51>(add(*limb, carry));
+        let mut carry = shr::<BITS>(add(a[0], splat(19)));
+        for limb in &a[1..4] {
+            carry = shr::<BITS>(add(*limb, carry));
         }
-        a[0] = madd_lo(a[0], carry, splat(19));
+        carry = shr::<TOP_BITS>(add(a[4], carry));
+        a[0] = madd_lo(a[0], carry, splat(FOLD_TOP));
         for k in 0..4 {
-            a[k + 1] = add(a[k + 1], shr::<51>(a[k]));
-            a[k] = and(a[k], mask);
+            a[k + 1] = add(a[k + 1], shr::<BITS>(a[k]));
+            a[k] = and(a[k], splat(LIMB));
         }
-        a[4] = and(a[4], mask);
+        a[4] = and(a[4], splat(TOP));
         F(a)
     }
 
@@ -231,7 +299,7 @@ impl F {
     /// The low 64 bits; of canonical numbers.
     #[inline(always)]
     pub fn low_words(&self) -> [u64; 8] {
-        lanes(or(self.0[0], shl::<51>(self.0[1])))
+        lanes(or(self.0[0], shl::<BITS>(self.0[1])))
     }
 
     /// Lane i of the result is lane i + N modulo 8.
@@ -285,7 +353,7 @@ impl Wide {
         result
     }
 
-    /// Adds 2^61 to every limb at most; the subtrahend is below 2^60.
+    /// Adds 2^59 to every limb; the subtrahend is below 2^58.
     #[inline(always)]
     pub fn sub(&self, other: &Wide) -> Wide {
         let mut result = *self;
@@ -301,44 +369,33 @@ impl Wide {
         self.add(self)
     }
 
-    /// A tight number: a carry is below 2^13, and 19 times that below 2^18.
     #[inline(always)]
     pub fn carry(&self) -> F {
-        let (z, mask) = (&self.0, splat(LIMB));
-        let mut result = F([zero(); 5]);
-        result.0[0] = madd_lo(and(z[0], mask), shr::<51>(z[4]), splat(19));
-        for k in 1..5 {
-            result.0[k] = add(and(z[k], mask), shr::<51>(z[k - 1]));
+        let mut limbs = carried(&self.0);
+        for limb in &mut limbs[..4] {
+            *limb = and(*limb, splat(LIMB));
         }
-        result
+        F(limbs)
+    }
+
+    /// The same for what is only multiplied, which spares four instructions.
+    #[inline(always)]
+    pub fn factor(&self) -> Factor {
+        Factor(carried(&self.0))
     }
 }
 
-/// The limbs of a product, where high halves count twice (2^52 = 2 2^51) and 2^255 = 19.
-///
-/// 19 = 1 + 2 + 16. Of shifts and additions LLVM makes one 64-bit multiplication: three instructions of the one unit
-/// that multiplies, which a square has to spare and a product has not. A rotation is left as it is.
+/// Limbs below 2^62 carried from the lowest to the highest, after what is above 2^255: of that come less than
+/// 19 2^15 to the lowest, and to the others less than 2^11. What was carried stays in the lower four.
 #[inline(always)]
-fn fold<const ROTATE: bool>(low: &[__m512i; 9], high: &[__m512i; 9]) -> Wide {
-    let mut result = Wide([zero(); 5]);
-    for k in 0..5 {
-        let mut above = add(high[k + 4], high[k + 4]);
-        if k < 4 {
-            above = add(above, low[k + 5]);
-        }
-        let mut limb = low[k];
-        if k > 0 {
-            limb = add(limb, add(high[k - 1], high[k - 1]));
-        }
-        let three = add(above, add(above, above));
-        let sixteen = if ROTATE {
-            unsafe { _mm512_rol_epi64::<4>(above) } // below 2^60
-        } else {
-            shl::<4>(above)
-        };
-        result.0[k] = add(limb, add(three, sixteen));
+fn carried(z: &[__m512i; 5]) -> [__m512i; 5] {
+    let mut limbs = *z;
+    limbs[0] = madd_lo(limbs[0], shr::<TOP_BITS>(limbs[4]), splat(FOLD_TOP));
+    limbs[4] = and(limbs[4], splat(TOP));
+    for k in 0..4 {
+        limbs[k + 1] = add(limbs[k + 1], shr::<BITS>(limbs[k]));
     }
-    result
+    limbs
 }
 
 /// Eight words as a vector.

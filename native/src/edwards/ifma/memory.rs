@@ -8,8 +8,6 @@ use std::arch::x86_64::*;
 use super::super::rows::{ITEM, NONE, Record, TABLE_ENTRIES, TablePlanes, identity_item};
 use super::field::*;
 
-const LIMB: i64 = (1 << 51) - 1;
-
 /// Column k of the result is word k of every row.
 #[inline(always)]
 fn transpose(r: [__m512i; 8]) -> [__m512i; 8] {
@@ -108,10 +106,10 @@ fn from_words(w: [__m512i; 4]) -> F {
     let mask = splat(LIMB);
     F([
         and(w[0], mask),
-        and(or(shr::<51>(w[0]), shl::<13>(w[1])), mask),
-        and(or(shr::<38>(w[1]), shl::<26>(w[2])), mask),
-        and(or(shr::<25>(w[2]), shl::<39>(w[3])), mask),
-        and(shr::<12>(w[3]), mask),
+        and(or(shr::<52>(w[0]), shl::<12>(w[1])), mask),
+        and(or(shr::<40>(w[1]), shl::<24>(w[2])), mask),
+        and(or(shr::<28>(w[2]), shl::<36>(w[3])), mask),
+        and(shr::<16>(w[3]), splat(TOP)),
     ])
 }
 
@@ -120,10 +118,10 @@ fn from_words(w: [__m512i; 4]) -> F {
 fn to_words(a: &F) -> [__m512i; 4] {
     let a = &a.0;
     [
-        or(a[0], shl::<51>(a[1])),
-        or(shr::<13>(a[1]), shl::<38>(a[2])),
-        or(shr::<26>(a[2]), shl::<25>(a[3])),
-        or(shr::<39>(a[3]), shl::<12>(a[4])),
+        or(a[0], shl::<52>(a[1])),
+        or(shr::<12>(a[1]), shl::<40>(a[2])),
+        or(shr::<24>(a[2]), shl::<28>(a[3])),
+        or(shr::<36>(a[3]), shl::<16>(a[4])),
     ]
 }
 

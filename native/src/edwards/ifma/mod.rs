@@ -2,11 +2,11 @@
 
 /// Functions of which each has the features that the intrinsics under them need.
 macro_rules! kernels {
-    ($($(#[$meta:meta])* $visible:vis fn $name:ident $arguments:tt $(-> $result:ty)? $body:block)*) => {
+    ($($(#[$meta:meta])* $visible:vis fn $name:ident $(<const $count:ident: usize>)? ($($arguments:tt)*) $(-> $result:ty)? $body:block)*) => {
         $(
             $(#[$meta])*
             #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
-            $visible fn $name $arguments $(-> $result)? $body
+            $visible fn $name $(<const $count: usize>)? ($($arguments)*) $(-> $result)? $body
         )*
     };
 }

@@ -1,7 +1,7 @@
 //! Encodings of ristretto255 (RFC 9496) and ed25519 (RFC 8032), messages, and points of uniform bytes.
 //!
-//! Roots are taken of two vectors at a time, which hides the latency of squarings. Everything here takes
-//! the same operations and memory accesses for all values, except `extract`. This file is compiled once
+//! Roots are taken of several vectors at a time, which hides the latency of squarings: of four, or of two where
+//! there are no more. Everything here takes the same operations and memory accesses for all values, except `extract`. This file is compiled once
 //! for each backend.
 
 use super::super::constants as c;
@@ -10,28 +10,45 @@ use super::field::{F, Mask};
 use super::memory::{load_items, load_numbers, store_items, store_numbers};
 use super::points::{Point, add, cached, doublings, from_coordinates, load_points, store_points};
 
+/// Vectors whose roots are taken together.
+const MANY: usize = 4;
+const FEW: usize = 2;
+/// Elements in as many lanes.
+const GROUP: usize = 8 * MANY;
 /// Candidates for the element of a block, and bytes of a block.
 const CANDIDATES: u64 = 192;
 pub const BLOCK: usize = 30;
 
 kernels! {
-/// Two numbers to the power 2^count, count > 0.
-fn squarings(a: &[F; 2], count: usize) -> [F; 2] {
-    let [mut x, mut y] = *a;
-    for _ in 0..count {
-        x = x.square().carry();
-        y = y.square().carry();
+/// Numbers to the power 2^count, count > 0.
+fn squarings<const N: usize>(a: &[F; N], count: usize) -> [F; N] {
+    let mut squares = [a[0].square(); N];
+    for k in 1..N {
+        squares[k] = a[k].square();
     }
-    [x, y]
+    for _ in 1..count {
+        for square in &mut squares {
+            *square = square.factor().square();
+        }
+    }
+    let mut result = *a;
+    for k in 0..N {
+        result[k] = squares[k].carry();
+    }
+    result
 }
 
 #[inline]
-fn products(a: &[F; 2], b: &[F; 2]) -> [F; 2] {
-    [a[0].mul(&b[0]).carry(), a[1].mul(&b[1]).carry()]
+fn products<const N: usize>(a: &[F; N], b: &[F; N]) -> [F; N] {
+    let mut result = *a;
+    for k in 0..N {
+        result[k] = a[k].mul(&b[k]).carry();
+    }
+    result
 }
 
 /// The powers 11 and 2^250 - 1.
-fn long_powers(a: &[F; 2]) -> ([F; 2], [F; 2]) {
+fn long_powers<const N: usize>(a: &[F; N]) -> ([F; N], [F; N]) {
     let second = squarings(a, 1);
     let ninth = products(&squarings(&second, 2), a);
     let eleventh = products(&ninth, &second);
@@ -46,13 +63,13 @@ fn long_powers(a: &[F; 2]) -> ([F; 2], [F; 2]) {
 }
 
 /// The power (p - 5)/8 = 2^252 - 3: 254 squares and products.
-fn root_powers(a: &[F; 2]) -> [F; 2] {
+fn root_powers<const N: usize>(a: &[F; N]) -> [F; N] {
     let (_, bits_250) = long_powers(a);
     products(&squarings(&bits_250, 2), a)
 }
 
 /// 1/a, and 0 for 0: the power p - 2 = 2^255 - 21.
-fn inverse_pair(a: &[F; 2]) -> [F; 2] {
+fn inverses<const N: usize>(a: &[F; N]) -> [F; N] {
     let (eleventh, bits_250) = long_powers(a);
     products(&squarings(&bits_250, 5), &eleventh)
 }
@@ -66,7 +83,7 @@ pub fn invert_all(numbers: &mut [[F; 2]]) {
         before.push(product);
         product = products(&product, pair);
     }
-    let mut inverse = inverse_pair(&product);
+    let mut inverse = inverses(&product);
     for (pair, product) in numbers.iter_mut().zip(before).rev() {
         let result = products(&inverse, &product);
         inverse = products(&inverse, pair);
@@ -76,16 +93,16 @@ pub fn invert_all(numbers: &mut [[F; 2]]) {
 
 /// r with v r^2 = 1, -1, i or -i, by the first two masks 1 or -1; times i where it was -1. So where one
 /// mask has a bit, r is a root of 1/v. And v r^2 before that, canonical.
-fn inverse_roots(v: &[F; 2]) -> ([F; 2], [Mask; 2], [F; 2]) {
+fn inverse_roots<const N: usize>(v: &[F; N]) -> ([F; N], [Mask; N], [F; N]) {
     let cube = products(&squarings(v, 1), v);
     let power = root_powers(&products(&squarings(&cube, 1), v));
     let mut root = products(&cube, &power);
     let check = products(&squarings(&root, 1), v);
     let (one, i) = (F::splat(&c::ONE), F::splat(&c::SQRT_M1));
     let minus_one = F::splat(&c::MINUS_ONE);
-    let mut squares = [0; 2];
+    let mut squares = [0; N];
     let mut checks = check;
-    for k in 0..2 {
+    for k in 0..N {
         checks[k] = check[k].canonical();
         let flipped = checks[k].same(&minus_one);
         squares[k] = checks[k].same(&one) | flipped;
@@ -95,12 +112,12 @@ fn inverse_roots(v: &[F; 2]) -> ([F; 2], [Mask; 2], [F; 2]) {
 }
 
 /// RFC 9496, section 4.3.1, of even numbers below p: x and y and t, canonical, and where there are such.
-fn decode_pair(s: &[F; 2]) -> ([[F; 3]; 2], [Mask; 2]) {
+fn decode_vectors<const N: usize>(s: &[F; N]) -> ([[F; 3]; N], [Mask; N]) {
     let one = F::splat(&c::ONE);
     let minus_d = F::splat(&c::D).neg().carry();
     let zero = F::splat(&c::ZERO);
-    let (mut u1, mut u2, mut v, mut w) = ([zero; 2], [zero; 2], [zero; 2], [zero; 2]);
-    for k in 0..2 {
+    let (mut u1, mut u2, mut v, mut w) = ([zero; N], [zero; N], [zero; N], [zero; N]);
+    for k in 0..N {
         let square = s[k].square();
         u1[k] = one.wide().sub(&square).carry();
         u2[k] = one.wide().add(&square).carry();
@@ -109,8 +126,8 @@ fn decode_pair(s: &[F; 2]) -> ([[F; 3]; 2], [Mask; 2]) {
         w[k] = v[k].mul(&u2_squared.carry()).carry();
     }
     let (root, mut mask, _) = inverse_roots(&w);
-    let mut points = [[zero; 3]; 2];
-    for k in 0..2 {
+    let mut points = [[zero; 3]; N];
+    for k in 0..N {
         let den_x = root[k].mul(&u2[k]).carry();
         let x = s[k].add(&s[k]).carry().mul(&den_x).carry().canonical();
         let x = x.select(x.odd(), &x.neg().carry().canonical());
@@ -139,24 +156,34 @@ fn store_decoded(point: &[F; 3], mask: Mask, rows: &[usize; 8], items: &mut [u8]
 
 /// Ristretto encodings to items and a mask of members.
 pub fn decode_ristretto(data: &[u8], items: &mut [u8], members: &mut [u8]) {
-    let count = members.len();
-    for start in (0..count).step_by(16) {
-        let rows = [eight(start, count), eight(start + 8, count)];
-        let (a, top_a, canonical_a) = load_numbers(data, &rows[0]);
-        let (b, top_b, canonical_b) = load_numbers(data, &rows[1]);
-        let (points, masks) = decode_pair(&[a, b]);
-        let fit = [canonical_a & !top_a & !a.odd(), canonical_b & !top_b & !b.odd()];
-        for k in 0..2 {
-            store_decoded(&points[k], masks[k] & fit[k], &rows[k], items, members);
+    for start in (0..members.len()).step_by(GROUP) {
+        if members.len() - start > 8 * FEW {
+            decode_ristretto_from::<MANY>(data, items, members, start);
+        } else {
+            decode_ristretto_from::<FEW>(data, items, members, start);
         }
     }
 }
 
+fn decode_ristretto_from<const N: usize>(data: &[u8], items: &mut [u8], members: &mut [u8], start: usize) {
+    let (mut numbers, mut fit) = ([F::splat(&c::ZERO); N], [0; N]);
+    let rows: [_; N] = std::array::from_fn(|k| eight(start + 8 * k, members.len()));
+    for k in 0..N {
+        let (number, top, canonical) = load_numbers(data, &rows[k]);
+        numbers[k] = number;
+        fit[k] = canonical & !top & !number.odd();
+    }
+    let (points, masks) = decode_vectors(&numbers);
+    for k in 0..N {
+        store_decoded(&points[k], masks[k] & fit[k], &rows[k], items, members);
+    }
+}
+
 /// RFC 9496, section 4.3.2: s, canonical.
-fn encode_pair(points: &[[F; 4]; 2]) -> [F; 2] {
+fn encode_vectors<const N: usize>(points: &[[F; 4]; N]) -> [F; N] {
     let zero = F::splat(&c::ZERO);
-    let (mut u1, mut u2, mut w) = ([zero; 2], [zero; 2], [zero; 2]);
-    for k in 0..2 {
+    let (mut u1, mut u2, mut w) = ([zero; N], [zero; N], [zero; N]);
+    for k in 0..N {
         let [x, y, z, _] = &points[k];
         u1[k] = z.add(y).carry().mul(&z.sub(y).carry()).carry();
         u2[k] = x.mul(y).carry();
@@ -165,8 +192,8 @@ fn encode_pair(points: &[[F; 4]; 2]) -> [F; 2] {
     let (root, squares, _) = inverse_roots(&w);
     let i = F::splat(&c::SQRT_M1);
     let magic = F::splat(&c::INVSQRT_A_MINUS_D);
-    let mut encodings = [zero; 2];
-    for k in 0..2 {
+    let mut encodings = [zero; N];
+    for k in 0..N {
         let [x, y, z, t] = &points[k];
         let root = zero.select(squares[k], &root[k]); // 0 for 0, as the identity has it
         let (den_1, den_2) = (root.mul(&u1[k]).carry(), root.mul(&u2[k]).carry());
@@ -186,12 +213,24 @@ fn encode_pair(points: &[[F; 4]; 2]) -> [F; 2] {
 /// Items to ristretto encodings.
 pub fn encode_ristretto(items: &[u8], output: &mut [u8]) {
     let count = items.len() / ITEM;
-    for start in (0..count).step_by(16) {
-        let rows = [eight(start, count), eight(start + 8, count)];
-        let encodings = encode_pair(&[load_items(items, &rows[0]), load_items(items, &rows[1])]);
-        for k in 0..2 {
-            store_numbers(output, &rows[k], &encodings[k], 0);
+    for start in (0..count).step_by(GROUP) {
+        if count - start > 8 * FEW {
+            encode_ristretto_from::<MANY>(items, output, start);
+        } else {
+            encode_ristretto_from::<FEW>(items, output, start);
         }
+    }
+}
+
+fn encode_ristretto_from<const N: usize>(items: &[u8], output: &mut [u8], start: usize) {
+    let mut points = [[F::splat(&c::ZERO); 4]; N];
+    let rows: [_; N] = std::array::from_fn(|k| eight(start + 8 * k, items.len() / ITEM));
+    for k in 0..N {
+        points[k] = load_items(items, &rows[k]);
+    }
+    let encodings = encode_vectors(&points);
+    for k in 0..N {
+        store_numbers(output, &rows[k], &encodings[k], 0);
     }
 }
 
@@ -289,20 +328,20 @@ pub fn log_keys(items: &[u8], output: &mut [u8]) {
 
 /// RFC 8032, section 5.1.3, of y below p: x and y and t, canonical, and where there are such. A set bit 255
 /// makes x odd; there is no -0.
-fn decode_ed25519_pair(y: &[F; 2], odd: [Mask; 2]) -> ([[F; 3]; 2], [Mask; 2]) {
+fn decode_ed25519_vectors<const N: usize>(y: &[F; N], odd: [Mask; N]) -> ([[F; 3]; N], [Mask; N]) {
     let (one, zero) = (F::splat(&c::ONE), F::splat(&c::ZERO));
     let d = F::splat(&c::D);
     // x^2 = u/v = u^2 / (u v)
-    let (mut u, mut w) = ([zero; 2], [zero; 2]);
-    for k in 0..2 {
+    let (mut u, mut w) = ([zero; N], [zero; N]);
+    for k in 0..N {
         let square = y[k].square().carry();
         u[k] = square.sub(&one).carry();
         let v = square.mul(&d).add(&one.wide()).carry();
         w[k] = u[k].mul(&v).carry();
     }
     let (root, mut mask, _) = inverse_roots(&w);
-    let mut points = [[zero; 3]; 2];
-    for k in 0..2 {
+    let mut points = [[zero; 3]; N];
+    for k in 0..N {
         let x = u[k].mul(&root[k]).carry().canonical();
         // u = 0 has the root 0; v is never 0.
         mask[k] |= u[k].canonical().zero();
@@ -327,18 +366,18 @@ fn decode_ed25519_pair(y: &[F; 2], odd: [Mask; 2]) -> ([[F; 3]; 2], [Mask; 2]) {
 /// so P is 8 times a point exactly if such s, w, r exist and (r + 2)(w - b) is a square. Below w and r are
 /// multiplied by x, which saves an inversion. Points with x = 0 are not asked about: only the identity has
 /// order 1, and the caller knows it. Four roots each.
-fn torsion_free_pair(x: &[F; 2], y: &[F; 2]) -> [Mask; 2] {
+fn torsion_free_vectors<const N: usize>(x: &[F; N], y: &[F; N]) -> [Mask; N] {
     let (one, zero) = (F::splat(&c::ONE), F::splat(&c::ZERO));
     let (i, minus_i) = (F::splat(&c::SQRT_M1), F::splat(&c::MINUS_SQRT_M1));
-    let mut numbers = [zero; 2];
+    let mut numbers = [zero; N];
     // s = (1 + y) / sqrt((1 + y)(1 - y))
-    for k in 0..2 {
+    for k in 0..N {
         numbers[k] = one.wide().sub(&y[k].square()).carry();
     }
     let (root, mut mask, _) = inverse_roots(&numbers);
     // n = x^2 (A + 2 s^2 + 2 C s/x) and m = x^2 (A + 2 s^2 - 2 C s/x): n m = x^4 (A^2 - 4).
-    let mut x2 = [zero; 2];
-    for k in 0..2 {
+    let mut x2 = [zero; N];
+    for k in 0..N {
         let s = one.add(&y[k]).carry().mul(&root[k]).carry();
         x2[k] = x[k].square().carry();
         let middle = s.square().double().add(&F::splat(&c::MONTGOMERY_A).wide()).carry();
@@ -347,8 +386,8 @@ fn torsion_free_pair(x: &[F; 2], y: &[F; 2]) -> [Mask; 2] {
     }
     let (root, squares, checks) = inverse_roots(&numbers);
     let n = numbers;
-    let mut w = [zero; 2];
-    for k in 0..2 {
+    let mut w = [zero; N];
+    for k in 0..N {
         // Where n is a square, its root. Where n r^2 = i, that of m = x^4 r^2 (A^2 - 4)/i; -i is i i^2.
         let turned = root[k].select(checks[k].same(&minus_i), &root[k].mul(&i).carry());
         let other = x2[k].mul(&turned).carry().mul(&F::splat(&c::HALF_TWIST)).carry();
@@ -358,7 +397,7 @@ fn torsion_free_pair(x: &[F; 2], y: &[F; 2]) -> [Mask; 2] {
         numbers[k] = w[k].square().sub(&least).carry();
     }
     let (root, squares, _) = inverse_roots(&numbers);
-    for k in 0..2 {
+    for k in 0..N {
         mask[k] &= squares[k];
         let r = numbers[k].mul(&root[k]).carry();
         let sum = r.wide().add(&x[k].add(&x[k])).carry();
@@ -366,50 +405,74 @@ fn torsion_free_pair(x: &[F; 2], y: &[F; 2]) -> [Mask; 2] {
         numbers[k] = sum.mul(&difference).carry();
     }
     let (_, squares, _) = inverse_roots(&numbers);
-    [mask[0] & squares[0], mask[1] & squares[1]]
+    for k in 0..N {
+        mask[k] &= squares[k];
+    }
+    mask
 }
 
 /// Encodings to items of the whole curve and a mask: strictly canonical ones. With `members`, only
 /// points of order L and the identity are.
 pub fn decode_ed25519(data: &[u8], items: &mut [u8], members: &mut [u8], whole_curve: bool) {
-    let count = members.len();
-    for start in (0..count).step_by(16) {
-        let rows = [eight(start, count), eight(start + 8, count)];
-        let (a, top_a, canonical_a) = load_numbers(data, &rows[0]);
-        let (b, top_b, canonical_b) = load_numbers(data, &rows[1]);
-        let (points, mut masks) = decode_ed25519_pair(&[a, b], [top_a, top_b]);
-        masks[0] &= canonical_a;
-        masks[1] &= canonical_b;
-        if !whole_curve {
-            let (x, y) = ([points[0][0], points[1][0]], [points[0][1], points[1][1]]);
-            let free = torsion_free_pair(&x, &y);
-            for k in 0..2 {
-                masks[k] &= (free[k] & !x[k].zero()) | (x[k].zero() & y[k].same(&F::splat(&c::ONE)));
-            }
+    for start in (0..members.len()).step_by(GROUP) {
+        if members.len() - start > 8 * FEW {
+            decode_ed25519_from::<MANY>(data, items, members, whole_curve, start);
+        } else {
+            decode_ed25519_from::<FEW>(data, items, members, whole_curve, start);
         }
-        for k in 0..2 {
-            store_decoded(&points[k], masks[k], &rows[k], items, members);
+    }
+}
+
+fn decode_ed25519_from<const N: usize>(
+    data: &[u8], items: &mut [u8], members: &mut [u8], whole_curve: bool, start: usize
+) {
+    let (zero, one) = (F::splat(&c::ZERO), F::splat(&c::ONE));
+    let (mut numbers, mut tops, mut fit) = ([zero; N], [0; N], [0; N]);
+    let rows: [_; N] = std::array::from_fn(|k| eight(start + 8 * k, members.len()));
+    for k in 0..N {
+        (numbers[k], tops[k], fit[k]) = load_numbers(data, &rows[k]);
+    }
+    let (points, mut masks) = decode_ed25519_vectors(&numbers, tops);
+    if !whole_curve {
+        let (mut x, mut y) = (numbers, numbers);
+        for k in 0..N {
+            [x[k], y[k], _] = points[k];
         }
+        let free = torsion_free_vectors(&x, &y);
+        for k in 0..N {
+            masks[k] &= (free[k] & !x[k].zero()) | (x[k].zero() & y[k].same(&one));
+        }
+    }
+    for k in 0..N {
+        store_decoded(&points[k], masks[k] & fit[k], &rows[k], items, members);
     }
 }
 
 /// Where items have order L or 1.
 pub fn torsion_free(items: &[u8], output: &mut [u8]) {
-    let count = output.len();
     let inverses = inverses_of_z(items);
-    for start in (0..count).step_by(16) {
-        let rows = [eight(start, count), eight(start + 8, count)];
-        let (mut x, mut y) = ([F::splat(&c::ZERO); 2], [F::splat(&c::ONE); 2]);
-        for k in 0..2 {
-            let point = load_items(items, &rows[k]);
-            x[k] = point[0].mul(&inverses[start / 16][k]).carry().canonical();
-            y[k] = point[1].mul(&inverses[start / 16][k]).carry().canonical();
+    for start in (0..output.len()).step_by(GROUP) {
+        if output.len() - start > 8 * FEW {
+            torsion_free_from::<MANY>(items, &inverses, output, start);
+        } else {
+            torsion_free_from::<FEW>(items, &inverses, output, start);
         }
-        let free = torsion_free_pair(&x, &y);
-        for k in 0..2 {
-            let mask = (free[k] & !x[k].zero()) | (x[k].zero() & y[k].same(&F::splat(&c::ONE)));
-            store_mask(output, &rows[k], mask);
-        }
+    }
+}
+
+fn torsion_free_from<const N: usize>(items: &[u8], inverses: &[[F; 2]], output: &mut [u8], start: usize) {
+    let one = F::splat(&c::ONE);
+    let (mut x, mut y) = ([one; N], [one; N]);
+    let rows: [_; N] = std::array::from_fn(|k| eight(start + 8 * k, output.len()));
+    for k in 0..N {
+        let point = load_items(items, &rows[k]);
+        let inverse = inverses.get(start / 16 + k / 2).map_or(one, |pair| pair[k % 2]);
+        x[k] = point[0].mul(&inverse).carry().canonical();
+        y[k] = point[1].mul(&inverse).carry().canonical();
+    }
+    let free = torsion_free_vectors(&x, &y);
+    for k in 0..N {
+        store_mask(output, &rows[k], (free[k] & !x[k].zero()) | (x[k].zero() & y[k].same(&one)));
     }
 }
 
@@ -457,12 +520,12 @@ pub fn equal(a: &[u8], b: &[u8], output: &mut [u8], ristretto: bool) {
 }
 
 /// RFC 9496, section 4.3.4.
-fn map_pair(t: &[F; 2]) -> [Point; 2] {
+fn map_vectors<const N: usize>(t: &[F; N]) -> [Point; N] {
     let (one, zero) = (F::splat(&c::ONE), F::splat(&c::ZERO));
     let (i, d) = (F::splat(&c::SQRT_M1), F::splat(&c::D));
     let minus_one = F::splat(&c::MINUS_ONE);
-    let (mut r, mut u, mut v, mut w) = ([zero; 2], [zero; 2], [zero; 2], [zero; 2]);
-    for k in 0..2 {
+    let (mut r, mut u, mut v, mut w) = ([zero; N], [zero; N], [zero; N], [zero; N]);
+    for k in 0..N {
         r[k] = t[k].square().carry().mul(&i).carry();
         u[k] = r[k].add(&one).carry().mul(&F::splat(&c::ONE_MINUS_D_SQUARED)).carry();
         let left = minus_one.wide().sub(&r[k].mul(&d)).carry();
@@ -501,17 +564,29 @@ fn map_pair(t: &[F; 2]) -> [Point; 2] {
 /// Rows of 64 uniform bytes to elements; `doubled` times 2^doubled.
 pub fn from_uniform(data: &[u8], output: &mut [u8], doubled: usize) {
     let count = output.len() / ITEM;
-    for start in (0..count).step_by(8) {
-        let rows = eight(start, count);
-        let halves = |half: usize| rows.map(|row| if row == NONE { NONE } else { 2 * row + half });
-        let (a, _, _) = load_numbers(data, &halves(0));
-        let (b, _, _) = load_numbers(data, &halves(1));
-        let [a, b] = map_pair(&[a, b]);
-        let mut sum = add(&a, &cached(&b));
+    for start in (0..count).step_by(4 * MANY) {
+        if count - start > 4 * FEW {
+            from_uniform_from::<MANY>(data, output, doubled, start);
+        } else {
+            from_uniform_from::<FEW>(data, output, doubled, start);
+        }
+    }
+}
+
+/// N/2 vectors of elements, of which each is a sum.
+fn from_uniform_from<const N: usize>(data: &[u8], output: &mut [u8], doubled: usize, start: usize) {
+    let mut numbers = [F::splat(&c::ZERO); N];
+    let rows: [_; N] = std::array::from_fn(|k| eight(start + 8 * (k / 2), output.len() / ITEM));
+    for k in 0..N {
+        let halves = rows[k].map(|row| if row == NONE { NONE } else { 2 * row + k % 2 });
+        (numbers[k], _, _) = load_numbers(data, &halves);
+    }
+    for (k, pair) in map_vectors(&numbers).chunks_exact(2).enumerate() {
+        let mut sum = add(&pair[0], &cached(&pair[1]));
         if doubled > 0 {
             sum = doublings(&sum, doubled);
         }
-        store_points(output, &rows, &sum);
+        store_points(output, &rows[2 * k], &sum);
     }
 }
 
@@ -521,19 +596,16 @@ pub fn embed(blocks: &[u8], items: &mut [u8], found: &mut [u8]) {
     let count = found.len();
     let mut encodings = vec![0; 32 * count];
     for (block, encoding) in blocks.chunks_exact(BLOCK).zip(encodings.chunks_exact_mut(32)) {
-        let mut candidates = [0; 16 * 32];
+        let mut candidates = [0; GROUP * 32];
         let mut chosen = 0u64;
-        for group in (0..CANDIDATES / 16).rev() {
-            let first = 16 * group + 1;
+        for group in (0..CANDIDATES / GROUP as u64).rev() {
+            let first = group * GROUP as u64 + 1;
             for (k, row) in candidates.chunks_exact_mut(32).enumerate() {
                 write_candidate(block, first + k as u64, row);
             }
-            let (a, _, _) = load_numbers(&candidates, &eight(0, 16));
-            let (b, _, _) = load_numbers(&candidates, &eight(8, 16));
-            let (_, masks) = decode_pair(&[a, b]);
-            let mask = masks[0] as u64 | (masks[1] as u64) << 8;
+            let mask = encodings_among(&candidates);
             let some = ((mask != 0) as u64).wrapping_neg();
-            chosen ^= some & (chosen ^ (first + (mask | 1 << 16).trailing_zeros() as u64));
+            chosen ^= some & (chosen ^ (first + (mask | 1 << GROUP).trailing_zeros() as u64));
         }
         // 0 is no encoding's counter but is one's number perhaps; the mask below says so.
         write_candidate(block, chosen, encoding);
@@ -547,6 +619,20 @@ pub fn embed(blocks: &[u8], items: &mut [u8], found: &mut [u8]) {
             item.copy_from_slice(&identity);
         }
     }
+}
+
+/// Which of a group of candidates are encodings of elements.
+fn encodings_among(candidates: &[u8; GROUP * 32]) -> u64 {
+    let mut numbers = [F::splat(&c::ZERO); MANY];
+    for k in 0..MANY {
+        (numbers[k], _, _) = load_numbers(candidates, &eight(8 * k, GROUP));
+    }
+    let (_, masks) = decode_vectors(&numbers);
+    let mut among = 0;
+    for k in 0..MANY {
+        among |= (masks[k] as u64) << (8 * k);
+    }
+    among
 }
 
 fn write_candidate(block: &[u8], counter: u64, row: &mut [u8]) {
@@ -579,16 +665,14 @@ pub fn extract(items: &[u8], blocks: &mut [u8], found: &mut [u8]) {
             questions.extend((1..counter).map(|lower| (row, lower)));
         }
     }
-    for some in questions.chunks(16) {
-        let mut candidates = [0; 16 * 32];
+    for some in questions.chunks(GROUP) {
+        let mut candidates = [0; GROUP * 32];
         for (&(row, counter), candidate) in some.iter().zip(candidates.chunks_exact_mut(32)) {
             write_candidate(&blocks[BLOCK * row..][..BLOCK], counter, candidate);
         }
-        let (a, _, _) = load_numbers(&candidates, &eight(0, 16));
-        let (b, _, _) = load_numbers(&candidates, &eight(8, 16));
-        let (_, masks) = decode_pair(&[a, b]);
+        let among = encodings_among(&candidates);
         for (k, &(row, _)) in some.iter().enumerate() {
-            found[row] &= !(masks[k / 8] >> (k % 8)) & 1;
+            found[row] &= !(among >> k) as u8 & 1;
         }
     }
     for (block, found) in blocks.chunks_exact_mut(BLOCK).zip(found) {

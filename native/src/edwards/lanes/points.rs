@@ -5,7 +5,7 @@
 
 use super::super::constants as c;
 use super::super::rows::{ITEM, NONE, eight};
-use super::field::{F, Mask, Wide};
+use super::field::{F, Factor, Mask, Wide};
 use super::memory::{load_items, store_items};
 
 /// Y + X, Y - X, Z, T with x = X/Z, y = Y/Z, T = XY/Z.
@@ -39,32 +39,32 @@ pub struct Affine {
 
 /// (e f : g h : f g : e h)
 #[inline(always)]
-fn close([e, f, g, h]: &[F; 4]) -> Point {
+fn close([e, f, g, h]: &[Factor; 4]) -> Point {
     let (x, y) = (e.mul(f), g.mul(h));
     Point { plus: y.add(&x).carry(), minus: y.sub(&x).carry(), z: f.mul(g).carry(), t: e.mul(h).carry() }
 }
 
 /// The same without T, which is left arbitrary.
 #[inline(always)]
-fn close_without_t([e, f, g, h]: &[F; 4]) -> Point {
-    let (x, y) = (e.mul(f), g.mul(h));
-    Point { plus: y.add(&x).carry(), minus: y.sub(&x).carry(), z: f.mul(g).carry(), t: *e }
+fn close_without_t([e, f, g, h]: &[Factor; 4]) -> Point {
+    let (x, y, z) = (e.mul(f), g.mul(h), f.mul(g).carry());
+    Point { plus: y.add(&x).carry(), minus: y.sub(&x).carry(), z, t: z }
 }
 
 /// e, f, g, h of a sum. 4 products.
 #[inline(always)]
-fn open(a: &Point, b: &Cached) -> [F; 4] {
+fn open(a: &Point, b: &Cached) -> [Factor; 4] {
     let (u, v) = (a.minus.mul(&b.minus), a.plus.mul(&b.plus));
     let (c, d) = (a.t.mul(&b.t2d), a.z.mul(&b.z2));
-    [v.sub(&u).carry(), d.sub(&c).carry(), d.add(&c).carry(), v.add(&u).carry()]
+    [v.sub(&u).factor(), d.sub(&c).factor(), d.add(&c).factor(), v.add(&u).factor()]
 }
 
 /// e, f, g, h of a sum. 3 products.
 #[inline(always)]
-fn open_affine(a: &Point, b: &Affine) -> [F; 4] {
+fn open_affine(a: &Point, b: &Affine) -> [Factor; 4] {
     let (u, v) = (a.minus.mul(&b.minus), a.plus.mul(&b.plus));
     let (c, d) = (a.t.mul(&b.t2d), a.z.add(&a.z));
-    [v.sub(&u).carry(), d.sub(&c).carry(), d.add(&c).carry(), v.add(&u).carry()]
+    [v.sub(&u).factor(), d.sub(&c).factor(), d.add(&c).factor(), v.add(&u).factor()]
 }
 
 /// a + b. Constant-time. 8 products.
@@ -95,10 +95,10 @@ pub fn add_two_affine(a: [&Point; 2], b: [&Affine; 2]) -> [Point; 2] {
 
 kernels! {
 /// With p = Y + X, m = Y - X: 4 X Y = p^2 - m^2, 2 (X^2 + Y^2) = p^2 + m^2, Y^2 - X^2 = p m.
-fn open_double(a: &Point) -> [F; 4] {
+fn open_double(a: &Point) -> [Factor; 4] {
     let (p2, m2, pm, zz) = (a.plus.square(), a.minus.square(), a.plus.mul(&a.minus), a.z.square());
-    let g = pm.double(); // below 2^60
-    [p2.sub(&m2).carry(), zz.double().double().sub(&g).carry(), g.carry(), p2.add(&m2).carry()]
+    let g = pm.double();
+    [p2.sub(&m2).factor(), zz.double().double().sub(&g).factor(), g.factor(), p2.add(&m2).factor()]
 }
 
 /// 2 a. Constant-time. 5 products and 3 squares.

@@ -8,13 +8,21 @@ use super::super::constants::Limbs;
 #[derive(Clone, Copy)]
 pub struct F(pub [Limbs; 8]);
 
+/// A number that is only multiplied.
+pub type Factor = F;
+
 #[derive(Clone, Copy)]
 pub struct Wide(pub [Limbs; 8]);
 
 /// One bit for each lane.
 pub type Mask = u8;
 
+#[cfg(test)]
+pub const BITS: u32 = 51;
 const LIMB: u64 = (1 << 51) - 1;
+/// The highest limbs of `F`.
+#[cfg(test)]
+pub const MOST: Limbs = [LIMB + (1 << 18); 5];
 /// 2^10 p, of which every limb is above 2^60.
 const BIAS: Limbs = [
     ((1 << 51) - 19) << 10,
@@ -163,6 +171,10 @@ impl Wide {
             ];
         }
         result
+    }
+
+    pub fn factor(&self) -> Factor {
+        self.carry()
     }
 }
 

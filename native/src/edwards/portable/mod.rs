@@ -2,8 +2,8 @@
 
 /// Functions as they are.
 macro_rules! kernels {
-    ($($(#[$meta:meta])* $visible:vis fn $name:ident $arguments:tt $(-> $result:ty)? $body:block)*) => {
-        $($(#[$meta])* $visible fn $name $arguments $(-> $result)? $body)*
+    ($($(#[$meta:meta])* $visible:vis fn $name:ident $(<const $count:ident: usize>)? ($($arguments:tt)*) $(-> $result:ty)? $body:block)*) => {
+        $($(#[$meta])* $visible fn $name $(<const $count: usize>)? ($($arguments)*) $(-> $result)? $body)*
     };
 }
 
