@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -101,14 +100,16 @@ def make(directory: Path, voters: int, jobs: int) -> Path:
 def verify(record: Path, jobs: int) -> tuple[float, float, float]:
     """Seconds by the clock and of processors, and MB of the largest process, of one audit."""
     command = [sys.executable, "-m", "evote", "verify", str(record), "--jobs", str(jobs)]
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
-    wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, used, after.ru_maxrss / 1000
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        _, status, used = os.wait4(process.pid, 0)  # of this one and of its processes alone
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - start
+        if process.returncode:
+            output.seek(0)
+            raise SystemExit(output.read().decode())
+    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
 
 
 def main() -> None:
