@@ -2,7 +2,10 @@
 
 /// Functions of which each has the features that the intrinsics under them need.
 macro_rules! kernels {
-    ($($(#[$meta:meta])* $visible:vis fn $name:ident $(<const $count:ident: usize>)? ($($arguments:tt)*) $(-> $result:ty)? $body:block)*) => {
+    ($(
+        $(#[$meta:meta])*
+        $visible:vis fn $name:ident $(<const $count:ident: usize>)? ($($arguments:tt)*) $(-> $result:ty)? $body:block
+    )*) => {
         $(
             $(#[$meta])*
             #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]

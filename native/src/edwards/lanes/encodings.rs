@@ -1,8 +1,8 @@
 //! Encodings of ristretto255 (RFC 9496) and ed25519 (RFC 8032), messages, and points of uniform bytes.
 //!
 //! Roots are taken of several vectors at a time, which hides the latency of squarings: of four, or of two where
-//! there are no more. Everything here takes the same operations and memory accesses for all values, except `extract`. This file is compiled once
-//! for each backend.
+//! there are no more. Everything here takes the same operations and memory accesses for all values, except
+//! `extract`. This file is compiled once for each backend.
 
 use super::super::constants as c;
 use super::super::rows::{ITEM, NONE, eight};

@@ -2,7 +2,10 @@
 
 /// Functions as they are.
 macro_rules! kernels {
-    ($($(#[$meta:meta])* $visible:vis fn $name:ident $(<const $count:ident: usize>)? ($($arguments:tt)*) $(-> $result:ty)? $body:block)*) => {
+    ($(
+        $(#[$meta:meta])*
+        $visible:vis fn $name:ident $(<const $count:ident: usize>)? ($($arguments:tt)*) $(-> $result:ty)? $body:block
+    )*) => {
         $($(#[$meta])* $visible fn $name $(<const $count: usize>)? ($($arguments)*) $(-> $result)? $body)*
     };
 }
