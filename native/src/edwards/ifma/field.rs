@@ -369,6 +369,7 @@ impl Wide {
         self.add(self)
     }
 
+    /// The number with limbs as `F` has them.
     #[inline(always)]
     pub fn carry(&self) -> F {
         let mut limbs = carried(&self.0);

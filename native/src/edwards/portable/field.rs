@@ -1,7 +1,7 @@
 //! Eight numbers modulo p = 2^255 - 19, one after the other: five limbs of 51 bits in 64-bit words.
 //!
-//! The twin of ifma/field.rs with the same names and bounds. All functions do the same operations for all
-//! values.
+//! The twin of ifma/field.rs with the same names. Limbs of numbers are below 2^51 + 2^18 ("tight"), of sums that
+//! are still to be carried below 2^63, of subtrahends below 2^60. All functions do the same operations for all values.
 
 use super::super::constants::Limbs;
 
