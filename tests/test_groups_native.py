@@ -428,8 +428,8 @@ def test_without_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("value", "version", "reason"),
     [
-        ("off", "0.2.0", "EVOTE_NATIVE is off"),
-        ("", "0.3.0", "evote-native 0.3.0 is not 0.2.x, which evote knows"),
+        ("off", "0.3.0", "EVOTE_NATIVE is off"),
+        ("", "0.2.0", "evote-native 0.2.0 is not 0.3.x, which evote knows"),
     ],
 )
 def test_when_the_module_is_not_used(

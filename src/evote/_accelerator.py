@@ -17,7 +17,7 @@ from typing import Any
 
 __all__ = ["native_module", "one_thread"]
 
-_VERSION = "0.2."  # of evote-native, whose calls these are
+_VERSION = "0.3."  # of evote-native, whose calls these are
 
 
 @cache

@@ -45,8 +45,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evote._batch import Equations, draw_weights, verify_batch
+from evote._hashes import shake128_rows
 from evote.elgamal import Ciphertexts
-from evote.encoding import uint32, xof
+from evote.encoding import digest, uint32
 from evote.errors import GroupMismatch, InvalidProof, ParameterError, ShapeMismatch
 from evote.groups import Elements, Group, Rng, Scalars, Secrecy, concatenate
 
@@ -64,6 +65,7 @@ __all__ = [
 
 _COMPUTED = 2**14  # elements of a list that are computed at a time
 _PART = 2**12  # terms of each list that are multiplied at a time
+_BLOCK = 168  # bytes that SHAKE128 gives at a time
 _HIDING_BITS = 128  # how much longer eps is than v e': at most n 2^-128 of what k_E tells is new
 
 _Shape: TypeAlias = tuple[int, ...]
@@ -206,7 +208,7 @@ def commit_permutation(
     group = h.group
     hedged = hedged_rng(rng, permutation.tobytes(), h[:1].encode())
     r = group.random_scalars(h.shape, secrecy=Secrecy.ONE_TIME, rng=hedged)
-    u = _in_parts(len(h), lambda part: group.generator ** r[part] * h[part])
+    u = _in_parts(len(h), lambda part: h[part].times_power(group.generator, r[part]))
     return u.take(np.argsort(permutation)), r
 
 
@@ -272,12 +274,15 @@ def prove_claim(
         x_before = concatenate([zero.reshape((1,)), x])
         y_before = concatenate([one.reshape((1,)), y])
         x_prime, y_prime = beta + x_before[:n] * epsilon, y_before[:n] * epsilon
-        h_0 = claim.first
+
+        def of_both(x: Scalars, y: Scalars) -> Elements:
+            """g^x_i h_0^y_i"""
+            return _in_parts(n, lambda part: (g ** x[part]).times_power(claim.first, y[part]))
+
         chain = {
-            # B_i = g^x_i h_0^y_i
-            "b": _in_parts(n, lambda part: g ** x[part] * h_0 ** y[part]),
+            "b": of_both(x, y),
             # B'_i = g^(beta_i + x_{i-1} eps_i) h_0^(y_{i-1} eps_i)
-            "b_prime": _in_parts(n, lambda part: g ** x_prime[part] * h_0 ** y_prime[part]),
+            "b_prime": of_both(x_prime, y_prime),
             "c_prime": g**gamma,
             "d_prime": g**delta,
         }
@@ -323,9 +328,14 @@ def hedged_rng(rng: Rng | None, *parts: bytes) -> Rng:
     entropy = (rng or os.urandom)(32)
     if len(entropy) != 32:
         raise ParameterError(f"rng returned {len(entropy)} bytes instead of 32")
-    seed = xof("proof-nonces", entropy, *parts, length=32)
+    seed = digest("proof-nonces", entropy, *parts)
     calls = count()
-    return lambda size: xof("proof-nonces", seed, uint32(next(calls)), length=size)
+
+    def draw(size: int) -> bytes:
+        blocks = np.arange(-(-size // _BLOCK), dtype=">u4").view(np.uint8).reshape((-1, 4))
+        return shake128_rows(seed + uint32(next(calls)), blocks, _BLOCK).tobytes()[:size]
+
+    return draw
 
 
 def _multiexp(ciphertexts: Ciphertexts, exponents: Scalars) -> Ciphertexts:

@@ -60,4 +60,4 @@ def commit(key: CommitmentKey, values: Scalars, nonces: Scalars) -> Elements:
         raise ShapeMismatch(
             f"values {values.shape} and nonces {nonces.shape} for a key of width {key.width}"
         )
-    return key.blinding**nonces * key.group.multiexp(key.bases, values, axis=-1)
+    return key.group.multiexp(key.bases, values, axis=-1).times_power(key.blinding, nonces)

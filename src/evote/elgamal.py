@@ -250,7 +250,7 @@ def encrypt_with_nonces(key: PublicKey, messages: Elements, nonces: Scalars) -> 
     if nonces.shape != messages.shape:  # one nonce for two messages would show their quotient
         raise ShapeMismatch(f"nonces {nonces.shape} for messages {messages.shape}")
     g, y, r = key.group.generator, key.element, nonces
-    return Ciphertexts(alpha=g**r, beta=messages * y**r)
+    return Ciphertexts(alpha=g**r, beta=messages.times_power(y, r))
 
 
 def encrypt_exponential(
@@ -284,7 +284,7 @@ def reencrypt_with_nonces(key: PublicKey, inputs: Ciphertexts, nonces: Scalars) 
     if nonces.shape != inputs.shape:
         raise ShapeMismatch(f"nonces {nonces.shape} for ciphertexts {inputs.shape}")
     g, y, r = key.group.generator, key.element, nonces
-    return Ciphertexts(alpha=inputs.alpha * g**r, beta=inputs.beta * y**r)
+    return Ciphertexts(alpha=inputs.alpha.times_power(g, r), beta=inputs.beta.times_power(y, r))
 
 
 def decrypt(secret: SecretKey, ciphertexts: Ciphertexts) -> Elements:

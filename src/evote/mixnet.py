@@ -264,8 +264,10 @@ def _random_permutation(n: int, rng: Rng | None) -> NDArray[np.intp]:
     """Uniform: the order of n random numbers that differ. The chance that two agree is n^2/2^65."""
     for _ in range(_DRAWS):
         keys = np.frombuffer((rng or os.urandom)(8 * n), dtype=np.uint64)
-        if len(np.unique(keys)) == n:
-            return np.argsort(keys)
+        order = np.argsort(keys)
+        ordered = keys[order]
+        if (ordered[1:] != ordered[:-1]).all():
+            return order
     raise ParameterError(f"rng repeats itself: no {n} numbers that differ")
 
 

@@ -288,10 +288,17 @@ pub fn build_table(mode: Mode, base: &[u8], bits: usize) -> Vec<TablePlanes> {
     kernel!(mode, powers::build_table(base, bits))
 }
 
-pub fn table_powers(mode: Mode, table: &[TablePlanes], exponents: &[u8], output: &mut [u8]) {
+pub fn table_powers(
+    mode: Mode,
+    table: &[TablePlanes],
+    exponents: &[u8],
+    factors: Option<&[u8]>,
+    output: &mut [u8],
+) {
     in_rows(256, output, ITEM, |first, output| {
         let exponents = &exponents[SCALAR * first..][..output.len() / ITEM * SCALAR];
-        kernel!(mode, powers::table_powers(table, exponents, output));
+        let factors = factors.map(|items| &items[ITEM * first..][..output.len()]);
+        kernel!(mode, powers::table_powers(table, exponents, factors, output));
     });
 }
 

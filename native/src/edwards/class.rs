@@ -380,13 +380,26 @@ impl EdwardsTable {
         (TABLE_WINDOW, TABLE_ENTRIES, self.planes.len())
     }
 
-    /// Constant-time.
-    fn powers<'py>(&self, py: Python<'py>, exponents: Input) -> PyResult<Bound<'py, PyBytes>> {
-        let exponents = &*exponents;
+    /// The base to each exponent, times the items of `factors`, one each, if these are given. Constant-time.
+    #[pyo3(signature = (exponents, factors=None))]
+    fn powers<'py>(
+        &self,
+        py: Python<'py>,
+        exponents: Input,
+        factors: Option<Input>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let (exponents, factors) = (&*exponents, factors.as_deref());
         let count = row_count(exponents, SCALAR, "exponents")?;
+        if let Some(items) = factors
+            && row_count(items, ITEM, "factors")? != count
+        {
+            return Err(PyValueError::new_err(format!(
+                "{count} exponents and another number of factors"
+            )));
+        }
         check_bits(exponents, self.bits)?;
         filled(py, ITEM * count, |output| {
-            bulk::table_powers(self.mode, &self.planes, exponents, output)
+            bulk::table_powers(self.mode, &self.planes, exponents, factors, output)
         })
     }
 }

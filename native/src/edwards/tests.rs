@@ -574,13 +574,16 @@ fn powers_at_all_edges() {
         bulk::powers_constant_time(mode, base, &numbers, &mut output);
         assert_eq!(encodings(mode, &output), expected);
         let table = bulk::build_table(mode, base, 253);
-        bulk::table_powers(mode, &table, &numbers, &mut output);
+        bulk::table_powers(mode, &table, &numbers, None, &mut output);
+        assert_eq!(encodings(mode, &output), expected);
+        let expected = compressed(bases.iter().zip(&scalars).map(|(factor, scalar)| factor + bases[2] * scalar));
+        bulk::table_powers(mode, &table, &numbers, Some(&items), &mut output);
         assert_eq!(encodings(mode, &output), expected);
         for bits in [0usize, 1, 5, 6, 7, 13, 14, 64] {
             let most = Scalar::from(u64::MAX >> (64 - bits.max(1)) & if bits == 0 { 0 } else { u64::MAX });
             let some = exponents(&[Scalar::ZERO, most]);
             let table = bulk::build_table(mode, base, bits);
-            bulk::table_powers(mode, &table, &some, &mut output[..2 * ITEM]);
+            bulk::table_powers(mode, &table, &some, None, &mut output[..2 * ITEM]);
             let expected = compressed([RistrettoPoint::identity(), bases[2] * most]);
             assert_eq!(encodings(mode, &output[..2 * ITEM]), expected);
         }

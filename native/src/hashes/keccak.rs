@@ -175,17 +175,25 @@ fn squeeze(mut state: State, output: &mut [u8]) {
         if i > 0 {
             permute(&mut state);
         }
-        for (lane, output) in state.iter().zip(output.chunks_mut(8)) {
-            output.copy_from_slice(&lane.to_le_bytes()[..output.len()]);
-        }
+        store(&state, output);
     }
+}
+
+/// The first bytes of a state.
+#[inline(always)]
+fn store(state: &State, output: &mut [u8]) {
+    let (words, rest) = output.as_chunks_mut::<8>();
+    for (lane, word) in state.iter().zip(words.iter_mut()) {
+        *word = lane.to_le_bytes();
+    }
+    rest.copy_from_slice(&state[words.len()].to_le_bytes()[..rest.len()]);
 }
 
 #[cfg(target_arch = "x86_64")]
 mod eight {
     use std::arch::x86_64::*;
 
-    use super::{RATE, ROUNDS, State, WORDS, squeeze, word};
+    use super::{RATE, ROUNDS, State, WORDS, store, word};
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -234,13 +242,19 @@ mod eight {
             }
             permute(&mut state);
         }
-        let mut lanes = [[0u64; 8]; 25];
-        for (lane, words) in state.iter().zip(&mut lanes) {
-            // SAFETY: eight words are 64 bytes.
-            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), *lane) };
-        }
-        for (i, output) in output.chunks_exact_mut(length).enumerate() {
-            squeeze(lanes.map(|words| words[i]), output);
+        for block in (0..length).step_by(RATE) {
+            if block > 0 {
+                permute(&mut state);
+            }
+            let mut lanes = [[0u64; 8]; 25];
+            for (lane, words) in state.iter().zip(&mut lanes) {
+                // SAFETY: eight words are 64 bytes.
+                unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), *lane) };
+            }
+            let end = length.min(block + RATE);
+            for (i, output) in output.chunks_exact_mut(length).enumerate() {
+                store(&lanes.map(|words| words[i]), &mut output[block..end]);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ from evote.errors import GroupMismatch, ParameterError, ShapeMismatch
 from evote.groups._arrays import Array, Integer, Item, Shape, common_shape, spread
 from evote.groups._counting import counted
 from evote.groups._kernel import cut
-from evote.groups._rows import EncodedRows, Rows, join_items, take_items, take_rows
+from evote.groups._rows import EncodedRows, Rows, Squares, join_items, take_items, take_rows
 from evote.groups._scalars import Scalars, Secrecy
 
 if TYPE_CHECKING:
@@ -28,39 +28,36 @@ class Elements(Array):
     `a * b`, `a / b` and `a ** scalars` broadcast. `==` compares whole arrays and gives one bool.
     """
 
-    __slots__ = ("_encoded", "_halves")
+    __slots__ = ("_encoded",)
     _encoded: bytes | None  # kept where encoding is expensive
-    _halves: Sequence[Item] | None  # where known, the items' square roots: see `EncodesSquares`
 
     @classmethod
     def _make(
-        cls,
-        group: Group,
-        items: Sequence[Item],
-        shape: Shape,
-        encoded: bytes | None = None,
-        halves: Sequence[Item] | None = None,
+        cls, group: Group, items: Sequence[Item], shape: Shape, encoded: bytes | None = None
     ) -> Elements:
         made = cls.__new__(cls)
-        made._group, made._items, made._shape = group, items, shape
-        made._encoded, made._halves = encoded, halves
+        made._group, made._items, made._shape, made._encoded = group, items, shape, encoded
         return made
 
     def _like(self, items: Sequence[Item], shape: Shape) -> Elements:
         if items is not self._items:
             return Elements._make(self._group, items, shape)
-        return Elements._make(self._group, items, shape, self._encoded, self._halves)
+        return Elements._make(self._group, items, shape, self._encoded)
 
     def within(self, group: Group) -> Elements:
         """The same elements in `group`, which equals theirs: with its executor, or with none."""
         if group != self._group:
             raise GroupMismatch(f"{group.name} met {self._group.name}")
-        return Elements._make(group, self._items, self._shape, self._encoded, self._halves)
+        return Elements._make(group, self._items, self._shape, self._encoded)
 
-    def _squares(self, halves: Sequence[Item], shape: Shape) -> Elements:
-        """The squares of these items, which are remembered."""
-        items = self._group._kernel.multiply(halves, halves)
-        return Elements._make(self._group, items, shape, None, halves)
+    def _squares(self, roots: Sequence[Item], shape: Shape) -> Elements:
+        """The squares of these items."""
+        return Elements._make(self._group, Squares(self._group._kernel.multiply, roots), shape)
+
+    def _roots(self) -> Elements | None:
+        """What these are the squares of, where that is known."""
+        items = self._items
+        return self._like(items.roots, self._shape) if isinstance(items, Squares) else None
 
     def packed(self, length: int | None = None) -> Elements:
         """The same elements, of a long list in the least memory: encoded, if decoding is cheap.
@@ -80,8 +77,7 @@ class Elements(Array):
         if encoded is not None:
             encoded = take_rows(encoded, self._group.element_size, positions)
         items = take_items(self._items, positions)
-        halves = None if self._halves is None else take_items(self._halves, positions)
-        return Elements._make(self._group, items, positions.shape, encoded, halves)
+        return Elements._make(self._group, items, positions.shape, encoded)
 
     def __mul__(self, other: Elements) -> Elements:
         if not isinstance(other, Elements):
@@ -89,11 +85,11 @@ class Elements(Array):
         group = self._common_group(other)
         shape = common_shape(self, other)
         counted(group, "multiplications", math.prod(shape))
-        multiply = group._kernel.multiply
-        if self._halves is not None and other._halves is not None:
-            a, b = self._like(self._halves, self._shape), other._like(other._halves, other._shape)
-            return self._squares(multiply(spread(a, shape), spread(b, shape)), shape)
-        return Elements._make(group, multiply(spread(self, shape), spread(other, shape)), shape)
+        a, b = self._roots(), other._roots()
+        if a is not None and b is not None:
+            return self._squares(group._kernel.multiply(spread(a, shape), spread(b, shape)), shape)
+        items = group._kernel.multiply(spread(self, shape), spread(other, shape))
+        return Elements._make(group, items, shape)
 
     def __truediv__(self, other: Elements) -> Elements:
         if not isinstance(other, Elements):
@@ -137,6 +133,27 @@ class Elements(Array):
         steady = scalars.secret and kernel.steady
         power = kernel.powers_constant_time if steady else kernel.powers
         return self._like(power(spread(self, shape), powers), shape)
+
+    def times_power(self, base: Elements, exponents: Scalars) -> Elements:
+        """`self * base ** exponents`, broadcast; of one base in one pass, where the backend can.
+
+        With secret exponents: constant-time, as `base ** exponents` is.
+        """
+        group = self._common_group(base)
+        fused = group._power_multiplier
+        if fused is None or base.size != 1 or exponents._secrecy is not Secrecy.ONE_TIME:
+            return self * base**exponents
+        self._check_same_group(exponents)
+        shape = common_shape(self, base, exponents)
+        powers, roots = spread(exponents, shape), self._roots()
+        counted(group, "fixed", len(powers))
+        counted(group, "multiplications", len(powers))
+        if roots is None or group._square_encoder is None:
+            items = fused.times_powers_of_one(spread(self, shape), base._items[0], powers)
+            return Elements._make(group, items, shape)
+        powers = group._scalars.multiply(powers, group._half)
+        items = fused.times_powers_of_one(spread(roots, shape), base._items[0], powers)
+        return self._squares(items, shape)
 
     def prod(self, axis: int | None = None) -> Elements:
         """The product of all elements, shape (), or along one axis. Of none: the identity."""
@@ -185,8 +202,8 @@ class Elements(Array):
             return self._encoded
         counted(self._group, "encodes", self.size)
         encoder = self._group._square_encoder
-        if self._halves is not None and encoder is not None:
-            encoded = encoder.encode_squares(self._halves)
+        if isinstance(self._items, Squares) and encoder is not None:
+            encoded = encoder.encode_squares(self._items.roots)
         else:
             encoded = self._group._kernel.encode(self._items)
         if self._group._keeps_encodings:

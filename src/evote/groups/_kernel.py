@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from evote.groups._rows import Item
 
-__all__ = ["EncodesSquares", "Kernel", "Mask", "RowByRow", "ScalarKernel", "cut"]
+__all__ = [
+    "EncodesSquares",
+    "Kernel",
+    "Mask",
+    "MultipliesPowers",
+    "RowByRow",
+    "ScalarKernel",
+    "cut",
+]
 
 Mask: TypeAlias = Sequence[bool] | NDArray[np.bool_]
 
@@ -91,6 +99,15 @@ class EncodesSquares(Protocol):
 
     def encode_squares(self, items: Sequence[Item]) -> bytes:
         """The encodings of item * item."""
+
+
+class MultipliesPowers(Protocol):
+    """A kernel that computes powers of one base and multiplies them to items in one pass."""
+
+    def times_powers_of_one(
+        self, factors: Sequence[Item], base: Item, exponents: Sequence[int]
+    ) -> Sequence[Item]:
+        """Each factor times the base to an exponent, by operations that no exponent changes."""
 
 
 class ScalarKernel(Protocol):

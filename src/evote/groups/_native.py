@@ -21,7 +21,14 @@ from evote._forms import Strings, to_rows
 from evote.groups._kernel import Kernel, Mask
 from evote.groups._rows import Item, NumbersForm, Rows
 
-__all__ = ["NativeEd25519", "NativeKernel", "NativeModP", "NativeRistretto", "NativeScalars"]
+__all__ = [
+    "NativeEd25519",
+    "NativeEdwards",
+    "NativeKernel",
+    "NativeModP",
+    "NativeRistretto",
+    "NativeScalars",
+]
 
 _MAX_TABLES = 64
 _MAX_TABLE_BYTES = 2**28
@@ -140,7 +147,21 @@ class NativeKernel:
         return [data[i * size : (i + 1) * size] if good else None for i, good in enumerate(mask)]
 
 
-class NativeRistretto(NativeKernel):
+class NativeEdwards(NativeKernel):
+    """What both groups on edwards25519 can."""
+
+    def times_powers_of_one(
+        self, factors: Sequence[Item], base: Item, exponents: Sequence[int]
+    ) -> Rows:
+        row, numbers, count = self._data([base]), self._exponent_data(exponents), len(exponents)
+        table = self._tables.find(row, count)
+        if table is not None:
+            return self._rows(table.powers(numbers, self._data(factors)))
+        powers = self._rows(self._code.powers_constant_time(row * count, numbers))
+        return self.multiply(factors, powers)
+
+
+class NativeRistretto(NativeEdwards):
     """ristretto255, which encodes doubles for much less."""
 
     def encode_squares(self, items: Sequence[Item]) -> bytes:
@@ -148,7 +169,7 @@ class NativeRistretto(NativeKernel):
         return result
 
 
-class NativeEd25519(NativeKernel):
+class NativeEd25519(NativeEdwards):
     """ed25519, which for signatures takes all points of the curve."""
 
     def decode_points(self, data: bytes) -> tuple[Rows, Mask]:

@@ -7,6 +7,7 @@ out rows of its own, which become numbers only there.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, Self, TypeAlias, overload
 
@@ -18,11 +19,13 @@ from evote._spool import Stored
 from evote.errors import EvoteError
 
 __all__ = [
+    "Deferred",
     "EncodedRows",
     "Form",
     "Item",
     "NumbersForm",
     "Rows",
+    "Squares",
     "join_items",
     "repeat_item",
     "take_items",
@@ -100,8 +103,8 @@ class Rows(Sequence[Item]):
     @classmethod
     def of(cls, form: Form, items: Sequence[Item]) -> Rows:
         """These items in this form, whatever theirs is."""
-        if isinstance(items, EncodedRows):
-            items = items.decoded()
+        if isinstance(items, Deferred):
+            items = items.computed()
         if isinstance(items, Rows):
             if items.form is form:
                 return items
@@ -175,7 +178,64 @@ def _run(positions: NDArray[np.intp]) -> slice | None:
     return slice(first, last + 1, step)
 
 
-class EncodedRows(Sequence[Item]):
+class Deferred(Sequence[Item]):
+    """Items that are computed when somebody uses them."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def computed(self) -> Sequence[Item]:
+        """The items as the backend has them."""
+
+    @abstractmethod
+    def take(self, positions: NDArray[np.intp]) -> Self: ...
+
+    @abstractmethod
+    def joined(self, others: Sequence[Any]) -> Self:
+        """These and others of the same kind."""
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.computed())
+
+
+class Squares(Deferred):
+    """The squares of items, which may never be asked for: see `EncodesSquares`."""
+
+    __slots__ = ("_multiply", "_squares", "roots")
+
+    def __init__(
+        self,
+        multiply: Callable[[Sequence[Item], Sequence[Item]], Sequence[Item]],
+        roots: Sequence[Item],
+    ) -> None:
+        self._multiply, self.roots = multiply, roots
+        self._squares: Sequence[Item] | None = None
+
+    def computed(self) -> Sequence[Item]:
+        if self._squares is None:
+            self._squares = self._multiply(self.roots, self.roots)
+        return self._squares
+
+    def take(self, positions: NDArray[np.intp]) -> Squares:
+        return Squares(self._multiply, take_items(self.roots, positions))
+
+    def joined(self, others: Sequence[Any]) -> Squares:
+        return Squares(self._multiply, join_items([each.roots for each in (self, *others)]))
+
+    def __len__(self) -> int:
+        return len(self.roots)
+
+    @overload
+    def __getitem__(self, key: int) -> Item: ...
+    @overload
+    def __getitem__(self, key: slice) -> Squares: ...
+    def __getitem__(self, key: int | slice) -> Item:
+        if isinstance(key, slice):
+            return Squares(self._multiply, self.roots[key])
+        return self.computed()[key]
+
+
+class EncodedRows(Deferred):
     """Items as they are encoded, on the disk perhaps; every call that uses them decodes them.
 
     For long lists that are used once or twice, part by part: they take a fifth of the memory.
@@ -189,8 +249,7 @@ class EncodedRows(Sequence[Item]):
         """`data` are encodings of `size` bytes that were decoded before, or are of elements."""
         self._decode, self._size, self.data = decode, size, data
 
-    def decoded(self) -> Sequence[Item]:
-        """The items as the backend has them."""
+    def computed(self) -> Sequence[Item]:
         items = self._decode(bytes(self.data))
         if not isinstance(items, Rows) and None in items:
             raise EvoteError("an encoding changed after it was checked")
@@ -202,8 +261,7 @@ class EncodedRows(Sequence[Item]):
             return self[run]
         return self._with(take_rows(bytes(self.data), self._size, positions))
 
-    def joined(self, others: Sequence[EncodedRows]) -> EncodedRows:
-        """These and the others."""
+    def joined(self, others: Sequence[Any]) -> EncodedRows:
         return self._with(b"".join([bytes(each.data) for each in (self, *others)]))
 
     def _with(self, data: bytes | Stored) -> EncodedRows:
@@ -211,9 +269,6 @@ class EncodedRows(Sequence[Item]):
 
     def __len__(self) -> int:
         return len(self.data) // self._size
-
-    def __iter__(self) -> Iterator[Item]:
-        return iter(self.decoded())
 
     @overload
     def __getitem__(self, key: int) -> Item: ...
@@ -228,18 +283,20 @@ class EncodedRows(Sequence[Item]):
                 return self
             return self._with(self.data[start * self._size : max(start, stop) * self._size])
         place = range(len(self))[key]
-        return self[place : place + 1].decoded()[0]
+        return self[place : place + 1].computed()[0]
 
 
 def take_items(items: Sequence[Item], positions: NDArray[np.intp]) -> Sequence[Item]:
     """The items at positions of any shape, in C order."""
-    if isinstance(items, Rows | EncodedRows):
+    if isinstance(items, Rows | Deferred):
         return items.take(positions.ravel())
     return list(map(items.__getitem__, positions.ravel().tolist()))
 
 
 def repeat_item(items: Sequence[Item], count: int) -> Sequence[Item]:
     """The one item there is, so many times."""
+    if isinstance(items, Deferred):
+        items = items.computed()
     if isinstance(items, Rows):
         return Rows(items.form, items.data * count)
     return [items[0]] * count
@@ -249,10 +306,10 @@ def join_items(parts: Sequence[Sequence[Item]]) -> Sequence[Item]:
     """All of these, one after the other; rows where some are."""
     if len(parts) == 1:
         return parts[0]
-    encoded = [part for part in parts if isinstance(part, EncodedRows)]
-    if len(encoded) == len(parts) > 0:
-        return encoded[0].joined(encoded[1:])
-    parts = [part.decoded() if isinstance(part, EncodedRows) else part for part in parts]
+    kinds = {type(part) for part in parts}
+    if len(kinds) == 1 and isinstance(parts[0], Deferred):
+        return parts[0].joined(parts[1:])
+    parts = [part.computed() if isinstance(part, Deferred) else part for part in parts]
     for part in parts:
         if isinstance(part, Rows):
             return Rows(part.form, b"".join([Rows.of(part.form, x).data for x in parts]))

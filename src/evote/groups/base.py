@@ -35,7 +35,7 @@ from evote.groups._counting import OperationCount, counted, counting
 from evote.groups._elements import Elements
 from evote.groups._executor import ExecutorKernel, is_local, worker_count
 from evote.groups._gmp_scalars import GmpScalars
-from evote.groups._kernel import EncodesSquares, Kernel, ScalarKernel
+from evote.groups._kernel import EncodesSquares, Kernel, MultipliesPowers, ScalarKernel
 from evote.groups._messages import capacity, join_blocks, split_message
 from evote.groups._native import NativeScalars
 from evote.groups._rows import EncodedRows, NumbersForm, Rows, join_items
@@ -92,6 +92,7 @@ class Group(ABC):
     _spreads = False  # over an executor
     _decodes_fast = False  # so that long lists may lie encoded
     _square_encoder: EncodesSquares | None = None
+    _power_multiplier: MultipliesPowers | None = None
     _hash_size: int  # uniform bytes per element of `hash_to_elements`
 
     def _complete(self, kernel: Kernel, backend: str) -> None:
@@ -160,6 +161,7 @@ class Group(ABC):
         plain = self.with_backend(self.backend)
         kernel = ExecutorKernel(plain, executor, workers or worker_count(executor))
         twin._kernel, twin._spreads, twin._decodes_fast = kernel, True, False
+        twin._power_multiplier = None
         if is_local(executor) if local is None else local:
             twin._kernel_for_secrets = kernel
         return twin
@@ -533,9 +535,7 @@ def _gather(arrays: Sequence[_ArrayT]) -> _ArrayT:
     group = next((array._group for array in arrays if array._group._spreads), first._group)
     kept = [array._encoded for array in arrays if isinstance(array, Elements)]
     encoded = None if None in kept else b"".join(piece for piece in kept if piece is not None)
-    roots = [array._halves for array in arrays if isinstance(array, Elements)]
-    halves = None if None in roots else join_items([x for x in roots if x is not None])
-    return Elements._make(group, items, (len(items),), encoded, halves)
+    return Elements._make(group, items, (len(items),), encoded)
 
 
 def _check_length(

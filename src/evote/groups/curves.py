@@ -29,7 +29,7 @@ from evote.groups._choice import Choice, choose, resolve, restored
 from evote.groups._curve_parameters import CURVES
 from evote.groups._inverses import inverses
 from evote.groups._kernel import Kernel
-from evote.groups._native import NativeEd25519, NativeKernel, NativeRistretto
+from evote.groups._native import NativeEd25519, NativeEdwards, NativeKernel, NativeRistretto
 from evote.groups._primes import is_prime
 from evote.groups._weierstrass import Curve, right_side, square_root, uniform_width
 from evote.groups.base import Elements, Group
@@ -65,6 +65,8 @@ class _EdwardsGroup(Group):
     def __init__(self, *, backend: str | None = None) -> None:
         backend = resolve(backend, self.name)
         self._complete(_edwards_kernel(self.name, backend), backend)
+        if isinstance(self._kernel, NativeEdwards):
+            self._power_multiplier = self._kernel
 
     @property
     def default_backend(self) -> Choice:

@@ -74,9 +74,9 @@ fn table_entry(planes: &TablePlanes, digits: &[i8; 8]) -> Affine {
     negated_affine(&entry, negative)
 }
 
-/// The base of a table to each exponent. Constant-time: all entries of a window are read for each digit.
-/// Cost: for 253 bits 37 lookups and additions.
-pub fn table_powers(table: &[TablePlanes], exponents: &[u8], output: &mut [u8]) {
+/// The base of a table to each exponent, times an item of its own where there are `factors`. Constant-time: all
+/// entries of a window are read for each digit. Cost: for 253 bits 37 lookups and additions.
+pub fn table_powers(table: &[TablePlanes], exponents: &[u8], factors: Option<&[u8]>, output: &mut [u8]) {
     let count = output.len() / ITEM;
     let offset = rows::offset(TABLE_WINDOW, table.len());
     let mut digits = vec![[[0i8; 8]; TABLE_BLOCK / 8]; table.len()];
@@ -89,6 +89,11 @@ pub fn table_powers(table: &[TablePlanes], exponents: &[u8], output: &mut [u8]) 
             }
         }
         let mut sums = vec![identity(); 2 * some.div_ceil(16)];
+        if let Some(factors) = factors {
+            for (k, sum) in sums.iter_mut().enumerate() {
+                *sum = load_points(factors, &eight(start + 8 * k, count));
+            }
+        }
         for (planes, digits) in table.iter().zip(&digits) {
             for (sums, digits) in sums.chunks_exact_mut(2).zip(digits.chunks_exact(2)) {
                 let (first, second) = (table_entry(planes, &digits[0]), table_entry(planes, &digits[1]));
