@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import gmpy2
 import pytest
 
+from evote.errors import GroupMismatch, ShapeMismatch
 from evote.groups import (
     Elements,
     Group,
@@ -249,6 +250,43 @@ def test_roots_follow_their_elements() -> None:
         changed, expected = change(a, b), change(plain_a, plain_b)
         assert changed == expected
         assert changed.encode() == expected.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "backends", "count"),
+    [(name, ("gmp", ""), 2) for name in GROUPS[:4]]
+    + [(name, ("",), 300) for name in GROUPS[:2]],  # enough for a table of b
+)
+def test_elements_times_a_power(name: str, backends: Sequence[str], count: int) -> None:
+    """Of every secrecy, with and without known roots: what `a * b ** e` is."""
+    for backend in (each or named_group(name).backend for each in backends):
+        group = named_group(name).with_backend(backend)
+        a = group.hash_to_elements(b"base", 3)
+        b = group.generator ** group.random_scalars((), secrecy=Secrecy.ONE_TIME)
+        for secrecy in Secrecy:
+            e = group.random_scalars((count, 3), secrecy=secrecy)
+            roots = group.generator ** e.mark(Secrecy.ONE_TIME)  # squares, on ristretto255
+            for factor in (a, a[0], roots, roots[0], group.identity()):
+                expected = group.decode_elements((factor * b**e).encode(), (count, 3))
+                for base in (b, b.reshape((1,))):
+                    found = factor.times_power(base, e)
+                    assert found == expected
+                    assert found.encode() == expected.encode()
+            each = a.times_power(a, e)  # bases that differ
+            assert each == a * a**e
+        none = a[:0].times_power(b, group.random_scalars((0,), secrecy=Secrecy.ONE_TIME))
+        assert none.shape == (0,)
+
+
+def test_a_power_of_another_group_is_no_factor() -> None:
+    a, e = ristretto255.generator, ristretto255.random_scalars(3, secrecy=Secrecy.ONE_TIME)
+    other = named_group("ed25519")
+    with pytest.raises(GroupMismatch):
+        a.times_power(other.generator, e)
+    with pytest.raises(GroupMismatch):
+        a.times_power(a, other.random_scalars(3, secrecy=Secrecy.ONE_TIME))
+    with pytest.raises(ShapeMismatch):
+        a.broadcast_to((2,)).times_power(a, e)
 
 
 def test_every_window_of_every_method() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib.util
 import random
 import sys
@@ -22,7 +23,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evote import _terelius_wikstrom, mixnet
-from evote._terelius_wikstrom import commit_permutation, prove_claim, verify_claim
+from evote._terelius_wikstrom import (
+    commit_permutation,
+    hedged_rng,
+    prove_claim,
+    verify_claim,
+)
 from evote.elgamal import (
     Ciphertexts,
     PublicKey,
@@ -766,3 +772,28 @@ def test_long_shuffles_are_proven_and_verified_in_parts(
     known = mixnet._generators(group, n)
     assert mixnet._generators(group, n + 3)[:n] == known == mixnet._generators(group, n)
     assert known == group.hash_to_elements(b"evote/1/shuffle", n)
+
+
+def test_nonces_of_a_shuffle() -> None:
+    """As docs/record-format.md says, in blocks that are numbered within numbered calls."""
+    entropy, parts = bytes(range(32)), (b"witness", b"statement")
+    framed = b"".join(
+        len(part).to_bytes(4, "little") + part
+        for part in (b"evote/1/proof-nonces", entropy, *parts)
+    )
+    seed = hashlib.sha256(framed).digest()
+    rng = hedged_rng(lambda size: entropy[:size], *parts)
+    for call, size in enumerate((0, 1, 167, 168, 169, 5000)):
+        blocks = [
+            hashlib.shake_128(seed + call.to_bytes(4, "little") + i.to_bytes(4, "little")).digest(
+                168
+            )
+            for i in range(30)
+        ]
+        assert rng(size) == b"".join(blocks)[:size]
+    # One source that repeats itself, and three statements.
+    stuck = [hedged_rng(bytes, *changed)(64) for changed in (parts, parts[:1], (b"w", parts[1]))]
+    assert len(set(stuck)) == 3
+    assert hedged_rng(None, *parts)(64) != hedged_rng(None, *parts)(64)
+    with pytest.raises(ParameterError, match="returned 31 bytes"):
+        hedged_rng(lambda size: bytes(31), *parts)

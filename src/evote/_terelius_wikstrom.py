@@ -332,7 +332,7 @@ def hedged_rng(rng: Rng | None, *parts: bytes) -> Rng:
     calls = count()
 
     def draw(size: int) -> bytes:
-        blocks = np.arange(-(-size // _BLOCK), dtype=">u4").view(np.uint8).reshape((-1, 4))
+        blocks = np.arange(-(-size // _BLOCK), dtype="<u4").view(np.uint8).reshape((-1, 4))
         return shake128_rows(seed + uint32(next(calls)), blocks, _BLOCK).tobytes()[:size]
 
     return draw
