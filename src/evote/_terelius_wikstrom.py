@@ -333,7 +333,8 @@ def hedged_rng(rng: Rng | None, *parts: bytes) -> Rng:
 
     def draw(size: int) -> bytes:
         blocks = np.arange(-(-size // _BLOCK), dtype="<u4").view(np.uint8).reshape((-1, 4))
-        return shake128_rows(seed + uint32(next(calls)), blocks, _BLOCK).tobytes()[:size]
+        drawn = shake128_rows(seed + uint32(next(calls)), blocks, _BLOCK)
+        return drawn.reshape(-1)[:size].tobytes()
 
     return draw
 
