@@ -191,7 +191,13 @@ fn main() {
         bulk::build_table(mode, &items[..ITEM], 253);
     });
     time("fixed base, constant time", count, 1.0, || {
-        bulk::table_powers(mode, &table, &full[..SCALAR * count], None, &mut output[..ITEM * count])
+        bulk::table_powers(
+            mode,
+            &table,
+            &full[..SCALAR * count],
+            None,
+            &mut output[..ITEM * count],
+        )
     });
     let some = 256;
     time("variable base, constant time", some, 8.0, || {
