@@ -7,7 +7,7 @@ Anything else is a `DecodingError` that names the place. Sizes and depths are ch
 parsing, so hostile input costs time and memory linear in its own size.
 
 Hash inputs are lists of byte strings, each framed by its length: `digest` and `xof` are the only
-two ways into a hash function besides the transcript.
+two ways into a hash function besides the transcript and the nonces of shuffles (`hedged_rng`).
 """
 
 from __future__ import annotations
